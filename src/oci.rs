@@ -1,0 +1,5 @@
+//! The OCI specifications' words as types that cannot be wrong.
+
+pub mod digest;
+
+pub mod platform;
