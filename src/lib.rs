@@ -6,3 +6,5 @@
 pub mod oci;
 
 pub mod layer;
+
+pub mod plan;

@@ -1,1 +1,3 @@
+//! The `sandbox-images` program.
+
 fn main() {}
