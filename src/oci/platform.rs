@@ -97,7 +97,7 @@ impl FromStr for Platform {
         const WORD_CHARS_MAX: usize = 64;
         let words: Vec<&str> = text.split('/').collect();
         let plain = |word: &&str| {
-            !word.is_empty()
+            word.starts_with(|first: char| first.is_ascii_alphanumeric())
                 && word.len() <= WORD_CHARS_MAX
                 && word
                     .bytes()
