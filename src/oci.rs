@@ -3,3 +3,5 @@
 pub mod digest;
 
 pub mod platform;
+
+pub mod reference;
