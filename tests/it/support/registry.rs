@@ -180,7 +180,10 @@ impl TestRegistry {
     }
 
     fn lock(&self) -> MutexGuard<'_, state::Held> {
-        self.state.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

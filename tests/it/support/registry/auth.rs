@@ -45,7 +45,9 @@ pub fn refusal(state: &State, seen: &Seen, repository: &str) -> Option<Answer> {
         Auth::None => return None,
         Auth::Basic(login) if shown == Some(&login.basic()) => return None,
         Auth::Basic(_) => "Basic realm=\"test\"".to_owned(),
-        Auth::Bearer(_) | Auth::BearerFrom(_) if token_is_good(state, shown, &scope) => return None,
+        Auth::Bearer(_) | Auth::BearerFrom(_) if token_is_good(state, shown, &scope) => {
+            return None;
+        }
         Auth::Bearer(_) => challenge(&format!("{}/token", state.url()), &scope),
         Auth::BearerFrom(realm) => challenge(realm, &scope),
     };

@@ -80,14 +80,14 @@ pub fn answer(state: &State, seen: &Seen) -> Answer {
 }
 
 fn spoil(mut answer: Answer, effect: Effect, path: &str) -> Answer {
-    let redirect = |url: String| Answer::body(307, "text/plain", Vec::new()).header("location", url);
+    let redirect =
+        |url: String| Answer::body(307, "text/plain", Vec::new()).header("location", url);
     match effect {
         Effect::Answer(status, headers, body) => {
-            return headers
-                .into_iter()
-                .fold(Answer::body(status, "text/plain", body), |answer, (name, value)| {
-                    answer.header(name, value)
-                });
+            return headers.into_iter().fold(
+                Answer::body(status, "text/plain", body),
+                |answer, (name, value)| answer.header(name, value),
+            );
         }
         Effect::CutAt(at) => answer.end = End::Cut(at),
         Effect::StallAt(at) => answer.end = End::Stall(at),
@@ -112,11 +112,12 @@ fn protocol(state: &State, seen: &Seen) -> Answer {
     if rest.is_empty() {
         return Answer::json(200, "{}".to_owned());
     }
-    let (repository, kind, name) = match (rest.rsplit_once("/manifests/"), rest.rsplit_once("/blobs/")) {
-        (Some((repository, name)), _) => (repository, "manifests", name),
-        (None, Some((repository, name))) => (repository, "blobs", name),
-        (None, None) => return Answer::error(404, "NOT_FOUND", "neither manifest nor blob"),
-    };
+    let (repository, kind, name) =
+        match (rest.rsplit_once("/manifests/"), rest.rsplit_once("/blobs/")) {
+            (Some((repository, name)), _) => (repository, "manifests", name),
+            (None, Some((repository, name))) => (repository, "blobs", name),
+            (None, None) => return Answer::error(404, "NOT_FOUND", "neither manifest nor blob"),
+        };
     if let Some(refusal) = auth::refusal(state, seen, repository) {
         return refusal;
     }
@@ -142,7 +143,8 @@ fn blob(held: &Held, name: &str, range: Option<&str>) -> Answer {
     };
     let total = bytes.len();
     let whole = || Answer::body(200, "application/octet-stream", bytes.clone());
-    let Some((start, end)) = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-')) else {
+    let Some((start, end)) = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'))
+    else {
         return whole();
     };
     let Ok(start) = start.parse::<usize>() else {
@@ -153,6 +155,10 @@ fn blob(held: &Held, name: &str, range: Option<&str>) -> Answer {
             .header("content-range", format!("bytes */{total}"));
     }
     let last = end.parse().unwrap_or(total - 1).min(total - 1);
-    Answer::body(206, "application/octet-stream", bytes[start..=last].to_vec())
-        .header("content-range", format!("bytes {start}-{last}/{total}"))
+    Answer::body(
+        206,
+        "application/octet-stream",
+        bytes[start..=last].to_vec(),
+    )
+    .header("content-range", format!("bytes {start}-{last}/{total}"))
 }

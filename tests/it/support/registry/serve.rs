@@ -136,17 +136,30 @@ fn response(
     answer: Answer,
     head_only: bool,
 ) -> Response<BoxBody<Bytes, io::Error>> {
-    let mut response = Response::builder().status(StatusCode::from_u16(answer.status).expect("a status"));
-    if answer.end != End::Endless && !answer.headers.iter().any(|(name, _)| *name == "content-length") {
+    let mut response =
+        Response::builder().status(StatusCode::from_u16(answer.status).expect("a status"));
+    if answer.end != End::Endless
+        && !answer
+            .headers
+            .iter()
+            .any(|(name, _)| *name == "content-length")
+    {
         response = response.header("content-length", answer.body.len());
     }
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
     }
     let body = if head_only {
-        http_body_util::Empty::new().map_err(|never: Infallible| match never {}).boxed()
+        http_body_util::Empty::new()
+            .map_err(|never: Infallible| match never {})
+            .boxed()
     } else {
-        BodyExt::boxed(StreamBody::new(frames(state, path, answer.body, answer.end)))
+        BodyExt::boxed(StreamBody::new(frames(
+            state,
+            path,
+            answer.body,
+            answer.end,
+        )))
     };
     response.body(body).expect("headers of a test are valid")
 }
@@ -166,7 +179,11 @@ fn frames(
     stream::unfold(0, move |at| {
         let (state, path, body) = (Arc::clone(&state), path.clone(), body.clone());
         async move {
-            let at = if at >= limit && end == End::Endless { 0 } else { at };
+            let at = if at >= limit && end == End::Endless {
+                0
+            } else {
+                at
+            };
             if at < limit {
                 let next = limit.min(at + FRAME_BYTES);
                 *state.held().sent.entry(path).or_default() += (next - at) as u64;
