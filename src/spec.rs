@@ -13,6 +13,6 @@ mod walk;
 
 pub mod manifest_file;
 
-//L1
+pub mod lockfile;
 
 //L2
