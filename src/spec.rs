@@ -15,4 +15,4 @@ pub mod manifest_file;
 
 pub mod lockfile;
 
-//L2
+pub mod freshness;

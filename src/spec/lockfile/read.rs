@@ -120,8 +120,9 @@ impl Reader<'_> {
             .get("absent-platforms")
             .and_then(|absent| absent.parse_all::<Platform>(self.problems));
         let sum = table.get("sum").map(|sum| self.sum(&sum));
-        let platforms = table.require("platform", self.problems);
-        let platforms = platforms.and_then(|platforms| self.platforms(&platforms));
+        let platforms = table
+            .get("platform")
+            .map(|platforms| self.platforms(&platforms));
         let image = LockedImage {
             source: source?,
             digest: digest?,
@@ -130,7 +131,7 @@ impl Reader<'_> {
             absent_platforms: absent
                 .map(|absent| absent.into_iter().map(|(platform, _)| platform).collect())
                 .unwrap_or_default(),
-            platforms: platforms?,
+            platforms: optional(platforms)?.unwrap_or_default(),
         };
         let name = name.ok()?;
         let block = Block {
