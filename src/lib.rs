@@ -7,6 +7,8 @@ pub mod oci;
 
 pub mod layer;
 
+pub mod spec;
+
 pub mod plan;
 
 pub mod registry;
