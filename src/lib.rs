@@ -8,3 +8,5 @@ pub mod oci;
 pub mod layer;
 
 pub mod plan;
+
+pub mod store;
