@@ -53,7 +53,7 @@ use crate::oci::digest::Digest;
 use crate::plan::artifact::{Artifact, Inventory};
 
 /// The last use of an artifact is noted at most this often: most runs write nothing.
-const TOUCH_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const TOUCH_EVERY: Duration = Duration::from_hours(24);
 
 /// A directory that holds artifacts, or will. It need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]

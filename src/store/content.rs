@@ -122,7 +122,11 @@ mod tests {
         check(&[(0, b"head")], 2 * buffer);
         check(&[(4 * buffer, b"tail")], 4 * buffer + 4);
         check(
-            &[(8192, b"a"), (buffer + 1, &[7; 70_000]), (3 * buffer, b"z")],
+            &[
+                (8192, b"a"),
+                (buffer + 1, &vec![7; 70_000]),
+                (3 * buffer, b"z"),
+            ],
             5 * buffer + 1,
         );
     }

@@ -276,3 +276,40 @@ impl Error {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(errno: Errno, code: &str, text: &str) {
+        let error = Error::io("write", "/store/v1/tmp/x", errno);
+        assert_eq!((error.code(), error.to_string().as_str()), (code, text));
+        assert_eq!(error.class(), Class::Failed);
+    }
+
+    #[test]
+    fn an_error_of_the_operating_system_becomes_one_that_says_what_to_do() {
+        let no_space = "cannot write `/store/v1/tmp/x`, no space is left";
+        check(Errno::NOSPC, "store-no-space", no_space);
+        check(Errno::DQUOT, "store-no-space", no_space);
+        check(
+            Errno::ROFS,
+            "store-read-only",
+            "cannot write `/store/v1/tmp/x`, the store is read-only",
+        );
+        check(
+            Errno::ACCESS,
+            "store-denied",
+            "cannot write `/store/v1/tmp/x`, this user may not",
+        );
+        check(Errno::IO, "store-io", "cannot write `/store/v1/tmp/x`");
+    }
+
+    #[test]
+    fn running_out_of_descriptors_is_no_damage_of_a_file() {
+        assert!(Error::io("open", "x", Errno::IO).is_about_the_file());
+        assert!(Error::io("open", "x", Errno::ACCESS).is_about_the_file());
+        assert!(!Error::io("open", "x", Errno::MFILE).is_about_the_file());
+    }
+}

@@ -208,7 +208,7 @@ fn wait_for(
             (caller.on_wait)(&waiting());
             report_at = waited + REPORT_EVERY;
         }
-        thread::sleep(POLL.min(caller.wait_max - waited));
+        thread::sleep(POLL.min(caller.wait_max.saturating_sub(waited)));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::plan::artifact::Artifact;
 pub(super) const ROOT_BYTES_MAX: u64 = 16 << 20;
 
 /// A root that still wants the same is not rewritten before this has passed: most runs write nothing.
-const SEEN_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const SEEN_EVERY: Duration = Duration::from_hours(24);
 
 const VERSION: u32 = 1;
 
