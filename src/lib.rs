@@ -12,3 +12,4 @@ pub mod spec;
 pub mod plan;
 
 pub mod registry;
+pub mod store;
