@@ -1,0 +1,7 @@
+//! What the tests share: images written as text, registries, mounts, guests, and the words to compare them.
+
+pub(crate) mod layer_tar;
+
+pub(crate) mod layer_text;
+
+pub(crate) mod image;
