@@ -15,3 +15,9 @@ pub(crate) mod file_tree;
 pub(crate) mod mount;
 
 pub(crate) mod docker_registry;
+
+pub(crate) mod layer_tree;
+
+pub(crate) mod debian;
+
+pub(crate) mod qemu;

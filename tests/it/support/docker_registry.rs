@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::process::{bounded, run};
 
 /// How long the registry may take to listen.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A running registry with empty storage of its own.
 #[derive(Debug)]
@@ -38,16 +38,14 @@ impl DockerRegistry {
             .spawn()
             .expect("`docker-registry` starts");
         let log = process.stderr.take().expect("its log is a pipe");
-        match listening_address(log) {
-            Some(address) => Self {
-                process,
-                address,
-                _files: files,
-            },
-            None => {
-                stop(&mut process);
-                panic!("`docker-registry` did not listen within {START_TIMEOUT:?}");
-            }
+        let Some(address) = listening_address(log) else {
+            stop(&mut process);
+            panic!("`docker-registry` did not listen within {START_TIMEOUT:?}");
+        };
+        Self {
+            process,
+            address,
+            _files: files,
         }
     }
 

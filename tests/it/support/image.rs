@@ -31,28 +31,28 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    fn index(self) -> &'static str {
+    pub(crate) fn index(self) -> &'static str {
         match self {
             Self::Oci => "application/vnd.oci.image.index.v1+json",
             Self::Docker => "application/vnd.docker.distribution.manifest.list.v2+json",
         }
     }
 
-    fn manifest(self) -> &'static str {
+    pub(crate) fn manifest(self) -> &'static str {
         match self {
             Self::Oci => "application/vnd.oci.image.manifest.v1+json",
             Self::Docker => "application/vnd.docker.distribution.manifest.v2+json",
         }
     }
 
-    fn config(self) -> &'static str {
+    pub(crate) fn config(self) -> &'static str {
         match self {
             Self::Oci => "application/vnd.oci.image.config.v1+json",
             Self::Docker => "application/vnd.docker.container.image.v1+json",
         }
     }
 
-    fn layer(self, compression: Compression) -> &'static str {
+    pub(crate) fn layer(self, compression: Compression) -> &'static str {
         match (self, compression) {
             (Self::Oci, Compression::Plain) => "application/vnd.oci.image.layer.v1.tar",
             (Self::Oci, Compression::Gzip) => "application/vnd.oci.image.layer.v1.tar+gzip",

@@ -30,8 +30,8 @@ pub(crate) fn layer_tar(lines: &str) -> Vec<u8> {
 }
 
 fn entry(line: &str) -> Option<TarEntry> {
-    let (path, rest) = word(line);
-    let path = tar_path(path)?;
+    let (name, rest) = word(line);
+    let path = tar_path(name)?;
     let (keyword, after) = word(rest);
     match keyword {
         "whiteout" => Some(TarEntry::whiteout(&path)),

@@ -7,13 +7,19 @@ use std::process::{Command, Output, Stdio};
 use std::{env, fs, io, thread};
 
 /// The longest any program of a test may run; a whole `debootstrap` over a slow mirror fits.
-const RUN_SECONDS_MAX: &str = "900";
+const RUN_SECONDS_MAX: u32 = 900;
 
 /// A command that is ended after [`RUN_SECONDS_MAX`], reads nothing and is given the `C.UTF-8` locale.
 pub(crate) fn bounded(program: impl AsRef<OsStr>) -> Command {
+    bounded_by(RUN_SECONDS_MAX, program)
+}
+
+/// As [`bounded`], with a bound of its own.
+pub(crate) fn bounded_by(seconds_max: u32, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("timeout");
     command
-        .args(["--kill-after=5", RUN_SECONDS_MAX])
+        .arg("--kill-after=5")
+        .arg(seconds_max.to_string())
         .arg(program)
         .env("LC_ALL", "C.UTF-8")
         .stdin(Stdio::null());
