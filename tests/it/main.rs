@@ -6,3 +6,5 @@
 )]
 
 mod support;
+
+mod real_image;

@@ -21,3 +21,5 @@ pub(crate) mod layer_tree;
 pub(crate) mod debian;
 
 pub(crate) mod qemu;
+
+pub(crate) mod project;

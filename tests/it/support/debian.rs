@@ -83,7 +83,7 @@ const INSTALL_APPLICATION: &str = r#"
 /// The image as an OCI layout directory with gzipped layers, built once and kept.
 pub(crate) fn layout() -> PathBuf {
     cached("debian-image-1", |directory| {
-        build(directory).expect("the image can be built")
+        build(directory).expect("the image can be built");
     })
 }
 
@@ -126,7 +126,7 @@ fn bootstrap(root: &Path) {
         .arg(mirror));
     run(bounded("sh").current_dir(root).args([
         "-euc",
-        "rm -rf var/lib/apt/lists/* var/cache/apt/*.bin var/cache/apt/archives/*.deb var/log/* dev/*",
+        "rm -rf var/lib/apt/lists/* var/cache/apt/*.bin var/cache/apt/archives/*.deb var/log/*",
     ]));
 }
 
@@ -245,4 +245,26 @@ impl<W: Write> Write for Hashed<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
+}
+
+#[test]
+fn umoci_unpacks_what_the_image_is_made_of() {
+    use super::file_tree::FileTree;
+    use super::process::needs;
+    if !needs(&[NEEDS, &["umoci"]].concat()) {
+        return;
+    }
+    let bundle = tempfile::tempdir().expect("a temporary directory is made");
+    run(bounded("umoci")
+        .args(["unpack", "--image"])
+        .arg(format!("{}:{TAG}", layout().display()))
+        .arg(bundle.path().join("b")));
+    let tree = FileTree::read(&bundle.path().join("b/rootfs")).to_string();
+    let lines_with = |word: &str| tree.lines().filter(|line| line.contains(word)).count();
+    assert_eq!(lines_with("same file as=app/bin/run"), 3);
+    assert_eq!(
+        lines_with("same file as=app/perl"),
+        2 + 1,
+        "perl has two names below"
+    );
 }

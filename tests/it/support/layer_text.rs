@@ -38,8 +38,8 @@ fn entry(line: &str) -> Option<TarEntry> {
         "opaque" => Some(TarEntry::opaque(path.strip_suffix(b"/").unwrap_or(&path))),
         "->" => {
             let (target, options) = word(after);
-            let link = TarEntry::new(path, TarKind::Symlink(unescape(target)?), 0o777);
-            with_options(link, options)
+            let symlink = TarKind::Symlink(unescape(target)?);
+            with_options(TarEntry::new(path, symlink, 0o777), options)
         }
         "=>" => {
             let target = tar_path(word(after).0)?;

@@ -114,7 +114,8 @@ fn download_kernel(package: &Path) {
     run(bounded("apt-get")
         .args(["-qq", "download", newest])
         .current_dir(package));
-    let archive = find(package, &|name| name.ends_with(".deb")).expect("apt downloads a package");
+    let archive =
+        find(package, &|name| name.starts_with("linux-image-")).expect("apt downloads a package");
     run(bounded("dpkg").arg("-x").arg(archive).arg(package));
 }
 
