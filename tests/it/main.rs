@@ -7,4 +7,6 @@
 
 mod support;
 
+mod architecture;
+
 mod real_image;

@@ -10,6 +10,8 @@ pub(crate) mod layer_text;
 
 pub(crate) mod image;
 
+pub(crate) mod registry;
+
 pub(crate) mod file_tree;
 
 pub(crate) mod mount;
