@@ -8,6 +8,7 @@ pub mod oci;
 pub mod layer;
 
 pub mod spec;
+pub mod disk;
 
 pub mod plan;
 

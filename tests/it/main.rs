@@ -1,4 +1,13 @@
 //! The behaviour of the library and of the program, seen from outside.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests write fixtures, read the environment and damage stores on purpose"
+)]
+
 mod support;
 mod store;
+
+mod architecture;
+
+mod real_image;
