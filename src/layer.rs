@@ -2,6 +2,8 @@
 
 pub mod limits;
 
+pub mod show;
+
 pub mod tree;
 
 pub mod entry;
