@@ -7,3 +7,5 @@ pub mod show;
 pub mod tree;
 
 pub mod entry;
+
+pub mod tar;
