@@ -9,3 +9,7 @@ pub mod tree;
 pub mod entry;
 
 pub mod tar;
+
+pub mod decompress;
+
+pub mod read;
