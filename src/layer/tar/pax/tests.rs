@@ -40,11 +40,11 @@ fn a_record_ends_where_its_length_says() {
 fn badly_framed_records_are_refused_with_their_place() {
     for (body, place) in [
         (&b"x"[..], 0),
-        (b"10 path=a\n", 0),
+        (b"11 path=a\n", 0),
         (b"8 path=a\n", 0),
         (b"9 path=ab", 0),
         (b"9 path=a\n\0", 9),
-        (b"9 path=a\n8 path=\n1", 9),
+        (b"9 path=a\n8 path=\n1", 17),
         (b"+9 path=ab\n", 0),
         (b"99999999999 path=a\n", 0),
         (b"18446744073709551616 path=a\n", 0),
