@@ -91,7 +91,10 @@ fn only_zeros_may_stand_behind_the_last_gzip_member() {
         unpack(&mixed),
         Err(DecompressError::TrailingBytes { offset_bytes })
     );
-    check_refused(&[&packed[..], &[0; 3], &packed].concat(), "compression-trailing");
+    check_refused(
+        &[&packed[..], &[0; 3], &packed].concat(),
+        "compression-trailing",
+    );
     check_refused(&[&packed[..], b"x"].concat(), "compression-trailing");
 }
 
@@ -107,7 +110,10 @@ fn gzip_is_checked_to_its_last_byte() {
         damaged[place] ^= 1;
         check_refused(&damaged, "compression-malformed");
     }
-    check_refused(&[&packed[..], b"\x1f\x8b\x07\0\0\0\0\0\0\0"].concat(), "compression-malformed");
+    check_refused(
+        &[&packed[..], b"\x1f\x8b\x07\0\0\0\0\0\0\0"].concat(),
+        "compression-malformed",
+    );
 }
 
 #[test]
@@ -136,7 +142,10 @@ fn zstd_is_checked_to_its_last_byte() {
     let mut damaged = packed.clone();
     *damaged.last_mut().unwrap() ^= 1;
     check_refused(&damaged, "compression-malformed");
-    check_refused(&[&packed[..], b"rubbish!"].concat(), "compression-malformed");
+    check_refused(
+        &[&packed[..], b"rubbish!"].concat(),
+        "compression-malformed",
+    );
     check_refused(&[&packed[..], b"xy"].concat(), "compression-malformed");
     check_refused(&skippable(0, b"cut")[..9], "compression-truncated");
 }
