@@ -11,3 +11,4 @@ mod store;
 mod architecture;
 
 mod real_image;
+mod tar_reader;
