@@ -7,10 +7,10 @@ pub mod oci;
 
 pub mod layer;
 
-pub mod spec;
 pub mod disk;
+
+pub mod spec;
 
 pub mod plan;
 
-pub mod registry;
 pub mod store;

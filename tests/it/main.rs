@@ -6,9 +6,9 @@
 )]
 
 mod support;
-mod store;
 
 mod architecture;
 
-mod real_image;
+mod store;
+
 mod tar_reader;
