@@ -7,3 +7,21 @@ pub mod show;
 pub mod tree;
 
 pub mod entry;
+
+pub mod walk;
+
+pub mod warning;
+
+pub mod name;
+
+pub mod xattrs;
+
+pub mod resolve;
+
+pub mod changeset;
+
+pub mod builder;
+
+pub mod overlay;
+
+pub mod merge;
