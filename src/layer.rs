@@ -8,6 +8,12 @@ pub mod tree;
 
 pub mod entry;
 
+pub mod tar;
+
+pub mod decompress;
+
+pub mod read;
+
 pub mod walk;
 
 pub mod warning;

@@ -6,12 +6,14 @@
 
 pub mod error;
 
+use std::io::Read;
 use std::mem;
 
 use super::changeset::{Changeset, Marks};
-use super::entry::{Entry, EntryKind};
-use super::limits::{Limits, SYMLINK_BYTES_MAX};
+use super::entry::{DataSink, Entry, EntryKind};
+use super::limits::{LimitExceeded, Limits, SYMLINK_BYTES_MAX};
 use super::name::{CleanPath, Meaning, is_short_enough, join};
+use super::read::{self, Visitor};
 use super::resolve::{AtRoot, ResolveError, Resolved, Step, resolve};
 use super::tree::{
     Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Node, Tree, Xattrs,
@@ -40,24 +42,16 @@ impl Builder {
         }
     }
 
-    /// Takes the next entry. Answers the inode of a regular file, whose data are wanted; the data of
-    /// anything else, such as the body of a whiteout, mean nothing.
-    pub fn add(&mut self, mut entry: Entry) -> Result<Option<InodeId>, ChangesetError> {
+    /// Takes the next entry, whose data the sink has at `address`.
+    pub fn add(&mut self, mut entry: Entry, address: u32) -> Result<(), ChangesetError> {
         let name = mem::take(&mut entry.path);
         let offset_bytes = entry.offset_bytes;
-        self.add_named(&name, entry)
-            .map_err(|problem| ChangesetError {
+        self.add_named(&name, entry, address)
+            .map_err(|problem| ChangesetError::Entry {
                 entry: name.into(),
                 offset_bytes,
                 problem,
             })
-    }
-
-    /// Notes where the data of the regular file `inode` are; an empty file needs no address.
-    pub fn set_address(&mut self, inode: InodeId, address: u32) {
-        if let Kind::File(content) = &mut self.changeset.tree.inode_mut(inode).kind {
-            content.address = address;
-        }
     }
 
     /// Ends the layer.
@@ -66,36 +60,39 @@ impl Builder {
         self.changeset
     }
 
-    fn add_named(&mut self, name: &[u8], entry: Entry) -> Result<Option<InodeId>, EntryError> {
+    fn add_named(&mut self, name: &[u8], entry: Entry, address: u32) -> Result<(), EntryError> {
         self.count_nodes(1)?;
         let path = CleanPath::parse(name)?;
         match path.meaning()? {
-            Meaning::Entry => self.add_entry(&path, entry),
-            Meaning::Aufs => Ok(None),
-            Meaning::Root => self.set_root(entry),
+            Meaning::Entry => self.add_entry(&path, entry, address)?,
+            Meaning::Aufs => {}
+            Meaning::Root => self.set_root(entry)?,
             Meaning::Whiteout(hidden) => {
                 let (parent, _) = self.parent(&path)?;
                 self.changeset.marks_mut(parent).whiteouts.insert(hidden);
-                Ok(None)
             }
             Meaning::Opaque => {
                 let (parent, _) = self.parent(&path)?;
                 self.changeset.marks_mut(parent).opaque = true;
-                Ok(None)
             }
         }
+        Ok(())
     }
 
     /// Every node costs memory, also a directory that only a deep path implies.
     fn count_nodes(&mut self, count: usize) -> Result<(), EntryError> {
         self.node_count += count as u64;
-        if self.node_count > self.limits.entries_max {
-            return Err(EntryError::TooManyEntries(self.limits.entries_max));
-        }
+        let what = "entries in one layer, with the directories that they imply";
+        LimitExceeded::check(
+            self.node_count,
+            self.limits.entries_max,
+            what,
+            "entries-max",
+        )?;
         Ok(())
     }
 
-    fn set_root(&mut self, mut entry: Entry) -> Result<Option<InodeId>, EntryError> {
+    fn set_root(&mut self, mut entry: Entry) -> Result<(), EntryError> {
         if entry.kind != EntryKind::Directory {
             return Err(EntryError::Root);
         }
@@ -105,31 +102,31 @@ impl Builder {
             .directory_mut(DirectoryId::ROOT)
             .metadata = entry.metadata;
         self.changeset.marks_mut(DirectoryId::ROOT).implied = false;
-        Ok(None)
+        Ok(())
     }
 
     fn add_entry(
         &mut self,
         path: &CleanPath,
         mut entry: Entry,
-    ) -> Result<Option<InodeId>, EntryError> {
+        address: u32,
+    ) -> Result<(), EntryError> {
         if entry.kind != EntryKind::HardLink {
             self.filter_xattrs(path.as_bytes(), &mut entry)?;
         }
         let kind = match entry.kind {
             EntryKind::HardLink => {
-                self.add_hard_link(path, &entry)?;
-                return Ok(None);
+                return self.add_hard_link(path, &entry);
             }
             EntryKind::Directory => {
                 let (parent, _) = self.parent(path)?;
                 self.put_directory(parent, path.name(), entry.metadata);
-                return Ok(None);
+                return Ok(());
             }
             EntryKind::File => Kind::File(Content {
                 size_bytes: entry.size_bytes,
                 layer: self.layer,
-                address: 0,
+                address,
             }),
             EntryKind::Symlink => Kind::Symlink(symlink_target(entry.link)?),
             EntryKind::CharDevice if entry.device == Device::default() => {
@@ -145,18 +142,15 @@ impl Builder {
             kind,
         });
         self.put(parent, path.name(), inode);
-        Ok((entry.kind == EntryKind::File).then_some(inode))
+        Ok(())
     }
 
     fn filter_xattrs(&mut self, path: &[u8], entry: &mut Entry) -> Result<(), EntryError> {
         let user_allowed = matches!(entry.kind, EntryKind::File | EntryKind::Directory);
         let warnings = &mut self.changeset.warnings;
-        xattrs::filter(
-            &mut entry.metadata.xattrs,
-            user_allowed,
-            &self.limits,
-            |kind| warnings.push(path, Some(entry.offset_bytes), kind),
-        )?;
+        xattrs::filter(&mut entry.metadata.xattrs, user_allowed, |kind| {
+            warnings.push(path, Some(entry.offset_bytes), kind);
+        })?;
         Ok(())
     }
 
@@ -286,6 +280,40 @@ impl Builder {
                 WarningKind::LinkMetadata,
             );
         }
+    }
+}
+
+impl Visitor for Builder {
+    type Error = ChangesetError;
+
+    fn wants_data(&mut self, entry: &Entry) -> Result<bool, ChangesetError> {
+        let meaning = CleanPath::parse(&entry.path).and_then(|path| path.meaning());
+        meaning
+            .map(|meaning| meaning == Meaning::Entry)
+            .map_err(|error| ChangesetError::Entry {
+                entry: entry.path.as_slice().into(),
+                offset_bytes: entry.offset_bytes,
+                problem: error.into(),
+            })
+    }
+
+    fn entry(&mut self, entry: Entry, address: u32) -> Result<(), ChangesetError> {
+        self.add(entry, address)
+    }
+}
+
+impl Changeset {
+    /// Reads an uncompressed layer tar to the end of `reader`, the `layer`th of its stack counted from the
+    /// bottom. The data of its files go to `sink` as they pass.
+    pub fn read(
+        reader: impl Read,
+        limits: &Limits,
+        layer: u16,
+        sink: &mut impl DataSink,
+    ) -> Result<Self, ChangesetError> {
+        let mut builder = Builder::new(limits, layer);
+        read::read_layer(reader, limits, sink, &mut builder)?;
+        Ok(builder.finish())
     }
 }
 

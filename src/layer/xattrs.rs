@@ -4,7 +4,6 @@
 //! interpreted: a layer must not be able to write whiteouts behind the back of whoever reads it. What
 //! neither Linux nor EROFS can hold is dropped too. What is kept is kept byte for byte.
 
-use super::limits::Limits;
 use super::tree::Xattrs;
 use super::warning::WarningKind;
 
@@ -21,9 +20,6 @@ const NAMESPACES: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
 /// The two names that are a namespace by themselves (`linux/posix_acl_xattr.h`).
 const POSIX_ACLS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 
-/// What EROFS spends on each attribute beside its bytes: `struct erofs_xattr_entry`.
-const ENTRY_BYTES: usize = 4;
-
 /// Why an inode cannot have its attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -34,30 +30,6 @@ pub enum XattrError {
     /// A NUL ends a name for the kernel.
     #[error("the name of an extended attribute holds a NUL byte")]
     NulInName,
-    /// Beyond [`Limits::xattr_name_bytes_max`].
-    #[error("the name of an extended attribute has {actual} bytes, beyond the limit of {limit}")]
-    NameTooLong {
-        /// Its length.
-        actual: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// Beyond [`Limits::xattr_value_bytes_max`].
-    #[error("an extended attribute has {actual} bytes, beyond the limit of {limit}")]
-    ValueTooLong {
-        /// Its length.
-        actual: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// Beyond [`Limits::xattr_inode_bytes_max`].
-    #[error("the extended attributes have {actual} bytes together, beyond the limit of {limit}")]
-    TooMany {
-        /// Their length.
-        actual: usize,
-        /// The limit.
-        limit: usize,
-    },
 }
 
 /// What is to be done with one attribute.
@@ -70,41 +42,25 @@ pub(super) enum Verdict {
 }
 
 /// Removes from `xattrs` what a layer cannot have, telling `warn`, and checks the rest. `user_allowed`
-/// is whether Linux lets the inode have `user.*` attributes.
+/// is whether Linux lets the inode have `user.*` attributes. Their sizes were judged as they were read.
 pub(super) fn filter(
     xattrs: &mut Xattrs,
     user_allowed: bool,
-    limits: &Limits,
     mut warn: impl FnMut(WarningKind),
 ) -> Result<(), XattrError> {
-    if xattrs.is_empty() {
-        return Ok(());
-    }
-    let mut verdicts = Ok(());
-    xattrs.retain(|name, value| {
-        let verdict = check_size(name, value, limits).and_then(|()| judge(name, user_allowed));
-        match verdict {
-            Ok(Verdict::Keep) => true,
-            Ok(Verdict::Drop(warning)) => {
-                warn(warning);
-                false
-            }
-            Err(error) => {
-                verdicts = Err(error);
-                false
-            }
+    let mut result = Ok(());
+    xattrs.retain(|name, _| match judge(name, user_allowed) {
+        Ok(Verdict::Keep) => true,
+        Ok(Verdict::Drop(warning)) => {
+            warn(warning);
+            false
+        }
+        Err(error) => {
+            result = Err(error);
+            false
         }
     });
-    verdicts?;
-    let actual = xattrs
-        .iter()
-        .map(|(name, value)| ENTRY_BYTES + name.len() + value.len())
-        .sum();
-    let limit = limits.xattr_inode_bytes_max;
-    if actual > limit {
-        return Err(XattrError::TooMany { actual, limit });
-    }
-    Ok(())
+    result
 }
 
 /// Judges an attribute by its name alone.
@@ -131,18 +87,6 @@ pub(super) fn judge(name: &[u8], user_allowed: bool) -> Result<Verdict, XattrErr
     })
 }
 
-fn check_size(name: &[u8], value: &[u8], limits: &Limits) -> Result<(), XattrError> {
-    let (actual, limit) = (name.len(), limits.xattr_name_bytes_max);
-    if actual > limit {
-        return Err(XattrError::NameTooLong { actual, limit });
-    }
-    let (actual, limit) = (value.len(), limits.xattr_value_bytes_max);
-    if actual > limit {
-        return Err(XattrError::ValueTooLong { actual, limit });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +94,7 @@ mod tests {
     fn filtered(name: &str, user_allowed: bool) -> Result<Vec<WarningKind>, XattrError> {
         let mut xattrs = Xattrs::from([(name.as_bytes().into(), (*b"value").into())]);
         let mut warnings = Vec::new();
-        filter(&mut xattrs, user_allowed, &Limits::default(), |warning| {
+        filter(&mut xattrs, user_allowed, |warning| {
             warnings.push(warning);
         })?;
         assert_eq!(xattrs.is_empty(), !warnings.is_empty());
@@ -206,14 +150,5 @@ mod tests {
             assert_eq!(filtered(name, true), Err(XattrError::EmptyName));
         }
         assert_eq!(filtered("user.a\0b", true), Err(XattrError::NulInName));
-        let long = format!("user.{}", "n".repeat(251));
-        let error = filtered(&long, true).unwrap_err();
-        assert_eq!(
-            error,
-            XattrError::NameTooLong {
-                actual: 256,
-                limit: 255
-            }
-        );
     }
 }

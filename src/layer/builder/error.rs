@@ -1,28 +1,60 @@
 //! Why an entry of a layer is refused.
 
-use crate::layer::limits::SYMLINK_BYTES_MAX;
+use crate::layer::limits::{LimitExceeded, SYMLINK_BYTES_MAX};
 use crate::layer::name::NameError;
+use crate::layer::read::ReadError;
 use crate::layer::resolve::ResolveError;
 use crate::layer::show::DisplayBytes;
 use crate::layer::xattrs::XattrError;
 
-/// A layer's entry that cannot be taken as it is. Nothing of the layer is used then.
+/// A layer that cannot be taken as it is. Nothing of it is used then.
 #[derive(Debug, thiserror::Error)]
-#[error("entry `{}` at byte {offset_bytes} is refused", DisplayBytes(entry))]
-pub struct ChangesetError {
-    /// The name as the archive has it.
-    pub entry: Box<[u8]>,
-    /// Where the entry's header starts in the uncompressed tar.
-    pub offset_bytes: u64,
-    /// What is wrong with it.
-    #[source]
-    pub problem: EntryError,
+#[non_exhaustive]
+pub enum ChangesetError {
+    /// The stream or the tar is damaged, or the sink failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An entry is well-formed and cannot be what it says.
+    #[error("entry `{}` at byte {offset_bytes} is refused", DisplayBytes(entry))]
+    Entry {
+        /// The name as the archive has it.
+        entry: Box<[u8]>,
+        /// Where the entry's header starts in the uncompressed tar.
+        offset_bytes: u64,
+        /// What is wrong with it.
+        #[source]
+        problem: EntryError,
+    },
 }
 
 impl ChangesetError {
     /// A stable word for what is wrong.
-    pub const fn code(&self) -> &'static str {
-        self.problem.code()
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Read(ReadError::Decompress(error)) => error.code(),
+            Self::Read(ReadError::Tar(error)) => error.code(),
+            Self::Read(ReadError::Sink(_)) => "layer-output",
+            Self::Read(_) => "layer-input",
+            Self::Entry { problem, .. } => problem.code(),
+        }
+    }
+
+    /// The name of the entry, as the archive has it, if it is about one.
+    pub fn entry(&self) -> Option<&[u8]> {
+        match self {
+            Self::Read(ReadError::Tar(error)) => error.entry(),
+            Self::Read(_) => None,
+            Self::Entry { entry, .. } => Some(entry),
+        }
+    }
+
+    /// Where in the uncompressed tar the trouble is, if that is known.
+    pub fn offset_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Read(ReadError::Tar(error)) => Some(error.offset_bytes()),
+            Self::Read(_) => None,
+            Self::Entry { offset_bytes, .. } => Some(*offset_bytes),
+        }
     }
 }
 
@@ -69,9 +101,9 @@ pub enum EntryError {
     /// Itself, or something in a directory that the link replaces.
     #[error("the hard link would replace its own target")]
     LinkToItself,
-    /// Beyond [`Limits::entries_max`](crate::layer::limits::Limits::entries_max).
-    #[error("the layer has more than {0} entries and directories they imply")]
-    TooManyEntries(u64),
+    /// Too many entries, with the directories that they imply.
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
 }
 
 impl EntryError {
@@ -89,7 +121,7 @@ impl EntryError {
             | Self::LinkReserved
             | Self::LinkToDirectory
             | Self::LinkToItself => "entry-hard-link",
-            Self::TooManyEntries(_) => "limit-entries",
+            Self::Limit(_) => "limit-exceeded",
         }
     }
 }
