@@ -13,3 +13,21 @@ pub mod tar;
 pub mod decompress;
 
 pub mod read;
+
+pub mod walk;
+
+pub mod warning;
+
+pub mod name;
+
+pub mod xattrs;
+
+pub mod resolve;
+
+pub mod changeset;
+
+pub mod builder;
+
+pub mod overlay;
+
+pub mod merge;
