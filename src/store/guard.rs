@@ -103,8 +103,7 @@ impl fmt::Display for Holder {
 pub struct ArtifactGuard {
     artifact: Artifact,
     layout: Arc<Layout>,
-    // Held for its lock.
-    _file: File,
+    file: File,
 }
 
 impl ArtifactGuard {
@@ -125,7 +124,7 @@ impl ArtifactGuard {
         Ok(Self {
             artifact,
             layout: Arc::clone(layout),
-            _file: file,
+            file,
         })
     }
 
@@ -137,8 +136,12 @@ impl ArtifactGuard {
 
 impl Drop for ArtifactGuard {
     fn drop(&mut self) {
-        // A guard file that stays is found unlocked by the next one who needs it, and taken.
-        let _ = self.layout.guards.unlink(&guard_name(self.artifact));
+        let (guards, name) = (&self.layout.guards, guard_name(self.artifact));
+        // Whoever removed our file may have let somebody else take the guard: theirs is not ours to
+        // remove. A guard file that stays is found unlocked by the next one who needs it, and taken.
+        if matches!(guards.still_names(&name, &self.file), Ok(true)) {
+            let _ = guards.unlink(&name);
+        }
     }
 }
 
