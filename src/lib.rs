@@ -7,4 +7,6 @@ pub mod oci;
 
 pub mod layer;
 
+pub mod spec;
+
 pub mod plan;
