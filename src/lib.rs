@@ -14,3 +14,5 @@ pub mod spec;
 pub mod plan;
 
 pub mod store;
+
+pub mod registry;
