@@ -10,3 +10,5 @@ pub mod layer;
 pub mod plan;
 
 pub mod registry;
+
+pub mod archive;
