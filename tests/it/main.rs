@@ -1,3 +1,5 @@
 //! The behaviour of the library and of the program, seen from outside.
 
 mod support;
+
+mod registry;
