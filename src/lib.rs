@@ -16,3 +16,5 @@ pub mod plan;
 pub mod store;
 
 pub mod registry;
+
+pub mod archive;

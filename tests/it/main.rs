@@ -12,3 +12,4 @@ mod architecture;
 mod store;
 
 mod tar_reader;
+mod registry;
