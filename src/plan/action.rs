@@ -81,7 +81,7 @@ pub struct FetchLayer {
     pub layer_type: LayerType,
     /// The manifest that lists it: checked against the lock before a layer is fetched on its word.
     pub manifest: Digest,
-    /// The config that has its diff_id.
+    /// The config that has its `diff_id`.
     pub config: Digest,
     /// Where to get it.
     pub origin: Origin,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::oci::digest::Digest;
+use crate::oci::reference::Reference;
 use crate::spec::lockfile::media::RootType;
 use crate::spec::lockfile::{LockedDocument, LockedPlatform};
 
@@ -18,10 +19,7 @@ fn locked(toml: &str) -> Lock {
     };
     let mut lock = Lock::new();
     for (name, wanted) in set.images {
-        let given = wanted
-            .source
-            .reference()
-            .and_then(|reference| reference.digest());
+        let given = wanted.source.reference().and_then(Reference::digest);
         let image = LockedImage {
             source: wanted.source,
             digest: given.unwrap_or(document.digest),
