@@ -5,3 +5,5 @@ pub mod digest;
 pub mod platform;
 
 pub mod reference;
+
+pub mod document;

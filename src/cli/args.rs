@@ -1,0 +1,229 @@
+//! The command line as clap sees it. What the flags mean together is decided in `mode`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Lock and sync OCI images as bootable disks for microVM sandboxes.
+#[derive(Debug, Parser)]
+#[command(name = "sandbox-images", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Run as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub(crate) directory: Option<PathBuf>,
+    /// The file that names the images
+    #[arg(long, value_name = "FILE", global = true, default_value = "sandbox-images.toml")]
+    pub(crate) file: PathBuf,
+    /// The lock file [default: beside the file that names the images]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) lockfile: Option<PathBuf>,
+    /// The store [default: sandbox-images in the user's cache directory]
+    #[arg(long, value_name = "DIR", global = true, env = "SANDBOX_IMAGES_STORE", hide_env_values = true)]
+    pub(crate) store: Option<PathBuf>,
+    /// Print errors only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colour
+    #[arg(long, value_enum, value_name = "WHEN", global = true, default_value_t)]
+    pub(crate) color: Color,
+    /// How to show what is going on, on standard error
+    #[arg(long, value_enum, value_name = "FORM", global = true, default_value_t, env = "SANDBOX_IMAGES_PROGRESS", hide_env_values = true)]
+    pub(crate) progress: Progress,
+    /// Print data, and errors, as JSON on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How long to wait for another process that works on the same artifact
+    #[arg(long, value_name = "DURATION", global = true, default_value = "10m", value_parser = duration)]
+    pub(crate) wait_timeout: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
+    span.try_into().map_err(|_| "a duration to wait cannot be negative".to_owned())
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// As suits where standard error goes
+    #[default]
+    Auto,
+    /// A line for each thing done
+    Plain,
+    /// An event a line, as JSON
+    Json,
+    /// Not at all
+    None,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Pin the images of sandbox-images.toml to digests in sandbox-images.lock
+    Lock(Lock),
+    /// Make the store hold what the lock says
+    Sync(Sync),
+    /// Print where the disk of an image is
+    Path(Path),
+    /// Show the images, what they are locked to and whether they are in the store
+    List(List),
+    /// Hash everything in the store again and compare it with its records
+    Verify,
+    /// Show how the tool reads something, as JSON
+    #[command(subcommand)]
+    Inspect(Inspect),
+}
+
+/// `lock`
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    /// Change nothing; exit 3 with the differences if the lock is stale
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) check: bool,
+    /// Resolve what is stale and show what would change, but write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `sync`
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag; `mode` turns them into what they mean together")]
+pub(crate) struct Sync {
+    /// Fail with exit 3 if the lock does not match sandbox-images.toml
+    #[arg(long, env = "SANDBOX_IMAGES_LOCKED", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) locked: bool,
+    /// Fix a stale lock also where CI is set
+    #[arg(long, conflicts_with_all = ["frozen", "check", "from_lock"])]
+    pub(crate) no_locked: bool,
+    /// Use no network
+    #[arg(long, env = "SANDBOX_IMAGES_OFFLINE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) offline: bool,
+    /// The same as --locked --offline
+    #[arg(long, env = "SANDBOX_IMAGES_FROZEN", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) frozen: bool,
+    /// Sync what a lock says, without sandbox-images.toml
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, conflicts_with_all = ["group", "all_groups"])]
+    #[expect(clippy::option_option, reason = "absent, given without a file, given with one")]
+    pub(crate) from_lock: Option<Option<PathBuf>>,
+    /// Change nothing; exit 4 if anything is to be fetched or built
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) check: bool,
+    /// Show what would be done, but do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Only the images of these groups, and those without a group
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Vec<String>,
+    /// The images of all groups
+    #[arg(long, conflicts_with = "group")]
+    pub(crate) all_groups: bool,
+    /// Only these images
+    #[arg(long, value_name = "NAME")]
+    pub(crate) image: Vec<String>,
+    /// For which platform: host, all, or one such as linux/arm64
+    #[arg(long, value_name = "PLATFORM", default_value = "host")]
+    pub(crate) platform: String,
+    /// How many layers at once
+    #[arg(short, value_name = "N", env = "SANDBOX_IMAGES_CONCURRENCY", hide_env_values = true)]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+}
+
+/// `path`
+#[derive(Debug, Args)]
+pub(crate) struct Path {
+    /// The image's name in sandbox-images.toml
+    pub(crate) name: String,
+    /// Which file
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) kind: FileKind,
+    /// For which platform [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
+}
+
+/// The files of an image.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum FileKind {
+    /// The VMDK that joins the others
+    #[default]
+    Disk,
+    /// The merged metadata
+    Fsmeta,
+    /// The layer images, bottom to top, a line each
+    Layers,
+}
+
+/// `list`
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Show the layers too, and what they share
+    #[arg(long)]
+    pub(crate) layers: bool,
+}
+
+/// `inspect`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Inspect {
+    /// An image reference
+    Reference {
+        /// Such as alpine:3.20
+        reference: String,
+    },
+    /// An index or manifest
+    Manifest {
+        /// A file, or - for standard input
+        file: PathBuf,
+    },
+    /// The entries of a layer, in the order of its tar
+    Layer {
+        /// A file, or - for standard input
+        file: PathBuf,
+    },
+    /// A merged tree
+    Tree(InspectTree),
+}
+
+/// `inspect tree`
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false)]
+pub(crate) struct InspectTree {
+    /// An image of the lock that is in the store
+    #[arg(group = "what")]
+    pub(crate) name: Option<String>,
+    /// Layer tars, bottom to top, merged without a store
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "what")]
+    pub(crate) layers: Vec<PathBuf>,
+    /// An EROFS image: a layer, an fsmeta or a whole disk
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub(crate) erofs: Option<PathBuf>,
+    /// The layer images that an fsmeta refers to, in the order of its device table
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "erofs")]
+    pub(crate) device: Vec<PathBuf>,
+    /// For which platform [default: the host's]
+    #[arg(long, value_name = "PLATFORM", requires = "name")]
+    pub(crate) platform: Option<String>,
+}
