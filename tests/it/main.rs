@@ -12,3 +12,5 @@ mod architecture;
 mod store;
 
 mod tar_reader;
+
+mod lock_versions;
