@@ -13,3 +13,5 @@ mod store;
 
 mod tar_reader;
 mod registry;
+
+mod lock_versions;
