@@ -67,10 +67,7 @@ impl Directory {
             return Ok(directory);
         }
         let missing = || Error::io("make directory", path, Errno::NOENT);
-        let name = path
-            .file_name()
-            .and_then(OsStr::to_str)
-            .ok_or_else(missing)?;
+        let name = path.file_name().ok_or_else(missing)?;
         let parent = match path.parent() {
             Some(parent) if parent.as_os_str().is_empty() => Self::open(Path::new("."))?,
             Some(parent) => Some(Self::make_all(parent)?),
@@ -90,7 +87,8 @@ impl Directory {
         }
     }
 
-    fn child(&self, name: &str) -> Result<Option<Self>, Error> {
+    fn child(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>, Error> {
+        let name = name.as_ref();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Self {
@@ -117,7 +115,8 @@ impl Directory {
         }
     }
 
-    fn make_child(&self, name: &str) -> Result<Self, Error> {
+    fn make_child(&self, name: impl AsRef<OsStr>) -> Result<Self, Error> {
+        let name = name.as_ref();
         if let Some(child) = self.child(name)? {
             return Ok(child);
         }
@@ -134,8 +133,8 @@ impl Directory {
     }
 
     /// The path of `name` in this directory.
-    pub(super) fn path_of(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    pub(super) fn path_of(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.path.join(name.as_ref())
     }
 
     /// Looks at what has this name. Only a regular file is opened: opening a pipe or a device could
@@ -163,7 +162,8 @@ impl Directory {
         })
     }
 
-    fn kind_of(&self, name: &str) -> Result<Option<FileType>, Error> {
+    fn kind_of(&self, name: impl AsRef<OsStr>) -> Result<Option<FileType>, Error> {
+        let name = name.as_ref();
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
             Err(Errno::NOENT) => Ok(None),

@@ -150,5 +150,11 @@ fn a_guard_file_that_was_removed_while_held_is_taken_anew() {
     fs::remove_file(&file).unwrap();
     let second = run.claim(blob("x")).unwrap();
     assert!(matches!(second, Claim::Mine(_)) && file.exists());
-    drop((first, second));
+    drop(first);
+    assert!(
+        file.exists(),
+        "the first holder leaves the second one's file alone"
+    );
+    drop(second);
+    assert!(!file.exists());
 }
