@@ -96,13 +96,7 @@ impl Directory {
                 path: self.path_of(name),
             })),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::NOTDIR | Errno::LOOP) => Err(Error::Unexpected {
-                path: self.path_of(name),
-                found: self
-                    .kind_of(name)?
-                    .map_or("something else by now", words_for),
-                expected: "a directory",
-            }),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(self.unexpected(name, "a directory")),
             Err(error) => Err(Error::io("open", self.path_of(name), error)),
         }
     }
@@ -187,15 +181,7 @@ impl Directory {
         let file = match self.find(name)? {
             Found::Nothing => return Ok(None),
             Found::File(file, _) => file,
-            Found::Other(found) => {
-                let path = self.path_of(name);
-                let expected = "a regular file";
-                return Err(Error::Unexpected {
-                    path,
-                    found,
-                    expected,
-                });
-            }
+            Found::Other(_) => return Err(self.unexpected(name, "a regular file")),
         };
         let mut bytes = Vec::new();
         file.take(limit_bytes.saturating_add(1))
@@ -225,22 +211,33 @@ impl Directory {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = match fs::openat(&self.fd, name, flags, MODE_PLAIN) {
             Ok(fd) => fd,
-            Err(Errno::LOOP | Errno::ISDIR) => {
-                return Err(Error::Unexpected {
-                    path: self.path_of(name),
-                    found: self
-                        .kind_of(name)?
-                        .map_or("something else by now", words_for),
-                    expected: "a regular file",
-                });
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
+                return Err(self.unexpected(name, "a regular file"));
             }
             Err(error) => return Err(wrong(error)),
         };
-        let stat = fs::fstat(&fd).map_err(wrong)?;
-        if Mode::from_raw_mode(stat.st_mode) != MODE_PLAIN {
+        let mode = fs::fstat(&fd).map_err(wrong)?.st_mode;
+        if FileType::from_raw_mode(mode) != FileType::RegularFile {
+            return Err(self.unexpected(name, "a regular file"));
+        }
+        if Mode::from_raw_mode(mode) != MODE_PLAIN {
             fs::fchmod(&fd, MODE_PLAIN).map_err(wrong)?;
         }
         Ok(File::from(fd))
+    }
+
+    /// What to say of a name that is taken by another kind of file than `expected`.
+    fn unexpected(&self, name: impl AsRef<OsStr>, expected: &'static str) -> Error {
+        let found = match self.kind_of(&name) {
+            Ok(Some(kind)) => words_for(kind),
+            Ok(None) | Err(_) => "something else",
+        };
+        let path = self.path_of(name);
+        Error::Unexpected {
+            path,
+            found,
+            expected,
+        }
     }
 
     /// Whether `name` still is the file that `file` has open.
