@@ -3,3 +3,7 @@
 pub mod digest;
 
 pub mod platform;
+
+pub mod reference;
+
+pub mod document;

@@ -1,0 +1,163 @@
+//! What a document is, before it is read.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::oci::document::error::DocumentError;
+use crate::oci::document::json;
+use crate::oci::document::media_type;
+
+/// What some registries announce every manifest as.
+const SAYS_NOTHING: [&str; 4] = [
+    "",
+    "application/json",
+    "application/octet-stream",
+    "text/plain",
+];
+
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// OCI image index.
+    OciIndex,
+    /// OCI image manifest.
+    OciManifest,
+    /// Docker manifest list.
+    DockerList,
+    /// Docker image manifest, schema 2.
+    DockerManifest,
+    /// A manifest of something that is not an image.
+    Artifact,
+}
+
+impl Kind {
+    /// What `bytes` are, which were announced as `announced`. Refuses schema 1 and what contradicts
+    /// itself or its announcement.
+    pub fn of(bytes: &[u8], announced: Option<&str>) -> Result<Self, DocumentError> {
+        let probe: Probe = json::read(bytes)?;
+        let announced = announced
+            .map(media_type::essence)
+            .filter(|announced| !SAYS_NOTHING.contains(&announced.as_str()));
+        let kind = probe.kind(announced.as_deref())?;
+        match announced {
+            Some(announced) if announced != kind.media_type() => Err(DocumentError::MediaType {
+                announced,
+                actual: kind.media_type().to_owned(),
+            }),
+            _ if probe.is_artifact() => Ok(Self::Artifact),
+            _ => Ok(kind),
+        }
+    }
+
+    /// `oci-index`, `oci-manifest`, `docker-list`, `docker-manifest` or `artifact`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::OciIndex => "oci-index",
+            Self::OciManifest => "oci-manifest",
+            Self::DockerList => "docker-list",
+            Self::DockerManifest => "docker-manifest",
+            Self::Artifact => "artifact",
+        }
+    }
+
+    /// The media type of such a document. An artifact's manifest has that of an image's.
+    pub const fn media_type(&self) -> &'static str {
+        match self {
+            Self::OciIndex => media_type::OCI_INDEX,
+            Self::OciManifest | Self::Artifact => media_type::OCI_MANIFEST,
+            Self::DockerList => media_type::DOCKER_LIST,
+            Self::DockerManifest => media_type::DOCKER_MANIFEST,
+        }
+    }
+
+    /// The kind that a media type names.
+    pub fn from_media_type(media_type: &str) -> Option<Self> {
+        [
+            Self::OciIndex,
+            Self::OciManifest,
+            Self::DockerList,
+            Self::DockerManifest,
+        ]
+        .into_iter()
+        .find(|kind| kind.media_type() == media_type)
+    }
+
+    /// Whether it lists images, and is not one.
+    pub const fn is_index(&self) -> bool {
+        matches!(self, Self::OciIndex | Self::DockerList)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The fields that tell one kind of document from another.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Probe {
+    schema_version: Option<u64>,
+    media_type: Option<String>,
+    manifests: Option<IgnoredAny>,
+    layers: Option<IgnoredAny>,
+    config: Option<ConfigProbe>,
+    fs_layers: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigProbe {
+    media_type: Option<String>,
+}
+
+impl Probe {
+    /// What this says it is, or, if it says nothing, what its form and its announcement make it.
+    fn kind(&self, announced: Option<&str>) -> Result<Kind, DocumentError> {
+        let said = self.media_type.as_deref().or(announced);
+        let has_image = self.layers.is_some() || self.config.is_some();
+        let is_index = self.manifests.is_some();
+        if self.is_schema_1(said) {
+            return Err(DocumentError::SchemaOne);
+        }
+        if is_index && has_image {
+            return Err(DocumentError::Ambiguous);
+        }
+        if said == Some(media_type::OCI_ARTIFACT) {
+            return Err(DocumentError::Artifact(media_type::OCI_ARTIFACT.to_owned()));
+        }
+        let formed = match (is_index, has_image) {
+            (true, _) => Kind::OciIndex,
+            (false, true) => Kind::OciManifest,
+            (false, false) => return Err(DocumentError::Unknown),
+        };
+        match said {
+            None => Ok(formed),
+            Some(said) => Kind::from_media_type(said)
+                .filter(|kind| kind.is_index() == is_index)
+                .ok_or_else(|| DocumentError::MediaType {
+                    announced: said.to_owned(),
+                    actual: formed.media_type().to_owned(),
+                }),
+        }
+    }
+
+    fn is_schema_1(&self, said: Option<&str>) -> bool {
+        self.fs_layers.is_some()
+            || self.schema_version == Some(1)
+            || said.is_some_and(media_type::is_schema_1)
+    }
+
+    /// Whether the config is not an image's: then this is a chart, a signature or the like.
+    fn is_artifact(&self) -> bool {
+        self.config.as_ref().is_some_and(|config| {
+            !config
+                .media_type
+                .as_deref()
+                .is_some_and(media_type::is_config)
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! What people write and commit: `sandbox-images.toml`, the lock, and whether the two agree. No I/O: texts
+//! go in, data and diagnostics come out.
+
+pub mod diagnostic;
+
+pub mod name;
+
+pub mod source;
+
+mod suggest;
+
+mod walk;
+
+pub mod manifest_file;
+
+pub mod lockfile;
+
+pub mod freshness;

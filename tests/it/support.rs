@@ -1,0 +1,27 @@
+//! What the tests share: images written as text, registries, mounts, guests, and the words to compare them.
+
+pub(crate) mod process;
+
+pub(crate) mod cache;
+
+pub(crate) mod layer_tar;
+
+pub(crate) mod layer_text;
+
+pub(crate) mod image;
+
+pub(crate) mod registry;
+
+pub(crate) mod file_tree;
+
+pub(crate) mod mount;
+
+pub(crate) mod docker_registry;
+
+pub(crate) mod layer_tree;
+
+pub(crate) mod debian;
+
+pub(crate) mod qemu;
+
+pub(crate) mod project;

@@ -1,0 +1,116 @@
+//! A project in a temporary directory with a store of its own, and the program run in it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use super::process::{bounded, output};
+
+/// Variables of the caller that the program may see. No other one changes what a test does.
+const VARIABLES_KEPT: [&str; 3] = ["PATH", "TMPDIR", "LD_LIBRARY_PATH"];
+
+/// A directory with a `sandbox-images.toml`, and a store beside it.
+#[derive(Debug)]
+pub(crate) struct Project {
+    files: tempfile::TempDir,
+}
+
+impl Project {
+    /// A project of this `sandbox-images.toml`, with an empty store.
+    pub(crate) fn new(manifest_file: &str) -> Self {
+        let files = tempfile::tempdir().expect("a temporary directory is made");
+        for name in ["project", "home"] {
+            fs::create_dir(files.path().join(name)).expect("a directory is made");
+        }
+        let project = Self { files };
+        fs::write(
+            project.directory().join("sandbox-images.toml"),
+            manifest_file,
+        )
+        .expect("`sandbox-images.toml` is written");
+        project
+    }
+
+    /// The directory of `sandbox-images.toml` and the lock.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.files.path().join("project")
+    }
+
+    /// The store that [`Project::run`] uses.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.files.path().join("store")
+    }
+
+    /// The text of the lock.
+    pub(crate) fn lock_text(&self) -> String {
+        let lock = self.directory().join("sandbox-images.lock");
+        fs::read_to_string(lock).expect("the project has a lock")
+    }
+
+    /// The program with these arguments, in this project.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_under(&[], arguments)
+    }
+
+    /// As [`Project::command`], run by another program: a shell, a tracer.
+    pub(crate) fn command_under(&self, wrapper: &[&str], arguments: &[&str]) -> Command {
+        let program = env!("CARGO_BIN_EXE_sandbox-images");
+        let words = [wrapper, &[program]].concat();
+        let mut command = bounded(words[0]);
+        command.env_clear();
+        for name in VARIABLES_KEPT {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("HOME", self.files.path().join("home"))
+            .current_dir(self.directory())
+            .args(&words[1..])
+            .arg("--store")
+            .arg(self.store())
+            .args(arguments);
+        command
+    }
+
+    /// Runs the program in this project to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&mut self.command(arguments))
+    }
+}
+
+/// How a run of the program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ran {
+    /// The exit code; −1 of a run that a signal ended.
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Runs a command to its end.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = output(command);
+        Self {
+            code: status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        }
+    }
+
+    /// Demands an exit code.
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "exit code\n{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Demands success and answers standard output without its last line feed.
+    pub(crate) fn text(self) -> String {
+        self.exits(0).stdout.trim_end_matches('\n').to_owned()
+    }
+}

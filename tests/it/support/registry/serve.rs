@@ -1,0 +1,202 @@
+//! The server: sockets, TLS and bodies that end as they are told to.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use super::respond::{self, Answer, End};
+use super::state::{Seen, State};
+
+/// How bodies are cut into frames, so that what precedes a fault reaches the client.
+const FRAME_BYTES: usize = 16 << 10;
+
+/// hyper drops what it has not flushed when a body fails: the bytes before a cut get this long to leave.
+const FLUSH: Duration = Duration::from_millis(20);
+
+/// A certificate for 127.0.0.1 and localhost, and the authority that signed it.
+pub fn tls() -> (TlsAcceptor, String) {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().expect("a key");
+    let ca = CertifiedIssuer::self_signed(params, ca_key).expect("a certificate");
+    let key = KeyPair::generate().expect("a key");
+    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+    let certificate = CertificateParams::new(names)
+        .expect("two names")
+        .signed_by(&key, &ca)
+        .expect("a certificate");
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("a certificate and its key");
+    (TlsAcceptor::from(Arc::new(config)), ca.pem())
+}
+
+/// Serves until `stopped`; then every connection is closed.
+pub fn run(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    state: Arc<State>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        tokio::select! {
+            () = accept(listener, tls, state) => {}
+            _ = stopped => {}
+        }
+    });
+}
+
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listening socket");
+    loop {
+        let Ok((socket, _)) = listener.accept().await else {
+            continue;
+        };
+        let (state, tls) = (Arc::clone(&state), tls.clone());
+        tokio::spawn(async move {
+            match tls {
+                None => connection(socket, state).await,
+                Some(tls) => {
+                    // A client that does not trust the certificate hangs up here.
+                    if let Ok(socket) = tls.accept(socket).await {
+                        connection(socket, state).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn connection(socket: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
+    let service = service_fn(|request| handle(Arc::clone(&state), request));
+    // An error here is a client that left or a fault that did its work.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
+}
+
+async fn handle(
+    state: Arc<State>,
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody<Bytes, io::Error>>, io::Error> {
+    let header = |name: &str| {
+        let value = request.headers().get(name)?;
+        value.to_str().ok().map(str::to_owned)
+    };
+    let mut seen = Seen {
+        method: request.method().to_string(),
+        path: request.uri().to_string(),
+        range: header("range"),
+        authorization: header("authorization"),
+        body: String::new(),
+        status: 0,
+    };
+    let head_only = request.method() == Method::HEAD;
+    if let Ok(body) = request.into_body().collect().await {
+        seen.body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    }
+    let answer = respond::answer(&state, &seen);
+    seen.status = answer.status;
+    let path = seen.path.clone();
+    state.held().seen.push(seen);
+    if answer.status == 0 {
+        return Err(io::Error::other("the connection is closed by a fault"));
+    }
+    Ok(response(state, path, answer, head_only))
+}
+
+fn response(
+    state: Arc<State>,
+    path: String,
+    answer: Answer,
+    head_only: bool,
+) -> Response<BoxBody<Bytes, io::Error>> {
+    let mut response =
+        Response::builder().status(StatusCode::from_u16(answer.status).expect("a status"));
+    if answer.end != End::Endless
+        && !answer
+            .headers
+            .iter()
+            .any(|(name, _)| *name == "content-length")
+    {
+        response = response.header("content-length", answer.body.len());
+    }
+    for (name, value) in &answer.headers {
+        response = response.header(*name, value);
+    }
+    let body = if head_only {
+        http_body_util::Empty::new()
+            .map_err(|never: Infallible| match never {})
+            .boxed()
+    } else {
+        BodyExt::boxed(StreamBody::new(frames(
+            state,
+            path,
+            answer.body,
+            answer.end,
+        )))
+    };
+    response.body(body).expect("headers of a test are valid")
+}
+
+/// The body in frames, ending as `end` says. What is sent is counted under `path`.
+fn frames(
+    state: Arc<State>,
+    path: String,
+    body: Vec<u8>,
+    end: End,
+) -> impl Stream<Item = Result<Frame<Bytes>, io::Error>> {
+    let body = Bytes::from(body);
+    let limit = match end {
+        End::Cut(at) | End::Stall(at) => at.min(body.len()),
+        End::Whole | End::Endless => body.len(),
+    };
+    stream::unfold(0, move |at| {
+        let (state, path, body) = (Arc::clone(&state), path.clone(), body.clone());
+        async move {
+            let at = if at >= limit && end == End::Endless {
+                0
+            } else {
+                at
+            };
+            if at < limit {
+                let next = limit.min(at + FRAME_BYTES);
+                *state.held().sent.entry(path).or_default() += (next - at) as u64;
+                return Some((Ok(Frame::data(body.slice(at..next))), next));
+            }
+            match end {
+                End::Whole | End::Endless => None,
+                End::Cut(_) => {
+                    tokio::time::sleep(FLUSH).await;
+                    Some((Err(io::Error::other("cut by a fault")), at))
+                }
+                End::Stall(_) => std::future::pending().await,
+            }
+        }
+    })
+}
