@@ -1,1 +1,3 @@
 //! The behaviour of the library and of the program, seen from outside.
+
+mod layers;

@@ -1,0 +1,1 @@
+//! The rules for layers and stacks, one by one.
