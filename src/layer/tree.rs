@@ -120,7 +120,7 @@ impl DirectoryId {
 }
 
 /// What a name in a directory refers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
     /// A directory, which has exactly one name.
     Directory(DirectoryId),
