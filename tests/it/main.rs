@@ -15,3 +15,4 @@ mod tar_reader;
 mod registry;
 
 mod lock_versions;
+mod layers;
