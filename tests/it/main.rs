@@ -9,4 +9,6 @@ mod support;
 
 mod architecture;
 
+mod erofs;
+
 mod real_image;
