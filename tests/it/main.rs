@@ -16,3 +16,6 @@ mod registry;
 
 mod lock_versions;
 mod layers;
+mod erofs;
+
+mod real_image;
