@@ -280,7 +280,10 @@ fn devices_and_modes_are_read() {
 
 #[test]
 fn names_stay_as_they_are() {
-    assert_eq!(names("name-leading-dot-slash.0.tar"), ["./", "./etc/", "./etc/a"]);
+    assert_eq!(
+        names("name-leading-dot-slash.0.tar"),
+        ["./", "./etc/", "./etc/a"]
+    );
     assert_eq!(names("name-trailing-slash-file.0.tar"), ["a/b/"]);
     assert_eq!(names("name-nul-padded-junk.0.tar"), ["abc"]);
     assert_eq!(names("pax-dup-path.0.tar"), ["last"]);
