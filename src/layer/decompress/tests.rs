@@ -184,8 +184,8 @@ fn the_ratio_is_limited_beyond_a_free_amount() {
         ..Limits::default()
     };
     for pack in [gzip, zstd] {
-        assert!(unpack_in(&pack(&[0; 100_000]), 64, &limits).is_ok());
-        let bomb = pack(&[0; 1_000_000]);
+        assert!(unpack_in(&pack(&vec![0; 100_000]), 64, &limits).is_ok());
+        let bomb = pack(&vec![0; 1_000_000]);
         let refused = unpack_in(&bomb, 64, &limits).map(drop).unwrap_err();
         let refused = refused.downcast::<DecompressError>().unwrap();
         assert_eq!(refused.code(), "layer-limit");

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 use crate::layer::tree::Timestamp;
 
@@ -41,7 +43,7 @@ impl Tar {
         for (key, value) in records {
             let length = key.len() + value.len() + 3;
             let length = length + (length + 2).to_string().len();
-            body += &format!("{length} {key}={value}\n");
+            writeln!(body, "{length} {key}={value}").unwrap();
         }
         self.entry(b'x', "PaxHeaders/0", body.as_bytes())
     }
@@ -85,12 +87,12 @@ impl Tar {
     }
 
     #[track_caller]
-    fn check_refused(&self, kind: TarErrorKind, offset_bytes: u64, entry: Option<&str>) {
+    fn check_refused(&self, kind: &TarErrorKind, offset_bytes: u64, entry: Option<&str>) {
         let refused = self.read().unwrap_err();
         let entry = entry.map(str::as_bytes);
         assert_eq!(
             (&refused.kind, refused.offset_bytes(), refused.entry()),
-            (&kind, offset_bytes, entry)
+            (kind, offset_bytes, entry)
         );
     }
 }
@@ -154,7 +156,7 @@ fn the_end_may_be_marked_badly_but_not_twice() {
     no_padding.0.truncate(513);
     assert_eq!(no_padding.read().unwrap()[0].1[..], [(0, b"1".to_vec())]);
     let resumed = one().zeros(512).file("b", "2");
-    resumed.check_refused(TarErrorKind::LoneZeroBlock, 1024, None);
+    resumed.check_refused(&TarErrorKind::LoneZeroBlock, 1024, None);
 }
 
 #[test]
@@ -183,7 +185,7 @@ fn a_cut_tar_is_refused_wherever_it_is_cut() {
         assert!(cut.read().is_ok(), "{end}");
     }
     Tar(whole.0[..515].to_vec()).check_refused(
-        TarErrorKind::Truncated("an extension header"),
+        &TarErrorKind::Truncated("an extension header"),
         0,
         None,
     );
@@ -205,7 +207,7 @@ fn types_are_told_by_their_flag_alone_but_for_old_tars() {
     assert_eq!(kinds(b'6', "a"), EntryKind::Fifo);
     for typeflag in *b"ZVMDANIX" {
         let unknown = tar().file("first", "").entry(typeflag, "a", b"");
-        unknown.check_refused(TarErrorKind::Typeflag(typeflag), 512, Some("a"));
+        unknown.check_refused(&TarErrorKind::Typeflag(typeflag), 512, Some("a"));
     }
 }
 
@@ -240,32 +242,32 @@ fn gnu_headers_give_long_names() {
 fn combinations_that_programs_read_differently_are_refused() {
     let path = || tar().pax(&[("path", "a")]);
     let twice = TarErrorKind::ExtensionTwice;
-    path().pax(&[]).check_refused(twice("PAX"), 1024, None);
+    path().pax(&[]).check_refused(&twice("PAX"), 1024, None);
     let long = || tar().entry(b'L', "", b"long");
     long()
         .entry(b'L', "", b"b")
-        .check_refused(twice("GNU long name"), 1024, None);
+        .check_refused(&twice("GNU long name"), 1024, None);
     let both = path().entry(b'L', "", b"long").file("a", "");
-    both.check_refused(TarErrorKind::ExtensionsDisagree("name"), 2048, None);
+    both.check_refused(&TarErrorKind::ExtensionsDisagree("name"), 2048, None);
     let both = tar()
         .pax(&[("linkpath", "a")])
         .entry(b'K', "", b"b")
         .file("a", "");
-    both.check_refused(TarErrorKind::ExtensionsDisagree("link target"), 2048, None);
+    both.check_refused(&TarErrorKind::ExtensionsDisagree("link target"), 2048, None);
     path()
         .entry(b'g', "", b"")
-        .check_refused(TarErrorKind::GlobalBetween, 1024, None);
+        .check_refused(&TarErrorKind::GlobalBetween, 1024, None);
     path()
         .end()
-        .check_refused(TarErrorKind::ExtensionWithoutEntry, 1024, None);
-    long().check_refused(TarErrorKind::ExtensionWithoutEntry, 0, None);
+        .check_refused(&TarErrorKind::ExtensionWithoutEntry, 1024, None);
+    long().check_refused(&TarErrorKind::ExtensionWithoutEntry, 0, None);
 }
 
 #[test]
 fn a_global_header_is_ignored_but_must_be_well_formed() {
     let global = |body: &[u8]| tar().entry(b'g', "", body).file("a", "");
     assert_eq!(paths(&global(b"13 path=evil\n").read().unwrap()), ["a"]);
-    global(b"rubbish").check_refused(TarErrorKind::PaxRecord(0), 0, None);
+    global(b"rubbish").check_refused(&TarErrorKind::PaxRecord(0), 0, None);
 }
 
 #[test]
