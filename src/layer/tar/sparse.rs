@@ -1,7 +1,7 @@
 //! Sparse maps: which parts of a file the tar holds, in four encodings.
 //!
-//! Old GNU has them in the header and in continuation blocks; PAX 0.0 and 0.1 in records (see
-//! [`pax`](super::pax)); PAX 1.0 as text before the data. Whatever the encoding, the result is a list of
+//! Old GNU has them in the header and in continuation blocks; PAX 0.0 and 0.1 in
+//! records; PAX 1.0 as text before the data. Whatever the encoding, the result is a list of
 //! [`Region`]s that [`check`] has judged before any data passes.
 
 use super::error::TarErrorKind;
