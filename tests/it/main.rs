@@ -2,11 +2,22 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
     reason = "tests write fixtures, read the environment and damage stores on purpose"
 )]
 
 mod support;
 
 mod architecture;
+
+mod lock;
+
+mod sync;
+
+mod offline;
+
+mod hostile_registry;
+
+mod crash;
 
 mod real_image;
