@@ -34,11 +34,14 @@ pub(crate) fn serve(registry: &TestRegistry, repository: &str, tag: &str, image:
 
 /// A project that names images, `[("app", "127.0.0.1:5000/team/app:1"), …]`.
 pub(crate) fn project_naming(images: &[(&str, &str)]) -> Project {
-    let lines: String = images
+    let lines: Vec<String> = images
         .iter()
         .map(|(name, source)| format!("{name} = \"{source}\"\n"))
         .collect();
-    Project::new(&format!("manifest-version = 1\n\n[images]\n{lines}"))
+    Project::new(&format!(
+        "manifest-version = 1\n\n[images]\n{}",
+        lines.concat()
+    ))
 }
 
 /// A registry that serves one image as `app:1`, and a project that names it `app`.
