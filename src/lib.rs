@@ -7,6 +7,10 @@ pub mod oci;
 
 pub mod layer;
 
+pub mod disk;
+
 pub mod spec;
 
 pub mod plan;
+
+pub mod store;

@@ -48,6 +48,28 @@ pub const SYMLINK_BYTES_MAX: usize = 4095;
 /// Symlinks followed on the way to one path: Linux's `MAXSYMLINKS`.
 pub const SYMLINKS_FOLLOWED_MAX: usize = 40;
 
+/// A limit was hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {max} {what} (`limits.{key}` in the user's `config.toml` raises this)")]
+pub struct LimitExceeded {
+    /// What there is too much of, in the plural, such as `entries in one layer`.
+    pub what: &'static str,
+    /// The largest number that is accepted.
+    pub max: u64,
+    /// The setting that raises the limit: the field of [`Limits`] with hyphens.
+    pub key: &'static str,
+}
+
+impl LimitExceeded {
+    /// Refuses `actual` above `max`.
+    pub fn check(actual: u64, max: u64, what: &'static str, key: &'static str) -> Result<(), Self> {
+        if actual > max {
+            return Err(Self { what, max, key });
+        }
+        Ok(())
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

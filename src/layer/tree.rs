@@ -53,6 +53,12 @@ impl Metadata {
             ..Self::default()
         }
     }
+
+    /// Whether mode, owner and time are the same.
+    pub(super) fn equals_without_xattrs(&self, other: &Self) -> bool {
+        let fields = |it: &Self| (it.mode, it.uid, it.gid, it.mtime);
+        fields(self) == fields(other)
+    }
 }
 
 /// Where the bytes of a regular file are.
@@ -190,6 +196,18 @@ impl Tree {
     /// Makes `name` in `parent` refer to `node`, and says what it referred to before.
     pub fn insert(&mut self, parent: DirectoryId, name: Name, node: Node) -> Option<Node> {
         self.directory_mut(parent).entries.insert(name, node)
+    }
+
+    /// Moves `inodes` to the end of the table, without names yet, and answers how many were before.
+    pub(super) fn append_inodes(&mut self, inodes: Vec<Inode>) -> usize {
+        let count = self.inodes.len();
+        self.inodes.extend(inodes);
+        count
+    }
+
+    /// Takes all inodes out of the table. No name may be followed afterwards.
+    pub(super) fn take_inodes(&mut self) -> Vec<Inode> {
+        std::mem::take(&mut self.inodes)
     }
 
     /// How many directories the table holds; ids are below it.

@@ -109,6 +109,7 @@ pub enum Root {
 
 impl Parsed for Root {
     const BYTES_MAX: u64 = MANIFEST_BYTES_MAX;
+    const IS_BLOB: bool = false;
 
     fn parse(bytes: &[u8], media_type: Option<&str>) -> Result<Self, DocumentError> {
         if Kind::of(bytes, media_type)?.is_index() {
@@ -116,6 +117,23 @@ impl Parsed for Root {
         } else {
             Manifest::parse(bytes, media_type).map(Self::Manifest)
         }
+    }
+}
+
+impl Root {
+    /// Its form.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Index(index) => index.kind,
+            Self::Manifest(manifest) => manifest.kind,
+        }
+    }
+}
+
+impl Document<Root> {
+    /// What a lock says of it: media type, digest and size.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(self.parsed.kind().media_type(), self.digest, self.size())
     }
 }
 

@@ -2,8 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::oci::digest::{ChainId, DiffId, Digest};
+
+/// Why a text does not name an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a kind of artifact and its digest")]
+pub struct ArtifactError(String);
 
 /// One file that a store holds. Its name follows from what it is, so a store has no database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,5 +65,62 @@ impl Artifact {
 impl fmt::Display for Artifact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind(), self.digest())
+    }
+}
+
+impl FromStr for Artifact {
+    type Err = ArtifactError;
+
+    /// Reads what [`Artifact`]'s `Display` writes, such as `layer sha256:…`.
+    fn from_str(text: &str) -> Result<Self, ArtifactError> {
+        const SHOWN_CHARS_MAX: usize = 96;
+        let wrong = || ArtifactError(text.chars().take(SHOWN_CHARS_MAX).collect());
+        let (kind, digest) = text.split_once(' ').ok_or_else(wrong)?;
+        let digest = digest.parse().map_err(|_| wrong())?;
+        match kind {
+            "blob" => Ok(Self::Blob(digest)),
+            "layer" => Ok(Self::Layer(DiffId(digest))),
+            "fsmeta" => Ok(Self::Fsmeta(ChainId(digest))),
+            "disk" => Ok(Self::Disk(ChainId(digest))),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Serialize for Artifact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Artifact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artifact_reads_what_it_writes() {
+        let digest = Digest::of("x");
+        for artifact in [
+            Artifact::Blob(digest),
+            Artifact::Layer(DiffId(digest)),
+            Artifact::Fsmeta(ChainId(digest)),
+            Artifact::Disk(ChainId(digest)),
+        ] {
+            assert_eq!(artifact.to_string().parse(), Ok(artifact));
+        }
+    }
+
+    #[test]
+    fn other_texts_name_no_artifact() {
+        for text in ["", "layer", "layer ../../x", "tree sha256:00"] {
+            assert!(text.parse::<Artifact>().is_err(), "{text}");
+        }
     }
 }

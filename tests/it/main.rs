@@ -10,6 +10,10 @@ mod support;
 
 mod architecture;
 
+mod tar_reader;
+
+mod store;
+
 mod lock;
 
 mod sync;

@@ -95,6 +95,7 @@ impl ImageConfig {
 
 impl Parsed for ImageConfig {
     const BYTES_MAX: u64 = CONFIG_BYTES_MAX;
+    const IS_BLOB: bool = true;
 
     /// A config does not say its own media type, so there is nothing that could contradict it.
     fn parse(bytes: &[u8], _: Option<&str>) -> Result<Self, DocumentError> {

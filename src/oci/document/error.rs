@@ -100,6 +100,36 @@ pub enum DocumentError {
     TooDeep(usize),
 }
 
+impl DocumentError {
+    /// Whether the bytes are not what they were promised to be, and not merely something that is not
+    /// supported or not there.
+    pub const fn is_integrity(&self) -> bool {
+        match self {
+            Self::Size { .. }
+            | Self::Digest { .. }
+            | Self::Json(_)
+            | Self::WrongDigest { .. }
+            | Self::Ambiguous
+            | Self::MediaType { .. }
+            | Self::LayerCount { .. }
+            | Self::PlatformMismatch { .. } => true,
+            Self::TooLarge { .. }
+            | Self::SchemaOne
+            | Self::Artifact(_)
+            | Self::Unknown
+            | Self::LayerMediaType(_)
+            | Self::ForeignLayer(_)
+            | Self::NoPlatform { .. }
+            | Self::TooDeep(_) => false,
+        }
+    }
+
+    /// Whether other bytes came than the descriptor promised, so that another transfer may help.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Size { .. } | Self::Digest { .. })
+    }
+}
+
 /// A list of platforms for people, no longer than a screen.
 fn listed(platforms: &[Platform]) -> String {
     const SHOWN_MAX: usize = 32;

@@ -40,6 +40,7 @@ impl Index {
 
 impl Parsed for Index {
     const BYTES_MAX: u64 = MANIFEST_BYTES_MAX;
+    const IS_BLOB: bool = false;
 
     fn parse(bytes: &[u8], media_type: Option<&str>) -> Result<Self, DocumentError> {
         let kind = Kind::of(bytes, media_type)?;

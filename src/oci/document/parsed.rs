@@ -13,6 +13,9 @@ pub trait Parsed: Sized {
     /// A document of this type may have this many bytes.
     const BYTES_MAX: u64;
 
+    /// Whether a registry holds it among its blobs, and not among its manifests.
+    const IS_BLOB: bool;
+
     /// Reads `bytes`, which were announced as `media_type`; `None` where nothing announced them.
     fn parse(bytes: &[u8], media_type: Option<&str>) -> Result<Self, DocumentError>;
 }

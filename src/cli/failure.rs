@@ -1,0 +1,125 @@
+//! What ended a command: exit code, problems, and what to do about each.
+
+use std::error::Error as StdError;
+use std::process::ExitCode;
+
+use sandbox_images::spec::diagnostic::Diagnostic;
+
+use crate::cli::texts::Texts;
+
+/// Why a command did not succeed. The exit codes are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Network after retries, I/O, build.
+    Failed,
+    /// A wrong command line, `sandbox-images.toml` or configuration.
+    Usage,
+    /// The lock is missing, stale, conflicted or too new, and the mode may not change it.
+    Stale,
+    /// Something is not in the store, and the mode may not fetch or build it.
+    Missing,
+    /// A digest, a size, a `diff_id` or an artifact is not what it should be.
+    Integrity,
+    /// Authentication, authorisation or policy.
+    Denied,
+    /// Another process held a guard for longer than this one would wait.
+    Busy,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl Kind {
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Stale => 3,
+            Self::Missing => 4,
+            Self::Integrity => 5,
+            Self::Denied => 6,
+            Self::Busy => 7,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Where several things fail, the most serious gives the exit code.
+    fn seriousness(self) -> u8 {
+        match self {
+            Self::Failed => 0,
+            Self::Missing => 1,
+            Self::Stale => 2,
+            Self::Denied => 3,
+            Self::Integrity => 4,
+            Self::Usage | Self::Busy | Self::Interrupted => 5,
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// In one of the two files, with its place there.
+    InFile(Diagnostic),
+    /// Anywhere else.
+    Plain { code: &'static str, message: String, help: Option<String> },
+}
+
+/// Everything that ended a command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    pub(crate) problems: Vec<Problem>,
+    /// The texts that diagnostics point into.
+    pub(crate) texts: Texts,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, code: &'static str, message: impl Into<String>) -> Self {
+        let problem = Problem::Plain { code, message: message.into(), help: None };
+        Self { kind, problems: vec![problem], texts: Texts::default() }
+    }
+
+    /// A failure of this kind with `error` and its causes as the message.
+    pub(crate) fn of(kind: Kind, code: &'static str, error: &dyn StdError) -> Self {
+        Self::new(kind, code, with_causes(error))
+    }
+
+    pub(crate) fn in_files(kind: Kind, diagnostics: Vec<Diagnostic>, texts: Texts) -> Self {
+        Self { kind, problems: diagnostics.into_iter().map(Problem::InFile).collect(), texts }
+    }
+
+    /// The same, with advice on the last problem.
+    pub(crate) fn help(mut self, advice: impl Into<String>) -> Self {
+        match self.problems.last_mut() {
+            Some(Problem::Plain { help, .. }) => *help = Some(advice.into()),
+            Some(Problem::InFile(diagnostic)) => diagnostic.help = Some(advice.into()),
+            None => {}
+        }
+        self
+    }
+
+    /// Both failures as one, with the exit code of the more serious.
+    pub(crate) fn and(mut self, mut other: Self) -> Self {
+        if other.kind.seriousness() > self.kind.seriousness() {
+            self.kind = other.kind;
+        }
+        self.problems.append(&mut other.problems);
+        self
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.kind.exit_code())
+    }
+}
+
+/// An error and its causes, outermost first, as one line.
+pub(crate) fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,9 @@
+//! A tree becomes bytes: EROFS images, and the disk that joins them.
+
+pub mod file;
+
+pub mod erofs;
+
+pub mod extents;
+
+pub mod vmdk;

@@ -1,0 +1,267 @@
+//! What is shown to which registry for which repository: found out once, kept, renewed in time.
+//!
+//! A repository of a registry has one slot. Who is refused asks the slot for something else to show, with
+//! what was refused; while one task fetches a token, the others of the same repository wait for it.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::oci::reference::Reference;
+use crate::registry::challenge::Challenge;
+use crate::registry::clients::Clients;
+use crate::registry::credentials::{Credential, CredentialFile, Source, helper};
+use crate::registry::error::Error;
+use crate::registry::event::RegistryEvent;
+use crate::registry::secret::Secret;
+use crate::registry::settings::Settings;
+use crate::registry::shown::Words;
+use crate::registry::token::{TokenRequest, basic, realm};
+
+/// Bytes of a file of credentials.
+const CREDENTIAL_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What is shown by all tasks, by registry and repository.
+#[derive(Debug, Default)]
+pub(super) struct Auth {
+    slots: Mutex<BTreeMap<(String, String), SharedSlot>>,
+}
+
+type SharedSlot = Arc<tokio::sync::Mutex<Slot>>;
+
+/// What is known of one repository.
+#[derive(Debug, Default)]
+struct Slot {
+    challenge: Option<Challenge>,
+    shown: Option<Shown>,
+    /// Stored credentials were refused, so nothing is shown but what everybody may have.
+    anonymous: bool,
+}
+
+/// The value of an `Authorization` header, and when it is to be renewed.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    /// The header's value.
+    pub(super) header: Secret,
+    renew_at: Option<Instant>,
+}
+
+/// The one who asks: everything that a decision needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) clients: &'a Clients,
+    pub(super) reference: &'a Reference,
+    /// The registry is reached without TLS.
+    pub(super) is_plain: bool,
+}
+
+impl Auth {
+    /// What to show with the first request: nothing, before the registry has asked for something.
+    pub(super) async fn current(&self, asker: Asker<'_>) -> Result<Option<Shown>, Error> {
+        let slot = self.slot(asker.reference);
+        let mut slot = slot.lock().await;
+        let is_due = |shown: &Shown| shown.renew_at.is_some_and(|at| Instant::now() >= at);
+        if slot.shown.as_ref().is_some_and(is_due) {
+            slot.renew(asker).await?;
+        }
+        Ok(slot.shown.clone())
+    }
+
+    /// What to show after `refused` was answered with `challenge`. The second time in one request, stored
+    /// credentials are given up and nothing but what everybody may have is shown.
+    pub(super) async fn answer(
+        &self,
+        asker: Asker<'_>,
+        challenge: Challenge,
+        refused: Option<&Shown>,
+        is_second: bool,
+    ) -> Result<Option<Shown>, Error> {
+        let slot = self.slot(asker.reference);
+        let mut slot = slot.lock().await;
+        let known = slot.shown.as_ref().map(|shown| &shown.header);
+        if known.is_some() && known != refused.map(|shown| &shown.header) {
+            return Ok(slot.shown.clone());
+        }
+        if is_second && !slot.anonymous {
+            slot.anonymous = true;
+            asker.ignored("the registry refuses the stored credentials".to_owned());
+        }
+        slot.challenge = Some(challenge);
+        slot.renew(asker).await?;
+        Ok(slot.shown.clone())
+    }
+
+    fn slot(&self, reference: &Reference) -> SharedSlot {
+        let key = (
+            reference.registry().to_owned(),
+            reference.repository().to_owned(),
+        );
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(key).or_default())
+    }
+}
+
+impl Slot {
+    async fn renew(&mut self, asker: Asker<'_>) -> Result<(), Error> {
+        self.shown = None;
+        let credential = match self.anonymous {
+            true => None,
+            false => asker.credential().await,
+        };
+        if let Some(Credential::RegistryToken(token)) = &credential {
+            self.shown = Some(bearer(token, None));
+            return Ok(());
+        }
+        self.shown = match self.challenge.clone() {
+            None => None,
+            Some(Challenge::Basic) => credential.as_ref().and_then(basic).map(|header| Shown {
+                header,
+                renew_at: None,
+            }),
+            Some(Challenge::Bearer {
+                realm,
+                service,
+                scope,
+            }) => Some(
+                self.token(asker, &realm, service.as_deref(), scope, credential)
+                    .await?,
+            ),
+        };
+        Ok(())
+    }
+
+    async fn token(
+        &mut self,
+        asker: Asker<'_>,
+        realm_text: &str,
+        service: Option<&str>,
+        scope: Option<String>,
+        credential: Option<Credential>,
+    ) -> Result<Shown, Error> {
+        let registry = asker.reference.registry();
+        let realm = realm(realm_text, registry, asker.is_plain)?;
+        let client = asker.clients.get(asker.settings, &host_of(&realm))?;
+        let repository = asker.reference.repository();
+        let scope = scope.unwrap_or_else(|| format!("repository:{repository}:pull"));
+        asker.settings.events.tell(RegistryEvent::Token {
+            registry: registry.to_owned(),
+            repository: repository.to_owned(),
+        });
+        let mut request = TokenRequest {
+            realm,
+            service,
+            scope: &scope,
+            credential: credential.as_ref(),
+        };
+        let mut sent = request.send(&client).await;
+        if credential.is_some() && sent.as_ref().is_err_and(is_refusal) {
+            self.anonymous = true;
+            asker.ignored("the token server refuses the stored credentials".to_owned());
+            request.credential = None;
+            sent = request.send(&client).await;
+        }
+        let token = sent.map_err(|error| match error {
+            Error::Status { words, .. } if is_refusal(&error) => asker.denied(words),
+            other => other,
+        })?;
+        // A tenth of its life is left for what is under way.
+        let renew_at = Instant::now().checked_add(token.lifetime.mul_f64(0.9));
+        Ok(bearer(&token.secret, renew_at))
+    }
+}
+
+/// Whether a token server refuses what it was shown. Some answer 400 to a wrong login.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Status {
+            status: 400 | 401 | 403,
+            ..
+        }
+    )
+}
+
+fn bearer(token: &Secret, renew_at: Option<Instant>) -> Shown {
+    Shown {
+        header: Secret::new(format!("Bearer {}", token.reveal())),
+        renew_at,
+    }
+}
+
+/// `host:port` of a URL, or `host` where the port is the scheme's own.
+pub(super) fn host_of(url: &reqwest::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+impl Asker<'_> {
+    /// The refusal of this registry, for good.
+    pub(super) fn denied(&self, words: Words) -> Error {
+        Error::Denied {
+            registry: self.reference.registry().to_owned(),
+            repository: self.reference.repository().to_owned(),
+            words,
+        }
+    }
+
+    fn ignored(&self, reason: String) {
+        self.settings
+            .events
+            .tell(RegistryEvent::CredentialsIgnored {
+                registry: self.reference.registry().to_owned(),
+                reason,
+            });
+    }
+
+    /// The first stored credential. What cannot be read is told, and passed over: the image may be public.
+    async fn credential(&self) -> Option<Credential> {
+        for path in &self.settings.credential_files {
+            let file = match read_file(path) {
+                Ok(Some(file)) => file,
+                Ok(None) => continue,
+                Err(reason) => {
+                    self.ignored(reason);
+                    continue;
+                }
+            };
+            for source in file.find(self.reference) {
+                match source {
+                    Source::Stored(credential) => return Some(credential),
+                    Source::Helper { name, server } => {
+                        let timeout = self.settings.timeouts.helper;
+                        match helper::ask(&name, &server, timeout).await {
+                            Ok(Some(credential)) => return Some(credential),
+                            Ok(None) => {}
+                            Err(error) => self.ignored(error.to_string()),
+                        }
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The file of credentials at `path`, if there is one; why it cannot be used, as a sentence.
+fn read_file(path: &Path) -> Result<Option<CredentialFile>, String> {
+    let cannot = |why: &dyn std::fmt::Display| format!("cannot read `{}`: {why}", path.display());
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot(&error)),
+    };
+    let mut json = Vec::new();
+    file.take(CREDENTIAL_FILE_BYTES_MAX)
+        .read_to_end(&mut json)
+        .map_err(|error| cannot(&error))?;
+    CredentialFile::parse(&json)
+        .map(Some)
+        .map_err(|error| cannot(&error))
+}

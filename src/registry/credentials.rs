@@ -1,0 +1,212 @@
+//! Credentials that other programs have stored: Docker's `config.json` and containers' `auth.json`
+//! (containers-auth.json(5)).
+//!
+//! [`CredentialFile::find`] is a pure lookup in a file's content. What it finds is a credential, or the
+//! name of a helper program, which [`helper`] asks.
+
+pub mod helper;
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use crate::oci::reference::Reference;
+use crate::registry::secret::Secret;
+
+/// Docker Hub's name in Docker's file, from the times of its first protocol.
+const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// What helpers name the user of an identity token.
+const TOKEN_USER: &str = "<token>";
+
+/// What is shown to a registry or to its token server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A user and a password.
+    Password {
+        /// The user's name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A token that the token server changes into one for the registry (OAuth 2).
+    IdentityToken(Secret),
+    /// A token for the registry itself.
+    RegistryToken(Secret),
+}
+
+/// Where a lookup leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The file holds it.
+    Stored(Credential),
+    /// The helper `docker-credential-NAME` may hold it, under this server's name.
+    Helper {
+        /// The helper's name.
+        name: String,
+        /// The server's name.
+        server: String,
+    },
+}
+
+/// Why a file of credentials cannot be used. The parser's own words could hold a part of a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("credentials are not the expected JSON at line {line}, column {column}")]
+pub struct CredentialsError {
+    line: usize,
+    column: usize,
+}
+
+/// The content of a file of credentials.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialFile {
+    #[serde(default)]
+    auths: BTreeMap<String, Entry>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Entry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+    registrytoken: Option<String>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl CredentialFile {
+    /// Reads a file's content. An error of it shows no part of the content.
+    pub fn parse(json: &[u8]) -> Result<Self, CredentialsError> {
+        serde_json::from_slice(json).map_err(|error| CredentialsError {
+            line: error.line(),
+            column: error.column(),
+        })
+    }
+
+    /// Where to look for the credential for `reference`, in this order: the registry's own helper, the
+    /// entry of the repository, of its parents and of the registry, the helper for all registries.
+    ///
+    /// Docker asks the helper for all registries before the entries, but leaves no entries with content
+    /// where there is one; this order spares the helper where somebody wrote an entry by hand.
+    pub fn find(&self, reference: &Reference) -> Vec<Source> {
+        let registry = reference.registry();
+        let server = if registry == "docker.io" {
+            DOCKER_HUB_KEY
+        } else {
+            registry
+        };
+        let helper = |name: &String| Source::Helper {
+            name: name.clone(),
+            server: server.to_owned(),
+        };
+        let own = keys_of_host(registry)
+            .iter()
+            .find_map(|key| self.cred_helpers.get(key).filter(|name| !name.is_empty()))
+            .map(helper);
+        let stored = scopes(reference)
+            .iter()
+            .find_map(|scope| self.entry(scope))
+            .map(Source::Stored);
+        let common = self
+            .creds_store
+            .as_ref()
+            .filter(|name| !name.is_empty())
+            .map(helper);
+        own.into_iter().chain(stored).chain(common).collect()
+    }
+
+    fn entry(&self, scope: &str) -> Option<Credential> {
+        let exact = self.auths.get(scope).and_then(Entry::credential);
+        exact.or_else(|| {
+            let mut others = self
+                .auths
+                .iter()
+                .filter(|(key, _)| host_of(key) == Some(scope));
+            others.find_map(|(_, entry)| entry.credential())
+        })
+    }
+}
+
+impl Entry {
+    fn credential(&self) -> Option<Credential> {
+        let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        if let Some(token) = filled(&self.registrytoken) {
+            return Some(Credential::RegistryToken(Secret::new(token)));
+        }
+        if let Some(token) = filled(&self.identitytoken) {
+            return Some(Credential::IdentityToken(Secret::new(token)));
+        }
+        let (user, password) = match filled(&self.auth) {
+            Some(auth) => decode(&auth)?,
+            None => (filled(&self.username)?, filled(&self.password)?),
+        };
+        Some(Credential::from_login(user, password))
+    }
+}
+
+impl Credential {
+    /// The credential that a user's name and a secret make, where a helper or a file gave them.
+    pub(super) fn from_login(user: String, secret: String) -> Self {
+        if user == TOKEN_USER {
+            return Self::IdentityToken(Secret::new(secret));
+        }
+        Self::Password {
+            user,
+            password: Secret::new(secret),
+        }
+    }
+}
+
+/// User and password of `base64(user:password)`, which Docker ends with a NUL at times.
+fn decode(auth: &str) -> Option<(String, String)> {
+    let bytes = STANDARD.decode(auth.trim()).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), password.trim_end_matches('\0').to_owned()))
+}
+
+/// The keys under which a repository's credential may stand, most special first:
+/// `host/a/b`, `host/a`, `host`, and what else the host is called.
+fn scopes(reference: &Reference) -> Vec<String> {
+    let host = reference.registry();
+    let whole = format!("{host}/{}", reference.repository());
+    let mut scopes: Vec<String> = whole
+        .match_indices('/')
+        .map(|(at, _)| whole[..at].to_owned())
+        .skip(1)
+        .collect();
+    scopes.reverse();
+    scopes.insert(0, whole);
+    scopes.extend(keys_of_host(host));
+    scopes
+}
+
+fn keys_of_host(host: &str) -> Vec<String> {
+    let mut keys = vec![host.to_owned()];
+    if host == "docker.io" {
+        keys.extend([DOCKER_HUB_KEY, "index.docker.io", "registry-1.docker.io"].map(str::to_owned));
+    }
+    keys
+}
+
+/// The host of a key that Docker wrote as a URL: `https://host/v1/`.
+fn host_of(key: &str) -> Option<&str> {
+    let rest = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"))?;
+    rest.split('/').next()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! Files on disk: everything that was fetched or built, and nothing else.
+//!
+//! A store has no database: an artifact's name says what it is, and a record beside it says that it is
+//! there, complete and durable. [`Store`] reads, and makes nothing. [`Store::shared`] leads to a
+//! [`SharedStore`], whose runs add; their order of writes is written down in [`ingest`].
+//!
+//! All calls block. Nothing here reads the clock or the environment: time and names are passed in.
+
+pub mod error;
+
+mod directory;
+
+pub mod record;
+
+mod content;
+
+mod layout;
+
+pub mod presence;
+
+pub mod guard;
+
+mod workspace;
+
+pub mod ingest;
+
+pub mod run;
+
+pub mod root;
+
+pub mod verify;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{Timespec, Timestamps, UTIME_OMIT, futimens};
+use rustix::io::Errno;
+
+use self::directory::{Directory, Found};
+use self::error::{Damage, Error};
+use self::guard::Caller;
+use self::layout::{Shelf, Shelves};
+use self::presence::{Depth, Verdict, examine};
+use self::record::Record;
+use self::root::{ROOT_BYTES_MAX, Root};
+use self::run::SharedStore;
+use self::verify::Report;
+use crate::oci::digest::Digest;
+use crate::plan::artifact::{Artifact, Inventory};
+
+/// The last use of an artifact is noted at most this often: most runs write nothing.
+const TOUCH_EVERY: Duration = Duration::from_hours(24);
+
+/// A directory that holds artifacts, or will. It need not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    path: PathBuf,
+}
+
+impl Store {
+    /// The store at `path`. Does no I/O.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the file of `artifact` lies, or would lie.
+    pub fn path_of(&self, artifact: Artifact) -> PathBuf {
+        layout::path_of(&self.path, artifact)
+    }
+
+    /// Which of `wanted` are there: with a good record, a regular file of the recorded size and, for an
+    /// EROFS image, a superblock that fits its checksum. A store that does not exist holds nothing.
+    pub fn inventory(
+        &self,
+        wanted: impl IntoIterator<Item = Artifact>,
+    ) -> Result<Inventory, Error> {
+        presence::inventory(&Shelves::open(&self.path)?, wanted)
+    }
+
+    /// Everything that has a record, looked at as closely as [`Store::inventory`] does.
+    pub fn scan(&self) -> Result<BTreeMap<Artifact, Verdict>, Error> {
+        let shelves = Shelves::open(&self.path)?;
+        let look = |artifact| {
+            let seen = examine(&shelves, artifact, Depth::Quick)?;
+            Ok((artifact, seen.map(|(record, _)| record)))
+        };
+        shelves.recorded()?.into_iter().map(look).collect()
+    }
+
+    /// Opens `artifact` for reading, if it is there as [`Store::inventory`] means it.
+    pub fn open(&self, artifact: Artifact) -> Result<(Record, File), Error> {
+        examine(&Shelves::open(&self.path)?, artifact, Depth::Quick)?
+            .map_err(|damage| self.damaged(artifact, damage))
+    }
+
+    /// Reads a blob of at most `limit_bytes`, and checks that it has the digest it is named after.
+    pub fn read_blob(&self, digest: Digest, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+        let artifact = Artifact::Blob(digest);
+        let (record, file) = self.open(artifact)?;
+        let path = self.path_of(artifact);
+        if record.size_bytes > limit_bytes {
+            return Err(Error::TooLarge {
+                path,
+                limit: limit_bytes,
+            });
+        }
+        let mut bytes = Vec::new();
+        file.take(record.size_bytes)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io("read", &path, error))?;
+        match Digest::of(&bytes) {
+            actual if actual == digest => Ok(bytes),
+            actual => Err(self.damaged(
+                artifact,
+                Damage::Digest {
+                    expected: digest,
+                    actual,
+                },
+            )),
+        }
+    }
+
+    /// Reads every byte of `artifacts`, on `threads` threads, and compares them with their records.
+    /// `on_each` is told of each as soon as it is known.
+    pub fn verify(
+        &self,
+        artifacts: &BTreeSet<Artifact>,
+        threads: NonZeroUsize,
+        on_each: &(dyn Fn(Artifact, &Verdict) + Sync),
+    ) -> Result<Report, Error> {
+        let shelves = Shelves::open(&self.path)?;
+        verify::verify(&shelves, artifacts.iter().copied(), threads, on_each)
+    }
+
+    /// As [`Store::verify`], of everything that has a record.
+    pub fn verify_all(
+        &self,
+        threads: NonZeroUsize,
+        on_each: &(dyn Fn(Artifact, &Verdict) + Sync),
+    ) -> Result<Report, Error> {
+        let shelves = Shelves::open(&self.path)?;
+        verify::verify(&shelves, shelves.recorded()?, threads, on_each)
+    }
+
+    /// Notes that `artifact` is used at `now`, as the mtime of its record, at most once a day. A store
+    /// that this user may not write to keeps no account of its use.
+    pub fn touch(&self, artifact: Artifact, now: SystemTime) -> Result<(), Error> {
+        let shelves = Shelves::open(&self.path)?;
+        let Some(Shelf { records, .. }) = shelves.of(artifact) else {
+            return Ok(());
+        };
+        let name = Record::name_of(artifact);
+        let Found::File(record, _) = records.find(&name)? else {
+            return Ok(());
+        };
+        match touch(&record, now) {
+            Ok(()) | Err(Errno::ROFS | Errno::PERM | Errno::ACCESS) => Ok(()),
+            Err(error) => Err(Error::io("set the time of", records.path_of(&name), error)),
+        }
+    }
+
+    /// Opens the store for adding, making what directories are missing.
+    pub fn shared(&self) -> Result<SharedStore, Error> {
+        SharedStore::make(&self.path)
+    }
+
+    /// Notes what the project of the lock at `lock_path` wants, for those who delete. To be called when
+    /// all of it is committed. Writes only if something changed, or if the last time is over a day ago.
+    pub fn put_root(
+        &self,
+        lock_path: &Path,
+        wanted: &BTreeSet<Artifact>,
+        now: SystemTime,
+        caller: Caller,
+    ) -> Result<(), Error> {
+        let lock = std::path::absolute(lock_path)
+            .map_err(|error| Error::io("find the absolute path of", lock_path, error))?;
+        let name = Root::name_for(&lock);
+        let previous = match layout::open_roots(&self.path)? {
+            Some(roots) => read_root(&roots, &name)?,
+            None => None,
+        };
+        let Some(root) = Root::next(previous, &lock, wanted, now) else {
+            return Ok(());
+        };
+        let run = self.shared()?.begin_run(&[], caller)?;
+        run.publish_root(&name, &root.to_json())
+    }
+
+    fn damaged(&self, artifact: Artifact, damage: Damage) -> Error {
+        match damage {
+            Damage::Missing => Error::Missing { artifact },
+            source => Error::Damaged {
+                artifact,
+                path: self.path_of(artifact),
+                source: Box::new(source),
+            },
+        }
+    }
+}
+
+fn read_root(roots: &Directory, name: &str) -> Result<Option<Root>, Error> {
+    Ok(roots
+        .read(name, ROOT_BYTES_MAX)?
+        .and_then(|bytes| Root::parse(&bytes)))
+}
+
+/// Sets the mtime of `file` to `now`, if it is over a day from it, before or after: a clock that was
+/// wrong once must not stop the account for ever.
+fn touch(file: &File, now: SystemTime) -> Result<(), Errno> {
+    let now = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let now_seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let noted = rustix::fs::fstat(file)?.st_mtime;
+    if noted.abs_diff(now_seconds) < TOUCH_EVERY.as_secs() {
+        return Ok(());
+    }
+    let unchanged = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_OMIT,
+    };
+    let used = Timespec {
+        tv_sec: now_seconds,
+        tv_nsec: 0,
+    };
+    futimens(
+        file,
+        &Timestamps {
+            last_access: unchanged,
+            last_modification: used,
+        },
+    )
+}

@@ -1,0 +1,327 @@
+//! Directories of the store, held open, and the few operations on the names in them.
+//!
+//! Every file of a store is reached from the open directory that it lies in, by one name, and a name is
+//! never followed if it is a symbolic link. So nothing that is planted in a store leads out of it. The
+//! modes of what is made are set explicitly: the umask has no say.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::error::Error;
+
+/// What everybody may read and nobody changes: artifacts and their records.
+pub(super) const MODE_SEALED: Mode = Mode::from_raw_mode(0o444);
+
+/// What is rewritten in its life: roots, leases, guards.
+pub(super) const MODE_PLAIN: Mode = Mode::from_raw_mode(0o644);
+
+const MODE_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
+
+/// What has a name.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// A regular file, open for reading, and its bytes.
+    File(File, u64),
+    /// Something that this program does not open, in words with an article.
+    Other(&'static str),
+}
+
+/// An open directory and the path that led to it, for messages.
+#[derive(Debug)]
+pub(super) struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Opens the directory that the user named, through symbolic links if there are any. `None` if it
+    /// does not exist.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match fs::openat(CWD, path, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self {
+                fd,
+                path: path.to_owned(),
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR) => Err(Error::Unexpected {
+                path: path.to_owned(),
+                found: "a file or below one",
+                expected: "a directory",
+            }),
+            Err(error) => Err(Error::io("open", path, error)),
+        }
+    }
+
+    /// Opens the directory that the user named, making it and what is missing above it.
+    pub(super) fn make_all(path: &Path) -> Result<Self, Error> {
+        if let Some(directory) = Self::open(path)? {
+            return Ok(directory);
+        }
+        let missing = || Error::io("make directory", path, Errno::NOENT);
+        let name = path
+            .file_name()
+            .and_then(OsStr::to_str)
+            .ok_or_else(missing)?;
+        let parent = match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Self::open(Path::new("."))?,
+            Some(parent) => Some(Self::make_all(parent)?),
+            None => None,
+        };
+        parent.ok_or_else(missing)?.make_child(name)
+    }
+
+    /// Opens the directory at `path`, names joined by `/`. `None` if one of them does not exist.
+    pub(super) fn descend(&self, path: &str) -> Result<Option<Self>, Error> {
+        match path.split_once('/') {
+            None => self.child(path),
+            Some((first, rest)) => match self.child(first)? {
+                Some(child) => child.descend(rest),
+                None => Ok(None),
+            },
+        }
+    }
+
+    fn child(&self, name: &str) -> Result<Option<Self>, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self {
+                fd,
+                path: self.path_of(name),
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(Error::Unexpected {
+                path: self.path_of(name),
+                found: self
+                    .kind_of(name)?
+                    .map_or("something else by now", words_for),
+                expected: "a directory",
+            }),
+            Err(error) => Err(Error::io("open", self.path_of(name), error)),
+        }
+    }
+
+    /// Opens the directory at `path`, making what is missing of it, durably.
+    pub(super) fn make(&self, path: &str) -> Result<Self, Error> {
+        match path.split_once('/') {
+            None => self.make_child(path),
+            Some((first, rest)) => self.make_child(first)?.make(rest),
+        }
+    }
+
+    fn make_child(&self, name: &str) -> Result<Self, Error> {
+        if let Some(child) = self.child(name)? {
+            return Ok(child);
+        }
+        let wrong = |error: Errno| Error::io("make directory", self.path_of(name), error);
+        match fs::mkdirat(&self.fd, name, MODE_DIRECTORY) {
+            Ok(()) => {
+                fs::chmodat(&self.fd, name, MODE_DIRECTORY, AtFlags::empty()).map_err(wrong)?;
+                self.sync()?;
+            }
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(wrong(error)),
+        }
+        self.child(name)?.ok_or_else(|| wrong(Errno::NOENT))
+    }
+
+    /// The path of `name` in this directory.
+    pub(super) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Looks at what has this name. Only a regular file is opened: opening a pipe or a device could
+    /// wait for ever or do things.
+    pub(super) fn find(&self, name: &str) -> Result<Found, Error> {
+        match self.kind_of(name)? {
+            None => return Ok(Found::Nothing),
+            Some(FileType::RegularFile) => {}
+            Some(other) => return Ok(Found::Other(words_for(other))),
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let wrong = |error: Errno| Error::io("open", self.path_of(name), error);
+        let fd = match fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(Found::Nothing),
+            Err(Errno::LOOP) => return Ok(Found::Other(words_for(FileType::Symlink))),
+            Err(error) => return Err(wrong(error)),
+        };
+        let stat = fs::fstat(&fd).map_err(wrong)?;
+        Ok(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                Found::File(File::from(fd), u64::try_from(stat.st_size).unwrap_or(0))
+            }
+            other => Found::Other(words_for(other)),
+        })
+    }
+
+    fn kind_of(&self, name: &str) -> Result<Option<FileType>, Error> {
+        match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io("look at", self.path_of(name), error)),
+        }
+    }
+
+    /// Whether anything has this name.
+    pub(super) fn has(&self, name: &str) -> Result<bool, Error> {
+        self.kind_of(name).map(|kind| kind.is_some())
+    }
+
+    /// Whether something else than a regular file has this name.
+    pub(super) fn has_other_than_file(&self, name: &str) -> Result<bool, Error> {
+        let kind = self.kind_of(name)?;
+        Ok(kind.is_some_and(|kind| kind != FileType::RegularFile))
+    }
+
+    /// Reads a whole small file. `None` if there is none.
+    pub(super) fn read(&self, name: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
+        let file = match self.find(name)? {
+            Found::Nothing => return Ok(None),
+            Found::File(file, _) => file,
+            Found::Other(found) => {
+                let path = self.path_of(name);
+                let expected = "a regular file";
+                return Err(Error::Unexpected {
+                    path,
+                    found,
+                    expected,
+                });
+            }
+        };
+        let mut bytes = Vec::new();
+        file.take(limit_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io("read", self.path_of(name), error))?;
+        if bytes.len() as u64 > limit_bytes {
+            let path = self.path_of(name);
+            return Err(Error::TooLarge {
+                path,
+                limit: limit_bytes,
+            });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Makes a file that did not exist, for reading and writing, readable by its owner only.
+    pub(super) fn create(&self, name: &str) -> Result<File, Error> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
+            .map(File::from)
+            .map_err(|error| Error::io("create", self.path_of(name), error))
+    }
+
+    /// Opens a file for reading and writing that is shared with other processes, made if it is missing.
+    pub(super) fn open_shared(&self, name: &str) -> Result<File, Error> {
+        let wrong = |error: Errno| Error::io("open", self.path_of(name), error);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = match fs::openat(&self.fd, name, flags, MODE_PLAIN) {
+            Ok(fd) => fd,
+            Err(Errno::LOOP | Errno::ISDIR) => {
+                return Err(Error::Unexpected {
+                    path: self.path_of(name),
+                    found: self
+                        .kind_of(name)?
+                        .map_or("something else by now", words_for),
+                    expected: "a regular file",
+                });
+            }
+            Err(error) => return Err(wrong(error)),
+        };
+        let stat = fs::fstat(&fd).map_err(wrong)?;
+        if Mode::from_raw_mode(stat.st_mode) != MODE_PLAIN {
+            fs::fchmod(&fd, MODE_PLAIN).map_err(wrong)?;
+        }
+        Ok(File::from(fd))
+    }
+
+    /// Whether `name` still is the file that `file` has open.
+    pub(super) fn still_names(&self, name: &str, file: &File) -> Result<bool, Error> {
+        let wrong = |error: Errno| Error::io("look at", self.path_of(name), error);
+        let open = fs::fstat(file).map_err(wrong)?;
+        match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(named) => Ok((open.st_dev, open.st_ino) == (named.st_dev, named.st_ino)),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(wrong(error)),
+        }
+    }
+
+    /// Sets the mode of an open file that lies here as `name`.
+    pub(super) fn set_mode(&self, name: &str, file: &File, mode: Mode) -> Result<(), Error> {
+        fs::fchmod(file, mode)
+            .map_err(|error| Error::io("set the mode of", self.path_of(name), error))
+    }
+
+    /// Makes the bytes of an open file that lies here as `name` durable.
+    pub(super) fn sync_file(&self, name: &str, file: &File) -> Result<(), Error> {
+        fs::fdatasync(file).map_err(|error| Error::io("make durable", self.path_of(name), error))
+    }
+
+    /// Makes the names in this directory durable.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        fs::fsync(&self.fd).map_err(|error| Error::io("make durable", &self.path, error))
+    }
+
+    /// Gives `name` another name in `target`, in place of what has it there.
+    pub(super) fn rename(&self, name: &str, target: &Self, new_name: &str) -> Result<(), Error> {
+        fs::renameat(&self.fd, name, &target.fd, new_name)
+            .map_err(|error| Error::io("rename a file to", target.path_of(new_name), error))
+    }
+
+    /// Removes the name of a file, if there is one.
+    pub(super) fn unlink(&self, name: &str) -> Result<(), Error> {
+        self.remove(name, AtFlags::empty())
+    }
+
+    /// Removes the directory `name` and the files in it, if there is one.
+    pub(super) fn unlink_directory(&self, name: &str) -> Result<(), Error> {
+        let Some(directory) = self.child(name)? else {
+            return Ok(());
+        };
+        for file in directory.names()? {
+            directory.unlink(&file)?;
+        }
+        self.remove(name, AtFlags::REMOVEDIR)
+    }
+
+    fn remove(&self, name: &str, flags: AtFlags) -> Result<(), Error> {
+        match fs::unlinkat(&self.fd, name, flags) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(Error::io("remove", self.path_of(name), error)),
+        }
+    }
+
+    /// The names in this directory that are UTF-8, sorted; the store itself gives no others.
+    pub(super) fn names(&self) -> Result<Vec<String>, Error> {
+        let wrong = |error: Errno| Error::io("list", &self.path, error);
+        let mut names = Vec::new();
+        for entry in fs::Dir::read_from(&self.fd).map_err(wrong)? {
+            match entry.map_err(wrong)?.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+fn words_for(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "a regular file",
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a symbolic link",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        FileType::Unknown => "a file of unknown kind",
+    }
+}

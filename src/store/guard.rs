@@ -1,0 +1,241 @@
+//! Guards: who may do what at the same time, across threads and processes.
+//!
+//! A guard is an advisory lock (`flock`) on a file in `guards/`. The kernel frees it when its holder dies,
+//! so nothing is judged by age. The shared guard of the whole store is held for a scan and for each
+//! commit; whoever deletes must hold it alone. An artifact's guard is held while the artifact is fetched
+//! or built, so that this happens once, whatever the number of processes.
+//!
+//! A guard file holds a few words about its holder, for those who wait. An artifact's guard file is
+//! removed by its holder. Whoever waited for the removed file then holds a lock that nobody else will
+//! ever see; that is noticed by comparing the open file with the named one, and the guard is taken anew.
+
+use std::fmt;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::directory::{Directory, Found};
+use super::error::Error;
+use super::layout::Layout;
+use crate::plan::artifact::Artifact;
+
+/// Between two tries to take a guard: short beside what guards are held for, and no load.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Between two reports of one wait.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Bytes of a guard file that are read: a process number and the start of a command line.
+const HOLDER_BYTES_MAX: usize = 1024;
+
+/// Characters of a command that are written into a guard file.
+const COMMAND_CHARS_MAX: usize = 200;
+
+/// On whose behalf the store is used, and what to do when another process is in the way.
+#[derive(Clone)]
+pub struct Caller {
+    /// What the user ran, such as `sandbox-images sync`: shown to those who wait for this process.
+    pub command: String,
+    /// How long to wait for a guard.
+    pub wait_max: Duration,
+    /// Called when a wait begins and every second while it lasts.
+    pub on_wait: Arc<dyn Fn(&Waiting) + Send + Sync>,
+}
+
+impl Caller {
+    /// How this process signs what it holds.
+    pub(super) fn holder(&self) -> Holder {
+        Holder {
+            pid: std::process::id(),
+            command: self.command.chars().take(COMMAND_CHARS_MAX).collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("command", &self.command)
+            .field("wait_max", &self.wait_max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A wait for another process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// What is guarded, such as `layer sha256:…`.
+    pub what: String,
+    /// Who holds it. `None` in the moment between taking a guard and signing it.
+    pub holder: Option<Holder>,
+    /// For how long this process has waited.
+    pub waited: Duration,
+}
+
+/// Who holds a guard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process number, in its own namespace.
+    pub pid: u32,
+    /// What its user ran.
+    pub command: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "process {} (`{}`)",
+            self.pid,
+            self.command.escape_debug()
+        )
+    }
+}
+
+/// Proof that this process alone works on an artifact, until it is dropped.
+#[derive(Debug)]
+pub struct ArtifactGuard {
+    artifact: Artifact,
+    layout: Arc<Layout>,
+    file: File,
+}
+
+impl ArtifactGuard {
+    /// Waits for the guard of `artifact`.
+    pub(super) fn take(
+        layout: &Arc<Layout>,
+        artifact: Artifact,
+        caller: &Caller,
+    ) -> Result<Self, Error> {
+        let name = guard_name(artifact);
+        let alone = FlockOperation::NonBlockingLockExclusive;
+        let file = wait_for(&layout.guards, &name, alone, &artifact.to_string(), caller)?;
+        let holder = caller.holder();
+        // The lock is the guard and the text a courtesy: a full disk is for the commit to report.
+        let _ = serde_json::to_vec(&holder)
+            .map_err(std::io::Error::from)
+            .and_then(|json| file.set_len(0).and_then(|()| file.write_all_at(&json, 0)));
+        Ok(Self {
+            artifact,
+            layout: Arc::clone(layout),
+            file,
+        })
+    }
+
+    /// What it guards.
+    pub const fn artifact(&self) -> Artifact {
+        self.artifact
+    }
+}
+
+impl Drop for ArtifactGuard {
+    fn drop(&mut self) {
+        let (guards, name) = (&self.layout.guards, guard_name(self.artifact));
+        // Whoever removed our file may have let somebody else take the guard: theirs is not ours to
+        // remove. A guard file that stays is found unlocked by the next one who needs it, and taken.
+        if matches!(guards.still_names(&name, &self.file), Ok(true)) {
+            let _ = guards.unlink(&name);
+        }
+    }
+}
+
+fn guard_name(artifact: Artifact) -> String {
+    format!("{}-{}", artifact.kind(), artifact.digest().hex())
+}
+
+/// Proof that nobody deletes from the store, until it is dropped.
+#[derive(Debug)]
+pub(super) struct SharedGuard {
+    // Held for its lock.
+    _file: File,
+}
+
+impl SharedGuard {
+    /// Waits for whoever deletes.
+    pub(super) fn take(layout: &Layout, caller: &Caller) -> Result<Self, Error> {
+        let shared = FlockOperation::NonBlockingLockShared;
+        let file = wait_for(&layout.guards, "store", shared, "the store", caller)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Takes the lock on `name`, or answers `None` if somebody else has it.
+pub(super) fn try_lock(
+    directory: &Directory,
+    name: &str,
+    operation: FlockOperation,
+) -> Result<Option<File>, Error> {
+    loop {
+        let file = directory.open_shared(name)?;
+        match flock(&file, operation) {
+            Ok(()) if directory.still_names(name, &file)? => return Ok(Some(file)),
+            Ok(()) | Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(Error::io("lock", directory.path_of(name), error)),
+        }
+    }
+}
+
+fn wait_for(
+    directory: &Directory,
+    name: &str,
+    operation: FlockOperation,
+    what: &str,
+    caller: &Caller,
+) -> Result<File, Error> {
+    let start = Instant::now();
+    let mut report_at = Duration::ZERO;
+    loop {
+        if let Some(file) = try_lock(directory, name, operation)? {
+            return Ok(file);
+        }
+        let waited = start.elapsed();
+        let waiting = || {
+            let holder = holder_of(directory, name);
+            Waiting {
+                what: what.to_owned(),
+                holder,
+                waited,
+            }
+        };
+        if waited >= caller.wait_max {
+            return Err(gave_up(waiting()));
+        }
+        if waited >= report_at {
+            (caller.on_wait)(&waiting());
+            report_at = waited + REPORT_EVERY;
+        }
+        thread::sleep(POLL.min(caller.wait_max.saturating_sub(waited)));
+    }
+}
+
+fn gave_up(
+    Waiting {
+        what,
+        holder,
+        waited,
+    }: Waiting,
+) -> Error {
+    let holder = holder.map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
+    Error::Busy {
+        what,
+        holder,
+        waited,
+    }
+}
+
+/// Who signed the guard file, if that can be read.
+fn holder_of(directory: &Directory, name: &str) -> Option<Holder> {
+    let Ok(Found::File(file, _)) = directory.find(name) else {
+        return None;
+    };
+    let mut bytes = [0; HOLDER_BYTES_MAX];
+    let count = file.read_at(&mut bytes, 0).ok()?;
+    serde_json::from_slice(&bytes[..count]).ok()
+}

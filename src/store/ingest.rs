@@ -1,0 +1,213 @@
+//! Ingest → commit: the only way into the store.
+//!
+//! The order of writes, and what a crash after each step leaves:
+//!
+//! 1. The bytes go to a temporary file in `tmp/<run>`: nothing is visible; the next run sweeps it.
+//! 2. `fdatasync`: the bytes are on disk before any name of them can be.
+//! 3. Size and digest are compared: what is wrong never gets a name.
+//! 4. Mode 0444, rename, `fsync` of the directory: the file has its name, durably, but without a record
+//!    it does not exist; whoever commits it again replaces it. A damaged file of that name, and its
+//!    record, went to `quarantine/` before.
+//! 5. The record goes the same way. Only now is the artifact there, and only now is it announced.
+//!
+//! A failed `fsync` loses the file: it is removed, the commit fails, and nothing is tried twice.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::content::digest_of;
+use super::directory::MODE_SEALED;
+use super::error::Error;
+use super::guard::{ArtifactGuard, SharedGuard};
+use super::layout::file_name_of;
+use super::presence::{Depth, examine};
+use super::record::Record;
+use super::workspace::Workspace;
+use crate::oci::digest::{Digest, Hasher};
+use crate::plan::artifact::Artifact;
+
+/// What is known of an artifact before its bytes came. A blob's digest is known from its name in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expected {
+    /// Bytes, if they are known.
+    pub size_bytes: Option<u64>,
+    /// SHA-256, if it is known.
+    pub digest: Option<Digest>,
+}
+
+/// A file on its way into the store. Dropping it removes it.
+///
+/// It is written as a stream ([`io::Write`]) or at positions, sparsely if need be. A stream is hashed on
+/// the way; a file that was written at positions is read again at commit.
+#[derive(Debug)]
+pub struct Ingest {
+    workspace: Arc<Workspace>,
+    name: String,
+    file: File,
+    size_bytes: u64,
+    limit_bytes: u64,
+    /// The digest of the first `size_bytes`, as long as the file is written as a stream.
+    running: Option<Hasher>,
+}
+
+impl Ingest {
+    pub(super) fn new(workspace: Arc<Workspace>, limit_bytes: u64) -> Result<Self, Error> {
+        let name = workspace.new_name();
+        let file = workspace.directory.create(&name)?;
+        let running = Some(Hasher::new());
+        Ok(Self {
+            workspace,
+            name,
+            file,
+            size_bytes: 0,
+            limit_bytes,
+            running,
+        })
+    }
+
+    /// Writes `bytes` at `offset`. What is skipped is a hole.
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.running = None;
+        self.write_bounded(offset, bytes)
+    }
+
+    /// Fills `buffer` with the bytes at `offset`; an error if the file ends before.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file
+            .read_exact_at(buffer, offset)
+            .map_err(|error| self.explain("read", error))
+    }
+
+    /// Cuts the file to `size_bytes`, or extends it with a hole.
+    pub fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
+        self.running = None;
+        self.bound(size_bytes)?;
+        self.file
+            .set_len(size_bytes)
+            .map_err(|error| self.explain("resize", error))?;
+        self.size_bytes = size_bytes;
+        Ok(())
+    }
+
+    /// Makes the file the artifact that `guard` guards, complete, checked and durable, or removes it.
+    pub fn commit(self, guard: ArtifactGuard, expected: Expected) -> Result<Record, Error> {
+        let artifact = guard.artifact();
+        self.workspace.directory.sync_file(&self.name, &self.file)?;
+        let record = self.check(artifact, expected)?;
+        let _shared = SharedGuard::take(&self.workspace.layout, &self.workspace.caller)?;
+        let shelves = &self.workspace.layout.shelves;
+        if let Ok((present, _)) = examine(shelves, artifact, Depth::Quick)? {
+            return Ok(present);
+        }
+        self.place(artifact)?;
+        self.record(artifact, &record)?;
+        drop(guard);
+        Ok(record)
+    }
+
+    /// Compares what was written with what should have been.
+    fn check(&self, artifact: Artifact, expected: Expected) -> Result<Record, Error> {
+        if let Some(expected) = expected.size_bytes.filter(|&size| size != self.size_bytes) {
+            let actual = self.size_bytes;
+            return Err(Error::WrongSize {
+                artifact,
+                expected,
+                actual,
+            });
+        }
+        let actual = match self.running.clone() {
+            Some(hasher) => hasher.finish(),
+            None => digest_of(&self.file, self.size_bytes).map_err(|error| {
+                Error::io("read", self.workspace.directory.path_of(&self.name), error)
+            })?,
+        };
+        let named = match artifact {
+            Artifact::Blob(digest) => Some(digest),
+            _ => None,
+        };
+        match named
+            .into_iter()
+            .chain(expected.digest)
+            .find(|&digest| digest != actual)
+        {
+            Some(expected) => Err(Error::WrongDigest {
+                artifact,
+                expected,
+                actual,
+            }),
+            None => Ok(Record::new(self.size_bytes, actual)),
+        }
+    }
+
+    /// Gives the file its name. What has the name, and the record of it, is moved away first: a crash
+    /// must not leave an old record with a new file.
+    fn place(&self, artifact: Artifact) -> Result<(), Error> {
+        self.workspace.retire(artifact)?;
+        let files = &self.workspace.layout.shelf(artifact).files;
+        let name = file_name_of(artifact);
+        self.workspace
+            .publish(&self.name, &self.file, files, &name, MODE_SEALED)
+    }
+
+    fn record(&self, artifact: Artifact, record: &Record) -> Result<(), Error> {
+        let records = &self.workspace.layout.shelf(artifact).records;
+        let name = Record::name_of(artifact);
+        self.workspace
+            .publish_bytes(&record.to_json(), records, &name, MODE_SEALED)
+    }
+
+    fn write_bounded(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let end = offset.saturating_add(bytes.len() as u64);
+        self.bound(end)?;
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(|error| self.explain("write", error))?;
+        self.size_bytes = self.size_bytes.max(end);
+        Ok(())
+    }
+
+    fn bound(&self, size_bytes: u64) -> io::Result<()> {
+        if size_bytes <= self.limit_bytes {
+            return Ok(());
+        }
+        let (path, limit) = (
+            self.workspace.directory.path_of(&self.name),
+            self.limit_bytes,
+        );
+        Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            Error::TooLarge { path, limit },
+        ))
+    }
+
+    /// The same error, of the same kind, with the file's path and the next step in its cause.
+    fn explain(&self, action: &'static str, error: io::Error) -> io::Error {
+        let kind = error.kind();
+        let path = self.workspace.directory.path_of(&self.name);
+        io::Error::new(kind, Error::io(action, path, error))
+    }
+}
+
+impl io::Write for Ingest {
+    /// Appends `bytes`, all of them.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_bounded(self.size_bytes, bytes)?;
+        if let Some(hasher) = &mut self.running {
+            hasher.update(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Ingest {
+    fn drop(&mut self) {
+        // After a commit the name is gone already; else the end of the run removes it once more.
+        let _ = self.workspace.directory.unlink(&self.name);
+    }
+}

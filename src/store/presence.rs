@@ -1,0 +1,110 @@
+//! Whether an artifact is there, and whether it is what was committed.
+
+use std::fs::File;
+
+use super::content::{digest_of, has_whole_superblock};
+use super::directory::{Directory, Found};
+use super::error::{Damage, Error};
+use super::layout::{Shelf, Shelves, file_name_of};
+use super::record::{RECORD_BYTES_MAX, Record};
+use crate::plan::artifact::{Artifact, Inventory};
+
+/// What is known of an artifact after a look at it: its record, or why it cannot be used.
+pub type Verdict = Result<Record, Damage>;
+
+/// How closely to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The record, the size and the superblock's checksum: what `sync` trusts.
+    Quick,
+    /// Also every byte: what `verify` does.
+    Full,
+}
+
+/// Looks at `artifact`, and opens it if it is good. The error is one that says nothing about it.
+pub(super) fn examine(
+    shelves: &Shelves,
+    artifact: Artifact,
+    depth: Depth,
+) -> Result<Result<(Record, File), Damage>, Error> {
+    let Some(shelf) = shelves.of(artifact) else {
+        return Ok(Err(Damage::Missing));
+    };
+    match look(shelf, artifact, depth) {
+        Ok(seen) => Ok(seen),
+        Err(error) if error.is_about_the_file() => Ok(Err(Damage::Unreadable {
+            reason: with_causes(&error),
+        })),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which of `wanted` are there, as far as a quick look tells.
+pub(super) fn inventory(
+    shelves: &Shelves,
+    wanted: impl IntoIterator<Item = Artifact>,
+) -> Result<Inventory, Error> {
+    let mut present = Inventory::new();
+    for artifact in wanted {
+        if examine(shelves, artifact, Depth::Quick)?.is_ok() {
+            present.insert(artifact);
+        }
+    }
+    Ok(present)
+}
+
+fn look(
+    shelf: &Shelf,
+    artifact: Artifact,
+    depth: Depth,
+) -> Result<Result<(Record, File), Damage>, Error> {
+    let record = match read_record(&shelf.records, artifact)? {
+        Ok(record) => record,
+        Err(damage) => return Ok(Err(damage)),
+    };
+    let name = file_name_of(artifact);
+    let (file, actual) = match shelf.files.find(&name)? {
+        Found::Nothing => return Ok(Err(Damage::Missing)),
+        Found::Other(found) => return Ok(Err(Damage::Unexpected { found })),
+        Found::File(file, size_bytes) => (file, size_bytes),
+    };
+    if actual != record.size_bytes {
+        return Ok(Err(Damage::Size {
+            expected: record.size_bytes,
+            actual,
+        }));
+    }
+    let damage = match depth {
+        Depth::Quick => superblock_damage(&file, artifact),
+        Depth::Full => digest_damage(&file, &record),
+    };
+    let damage = damage.map_err(|error| Error::io("read", shelf.files.path_of(&name), error))?;
+    Ok(damage.map_or(Ok((record, file)), Err))
+}
+
+fn read_record(records: &Directory, artifact: Artifact) -> Result<Verdict, Error> {
+    Ok(
+        match records.read(&Record::name_of(artifact), RECORD_BYTES_MAX)? {
+            None => Err(Damage::Missing),
+            Some(bytes) => Record::parse(&bytes, artifact).map_err(|error| Damage::Unreadable {
+                reason: error.to_string(),
+            }),
+        },
+    )
+}
+
+fn superblock_damage(file: &File, artifact: Artifact) -> std::io::Result<Option<Damage>> {
+    let is_erofs = matches!(artifact, Artifact::Layer(_) | Artifact::Fsmeta(_));
+    Ok((is_erofs && !has_whole_superblock(file)?).then_some(Damage::Superblock))
+}
+
+fn digest_damage(file: &File, record: &Record) -> std::io::Result<Option<Damage>> {
+    let (expected, actual) = (record.digest, digest_of(file, record.size_bytes)?);
+    Ok((actual != expected).then_some(Damage::Digest { expected, actual }))
+}
+
+/// The sentence of an error with those of its causes: damage is reported as one text.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,132 @@
+//! Records: what says that an artifact is there, complete and durable.
+//!
+//! A record is written last. A file without one does not exist for this program, whatever its name.
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::digest::Digest;
+use crate::plan::artifact::Artifact;
+
+/// Bytes of one record. Ours have about 150.
+pub(super) const RECORD_BYTES_MAX: u64 = 4096;
+
+const VERSION: u32 = 1;
+
+/// What was committed as an artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Bytes of the file.
+    pub size_bytes: u64,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+    /// The version of this program that wrote the file.
+    pub builder: String,
+}
+
+/// Why a file is not the record of an artifact.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RecordError {
+    #[error("its record is no JSON of a record")]
+    Json(#[from] serde_json::Error),
+    #[error("its record has version {0}, this program reads {VERSION}")]
+    Version(u32),
+    #[error("its record is of a blob with the digest {0}")]
+    OtherBlob(Digest),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Json {
+    version: u32,
+    size: u64,
+    digest: Digest,
+    builder: String,
+}
+
+impl Record {
+    /// The record of a file that this version of the program wrote.
+    pub(super) fn new(size_bytes: u64, digest: Digest) -> Self {
+        let builder = env!("CARGO_PKG_VERSION").to_owned();
+        Self {
+            size_bytes,
+            digest,
+            builder,
+        }
+    }
+
+    /// The name of an artifact's record in the directory of its kind.
+    pub(super) fn name_of(artifact: Artifact) -> String {
+        format!("{}.json", artifact.digest().hex())
+    }
+
+    /// The bytes of its file.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let json = Json {
+            version: VERSION,
+            size: self.size_bytes,
+            digest: self.digest,
+            builder: self.builder.clone(),
+        };
+        let mut bytes = serde_json::to_vec(&json).expect("numbers and strings are always JSON");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads the record of `artifact`. A blob's record must name the blob's own digest.
+    pub(super) fn parse(bytes: &[u8], artifact: Artifact) -> Result<Self, RecordError> {
+        let json: Json = serde_json::from_slice(bytes)?;
+        if json.version != VERSION {
+            return Err(RecordError::Version(json.version));
+        }
+        if matches!(artifact, Artifact::Blob(digest) if digest != json.digest) {
+            return Err(RecordError::OtherBlob(json.digest));
+        }
+        Ok(Self {
+            size_bytes: json.size,
+            digest: json.digest,
+            builder: json.builder,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::digest::DiffId;
+
+    #[test]
+    fn a_record_reads_what_it_writes() {
+        let digest = Digest::of("x");
+        let record = Record::new(7, digest);
+        let read = Record::parse(&record.to_json(), Artifact::Layer(DiffId(Digest::of("y"))));
+        assert_eq!(read.unwrap(), record);
+    }
+
+    #[test]
+    fn a_damaged_or_newer_record_is_none() {
+        let (x, y) = (Digest::of("x"), Digest::of("y"));
+        let good = String::from_utf8(Record::new(7, x).to_json()).unwrap();
+        for (bytes, why) in [
+            (good[..40].to_owned(), "its record is no JSON of a record"),
+            (
+                good.replace("size", "sice"),
+                "its record is no JSON of a record",
+            ),
+            (
+                good.replace(":7", ":-7"),
+                "its record is no JSON of a record",
+            ),
+            (
+                good.replace("\"version\":1", "\"version\":2"),
+                "its record has version 2, this program reads 1",
+            ),
+            (
+                good.replace(&x.hex(), &y.hex()),
+                &format!("its record is of a blob with the digest {y}"),
+            ),
+        ] {
+            let error = Record::parse(bytes.as_bytes(), Artifact::Blob(x)).unwrap_err();
+            assert_eq!(error.to_string(), why, "{bytes}");
+        }
+    }
+}

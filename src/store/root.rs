@@ -1,0 +1,194 @@
+//! Roots: what each project wants of a store that serves many.
+//!
+//! A root is a file named after the project's lock. It keeps what the lock names alive, also while the
+//! project's folder is away, and remembers since when the project no longer wants something.
+
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::oci::digest::Digest;
+use crate::plan::artifact::Artifact;
+
+/// Bytes of one root: over a hundred thousand artifacts.
+pub(super) const ROOT_BYTES_MAX: u64 = 16 << 20;
+
+/// A root that still wants the same is not rewritten before this has passed: most runs write nothing.
+const SEEN_EVERY: Duration = Duration::from_hours(24);
+
+const VERSION: u32 = 1;
+
+/// What a project wants of the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Root {
+    version: u32,
+    /// The absolute path of the lock. A hint: the project may have been moved.
+    pub lock: String,
+    /// What the lock names, all images and platforms of it.
+    pub wanted: BTreeSet<Artifact>,
+    /// What it named before.
+    pub dropped: Vec<Dropped>,
+    /// When the project was last synced, in seconds since 1970.
+    pub last_seen: u64,
+    /// What newer versions of this program wrote, kept as it is.
+    #[serde(flatten)]
+    newer: Map<String, Value>,
+}
+
+/// Something that a project wanted once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// What it was.
+    pub artifact: Artifact,
+    /// Since when it is no longer wanted, in seconds since 1970.
+    pub since: u64,
+}
+
+impl Root {
+    /// Reads a root. `None` if it is damaged.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// The bytes of its file.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let mut bytes =
+            serde_json::to_vec_pretty(self).expect("numbers and strings are always JSON");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The root's name in `roots/`.
+    pub(super) fn name_for(lock: &Path) -> String {
+        format!("{}.json", Digest::of(lock.as_os_str().as_bytes()).hex())
+    }
+
+    /// The root to write in place of `previous`, or `None` if that one still serves.
+    pub(super) fn next(
+        previous: Option<Self>,
+        lock: &Path,
+        wanted: &BTreeSet<Artifact>,
+        now: SystemTime,
+    ) -> Option<Self> {
+        let now = seconds(now);
+        let lock = lock.to_string_lossy().into_owned();
+        let mut root = previous.unwrap_or_default();
+        let seen_lately = now.abs_diff(root.last_seen) <= SEEN_EVERY.as_secs();
+        if root.wanted == *wanted && root.lock == lock && seen_lately {
+            return None;
+        }
+        let dropped = root.wanted.difference(wanted);
+        let dropped = dropped.map(|&artifact| Dropped {
+            artifact,
+            since: now,
+        });
+        root.dropped.retain(|was| !wanted.contains(&was.artifact));
+        root.dropped.extend(dropped);
+        root.wanted.clone_from(wanted);
+        root.lock = lock;
+        root.last_seen = now;
+        Some(root)
+    }
+}
+
+impl Default for Root {
+    /// A root that wants nothing and was never seen.
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            lock: String::new(),
+            wanted: BTreeSet::new(),
+            dropped: Vec::new(),
+            last_seen: 0,
+            newer: Map::new(),
+        }
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |passed| passed.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 24 * 60 * 60;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn blobs(names: &[&str]) -> BTreeSet<Artifact> {
+        names
+            .iter()
+            .map(|name| Artifact::Blob(Digest::of(name)))
+            .collect()
+    }
+
+    fn root(wanted: &[&str], seen: u64) -> Root {
+        Root::next(None, Path::new("/p/lock"), &blobs(wanted), at(seen)).unwrap()
+    }
+
+    #[test]
+    fn an_unchanged_root_is_written_once_a_day() {
+        let next = |now| {
+            Root::next(
+                Some(root(&["a"], 9 * DAY)),
+                Path::new("/p/lock"),
+                &blobs(&["a"]),
+                at(now),
+            )
+        };
+        assert_eq!(next(9 * DAY + 60), None);
+        assert_eq!(next(10 * DAY + 1), Some(root(&["a"], 10 * DAY + 1)));
+        assert_eq!(
+            next(5 * DAY),
+            Some(root(&["a"], 5 * DAY)),
+            "a clock that was ahead"
+        );
+    }
+
+    #[test]
+    fn what_is_no_longer_wanted_is_remembered_until_it_is_wanted_again() {
+        let lock = Path::new("/p/lock");
+        let without_a =
+            Root::next(Some(root(&["a", "b"], 1)), lock, &blobs(&["b"]), at(2)).unwrap();
+        let a = Artifact::Blob(Digest::of("a"));
+        assert_eq!(
+            without_a.dropped,
+            [Dropped {
+                artifact: a,
+                since: 2
+            }]
+        );
+        let again = Root::next(Some(without_a), lock, &blobs(&["a"]), at(3)).unwrap();
+        assert_eq!(
+            again.dropped,
+            [Dropped {
+                artifact: Artifact::Blob(Digest::of("b")),
+                since: 3
+            }]
+        );
+    }
+
+    #[test]
+    fn a_root_reads_what_it_writes_and_keeps_what_it_does_not_know() {
+        let written = root(&["a"], 7);
+        assert_eq!(Root::parse(&written.to_json()), Some(written.clone()));
+        let json = String::from_utf8(written.to_json()).unwrap();
+        let newer = Root::parse(json.replacen('{', "{\"pinned\": true,", 1).as_bytes());
+        let next = Root::next(newer, Path::new("/p/lock"), &blobs(&["b"]), at(8)).unwrap();
+        assert!(
+            String::from_utf8(next.to_json())
+                .unwrap()
+                .contains("\"pinned\": true")
+        );
+        assert_eq!(Root::parse(b"{"), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! Runs: how a process adds to a store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::directory::MODE_PLAIN;
+use super::error::Error;
+use super::guard::{ArtifactGuard, Caller, SharedGuard};
+use super::ingest::Ingest;
+use super::layout::Layout;
+use super::presence::{Depth, examine, inventory};
+use super::record::Record;
+use super::workspace::Workspace;
+use crate::plan::artifact::{Artifact, Inventory};
+
+/// A store whose directories exist and can be added to. Nothing can be deleted through it.
+#[derive(Debug, Clone)]
+pub struct SharedStore {
+    layout: Arc<Layout>,
+}
+
+impl SharedStore {
+    pub(super) fn make(path: &Path) -> Result<Self, Error> {
+        Layout::make(path).map(|layout| Self {
+            layout: Arc::new(layout),
+        })
+    }
+
+    /// Sweeps what dead runs left, and begins a run that wants these artifacts: as long as it lives,
+    /// nobody deletes them.
+    pub fn begin_run(&self, wanted: &[Artifact], caller: Caller) -> Result<Run, Error> {
+        let workspace = Workspace::make(Arc::clone(&self.layout), wanted, caller)?;
+        Ok(Run {
+            workspace: Arc::new(workspace),
+        })
+    }
+}
+
+/// A run under way. It ends, and its unfinished files go, when its last clone and the last
+/// [`Ingest`] of it are dropped.
+#[derive(Debug, Clone)]
+pub struct Run {
+    workspace: Arc<Workspace>,
+}
+
+/// The answer to a [`Run::claim`].
+#[derive(Debug)]
+pub enum Claim {
+    /// The artifact is there, perhaps because another process has just committed it.
+    Present(Record),
+    /// The artifact is not there, and nobody else makes it while this guard lives.
+    Mine(ArtifactGuard),
+}
+
+impl Run {
+    /// Which of `wanted` are in the store. The run's lease was written before, so what is found stays.
+    pub fn inventory(&self, wanted: &[Artifact]) -> Result<Inventory, Error> {
+        let _shared = SharedGuard::take(&self.workspace.layout, &self.workspace.caller)?;
+        inventory(&self.workspace.layout.shelves, wanted.iter().copied())
+    }
+
+    /// Waits until nobody else makes `artifact`, and claims it if it is still not there.
+    ///
+    /// Two processes that each hold one claim and wait for the other's would wait for ever, so claim one
+    /// artifact, finish it, and then claim the next.
+    pub fn claim(&self, artifact: Artifact) -> Result<Claim, Error> {
+        let guard = ArtifactGuard::take(&self.workspace.layout, artifact, &self.workspace.caller)?;
+        Ok(
+            match examine(&self.workspace.layout.shelves, artifact, Depth::Quick)? {
+                Ok((record, _)) => Claim::Present(record),
+                Err(_) => Claim::Mine(guard),
+            },
+        )
+    }
+
+    /// Claims an artifact that was found damaged. Every byte is read again, so what another process
+    /// healed meanwhile is present; else the damaged file is moved to `quarantine/`.
+    pub fn claim_damaged(&self, artifact: Artifact) -> Result<Claim, Error> {
+        let guard = ArtifactGuard::take(&self.workspace.layout, artifact, &self.workspace.caller)?;
+        let _shared = SharedGuard::take(&self.workspace.layout, &self.workspace.caller)?;
+        if let Ok((record, _)) = examine(&self.workspace.layout.shelves, artifact, Depth::Full)? {
+            return Ok(Claim::Present(record));
+        }
+        self.workspace.retire(artifact)?;
+        Ok(Claim::Mine(guard))
+    }
+
+    /// Begins a file that may grow to `limit_bytes`.
+    pub fn ingest(&self, limit_bytes: u64) -> Result<Ingest, Error> {
+        Ingest::new(Arc::clone(&self.workspace), limit_bytes)
+    }
+
+    /// Writes a project's root, whole and durable.
+    pub(super) fn publish_root(&self, name: &str, json: &[u8]) -> Result<(), Error> {
+        let roots = &self.workspace.layout.roots;
+        self.workspace.publish_bytes(json, roots, name, MODE_PLAIN)
+    }
+}

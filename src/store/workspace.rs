@@ -1,0 +1,218 @@
+//! A run's own corner of the store: a lease that says it is alive, and a directory for unfinished files.
+//!
+//! The lease comes first and goes last, and is locked in between. So a directory in `tmp/` whose lease
+//! can be locked belongs to a run that died, however young it is, and is swept by the next run; a run
+//! that is merely slow, or stopped, is never swept, however old.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{FlockOperation, Mode};
+use serde::Serialize;
+
+use super::directory::{Directory, MODE_PLAIN};
+use super::error::Error;
+use super::guard::{Caller, try_lock};
+use super::layout::{CACHE_TAG, Layout, Shelf, file_name_of};
+use super::record::Record;
+use crate::plan::artifact::Artifact;
+
+const ALONE: FlockOperation = FlockOperation::NonBlockingLockExclusive;
+
+/// Numbers the runs of this process, and within a run its files.
+static RUNS: AtomicU64 = AtomicU64::new(0);
+
+/// What a run wants, for those who delete.
+#[derive(Serialize)]
+struct Lease<'a> {
+    version: u32,
+    pid: u32,
+    command: String,
+    wanted: &'a [Artifact],
+}
+
+/// A lease and a directory for unfinished files. Dropping it removes both.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    pub(super) layout: Arc<Layout>,
+    pub(super) caller: Caller,
+    pub(super) directory: Directory,
+    name: String,
+    files: AtomicU64,
+    // Held for its lock.
+    _lease: File,
+}
+
+impl Workspace {
+    /// Sweeps dead runs, then makes a workspace for a run that wants these artifacts.
+    pub(super) fn make(
+        layout: Arc<Layout>,
+        wanted: &[Artifact],
+        caller: Caller,
+    ) -> Result<Self, Error> {
+        sweep(&layout)?;
+        let (name, mut lease) = take_lease(&layout)?;
+        let holder = caller.holder();
+        let json = Lease {
+            version: 1,
+            pid: holder.pid,
+            command: holder.command,
+            wanted,
+        };
+        let mut json = serde_json::to_vec(&json).expect("numbers and strings are always JSON");
+        json.push(b'\n');
+        let file = lease_name(&name);
+        lease
+            .set_len(0)
+            .and_then(|()| lease.write_all(&json))
+            .map_err(|error| Error::io("write", layout.leases.path_of(&file), error))?;
+        let workspace = Self {
+            directory: layout.runs.make(&name)?,
+            layout,
+            caller,
+            name,
+            files: AtomicU64::new(0),
+            _lease: lease,
+        };
+        workspace.mark_as_cache()?;
+        Ok(workspace)
+    }
+
+    /// A name for a temporary file that this workspace has not given yet.
+    pub(super) fn new_name(&self) -> String {
+        format!("{}.part", self.files.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Makes a whole small file visible as `name` in `target`, complete and durable.
+    pub(super) fn publish_bytes(
+        &self,
+        bytes: &[u8],
+        target: &Directory,
+        name: &str,
+        mode: Mode,
+    ) -> Result<(), Error> {
+        let temporary = self.new_name();
+        let mut file = self.directory.create(&temporary)?;
+        let published = file
+            .write_all(bytes)
+            .map_err(|error| Error::io("write", self.directory.path_of(&temporary), error))
+            .and_then(|()| self.directory.sync_file(&temporary, &file))
+            .and_then(|()| self.publish(&temporary, &file, target, name, mode));
+        if published.is_err() {
+            // The first error is the one to report, and the run's end removes what is left here.
+            let _ = self.directory.unlink(&temporary);
+        }
+        published
+    }
+
+    /// Makes a temporary file visible as `name` in `target`. Its bytes are durable already, so a crash
+    /// at any moment leaves the old file or the whole new one. A name that could not be made durable is
+    /// taken back: after a failed fsync nobody can say what the disk holds, and a second try may
+    /// succeed without having written anything.
+    pub(super) fn publish(
+        &self,
+        temporary: &str,
+        file: &File,
+        target: &Directory,
+        name: &str,
+        mode: Mode,
+    ) -> Result<(), Error> {
+        self.directory.set_mode(temporary, file, mode)?;
+        self.directory.rename(temporary, target, name)?;
+        target.sync().inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = target.unlink(name);
+        })
+    }
+
+    /// Takes an artifact that cannot be used out of the store: its record first, so that at no moment a
+    /// record stands for another file than its own. What was damaged after its commit is kept in
+    /// `quarantine/`, as is what is no regular file: whoever put it there may want it back. A file that
+    /// never had a record is the rest of an unfinished commit, and the next one replaces it.
+    pub(super) fn retire(&self, artifact: Artifact) -> Result<(), Error> {
+        let Shelf { files, records } = self.layout.shelf(artifact);
+        let (name, record) = (file_name_of(artifact), Record::name_of(artifact));
+        let recorded = records.has(&record)?;
+        if recorded {
+            self.quarantine(records, &record, artifact)?;
+            records.sync()?;
+        }
+        if files.has_other_than_file(&name)? || (recorded && files.has(&name)?) {
+            self.quarantine(files, &name, artifact)?;
+        }
+        Ok(())
+    }
+
+    fn quarantine(&self, from: &Directory, name: &str, artifact: Artifact) -> Result<(), Error> {
+        let number = self.files.fetch_add(1, Ordering::Relaxed);
+        let aside = format!("{}-{name}.{}-{number}", artifact.kind(), self.name);
+        from.rename(name, &self.layout.quarantine, &aside)
+    }
+
+    /// Backup programs leave a directory with this file alone.
+    fn mark_as_cache(&self) -> Result<(), Error> {
+        let (name, text) = CACHE_TAG;
+        let store = &self.layout.store;
+        if store.has(name)? {
+            return Ok(());
+        }
+        self.publish_bytes(text.as_bytes(), store, name, MODE_PLAIN)
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // What stays is swept by a later run: its lease is free as soon as this process ends.
+        let _ = self.layout.runs.unlink_directory(&self.name);
+        let _ = self.layout.leases.unlink(&lease_name(&self.name));
+    }
+}
+
+/// Takes a lease under a name that no living run has.
+fn take_lease(layout: &Layout) -> Result<(String, File), Error> {
+    loop {
+        let number = RUNS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}", std::process::id());
+        if let Some(lease) = try_lock(&layout.leases, &lease_name(&name), ALONE)? {
+            layout.runs.unlink_directory(&name)?;
+            return Ok((name, lease));
+        }
+    }
+}
+
+/// Removes what dead runs left. What cannot be removed now, because it is another user's or because
+/// something foreign lies in it, must not keep this run from its work.
+fn sweep(layout: &Layout) -> Result<(), Error> {
+    let leases = layout.leases.names()?;
+    let lessees = leases
+        .iter()
+        .filter_map(|name| name.strip_prefix("run-")?.strip_suffix(".json"));
+    let directories = layout.runs.names()?;
+    let runs: BTreeSet<&str> = lessees
+        .chain(directories.iter().map(String::as_str))
+        .collect();
+    for run in runs.into_iter().filter(|name| is_run_name(name)) {
+        let lease = lease_name(run);
+        if let Ok(Some(_dead)) = try_lock(&layout.leases, &lease, ALONE) {
+            let _ = layout
+                .runs
+                .unlink_directory(run)
+                .and_then(|()| layout.leases.unlink(&lease));
+        }
+    }
+    Ok(())
+}
+
+fn lease_name(run: &str) -> String {
+    format!("run-{run}.json")
+}
+
+/// Whether this program gives such names: a process number and a counter.
+fn is_run_name(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.split_once('-')
+        .is_some_and(|(pid, number)| is_number(pid) && is_number(number))
+}

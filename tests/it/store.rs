@@ -1,0 +1,9 @@
+//! The store, through its public face.
+
+mod home;
+
+mod commit;
+
+mod guards;
+
+mod damage;
