@@ -2,12 +2,15 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
     reason = "tests write fixtures, read the environment and damage stores on purpose"
 )]
 
 mod support;
 
 mod architecture;
+
+mod tar_reader;
 
 mod store;
 
@@ -17,5 +20,14 @@ mod registry;
 mod lock_versions;
 mod layers;
 mod erofs;
+mod lock;
+
+mod sync;
+
+mod offline;
+
+mod hostile_registry;
+
+mod crash;
 
 mod real_image;

@@ -10,6 +10,11 @@ pub(crate) mod layer_text;
 
 pub(crate) mod image;
 
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "a library of its own: the tests of the client and the examples use other parts of it"
+)]
 pub(crate) mod registry;
 
 pub(crate) mod file_tree;
@@ -25,3 +30,5 @@ pub(crate) mod debian;
 pub(crate) mod qemu;
 
 pub(crate) mod project;
+
+pub(crate) mod fixture;

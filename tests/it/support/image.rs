@@ -192,13 +192,8 @@ impl Image {
         }
     }
 
-    /// An image for linux/amd64 whose tag points at its manifest, with no index.
-    pub(crate) fn single(layers: &[&Layer]) -> Self {
-        Self::single_in_family(Family::Oci, "linux/amd64", layers)
-    }
-
-    /// As [`Image::single`], with a choice of media types and platform.
-    pub(crate) fn single_in_family(family: Family, platform: &str, layers: &[&Layer]) -> Self {
+    /// An image for one platform whose tag points at its manifest, with no index.
+    pub(crate) fn single(family: Family, platform: &str, layers: &[&Layer]) -> Self {
         let mut blobs = BTreeMap::new();
         let built = platform_image(&mut blobs, family, platform, layers);
         let root = built.manifest.clone();

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use super::process::{bounded, output};
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sandbox-images");
 
 /// Variables of the caller that the program may see. No other one changes what a test does.
 const VARIABLES_KEPT: [&str; 3] = ["PATH", "TMPDIR", "LD_LIBRARY_PATH"];
@@ -41,10 +44,26 @@ impl Project {
         self.files.path().join("store")
     }
 
+    /// The file names below a directory of the store's current layout and format, such as `layers`.
+    pub(crate) fn stored(&self, kind: &str) -> Vec<String> {
+        let directory = self.store().join("v1/f1").join(kind).join("sha256");
+        let entries = fs::read_dir(directory).into_iter().flatten();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("a directory can be read").file_name())
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Where the lock is.
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.directory().join("sandbox-images.lock")
+    }
+
     /// The text of the lock.
     pub(crate) fn lock_text(&self) -> String {
-        let lock = self.directory().join("sandbox-images.lock");
-        fs::read_to_string(lock).expect("the project has a lock")
+        fs::read_to_string(self.lock_path()).expect("the project has a lock")
     }
 
     /// The program with these arguments, in this project.
@@ -54,9 +73,16 @@ impl Project {
 
     /// As [`Project::command`], run by another program: a shell, a tracer.
     pub(crate) fn command_under(&self, wrapper: &[&str], arguments: &[&str]) -> Command {
-        let program = env!("CARGO_BIN_EXE_sandbox-images");
-        let words = [wrapper, &[program]].concat();
-        let mut command = bounded(words[0]);
+        let words = [wrapper, &[PROGRAM]].concat();
+        self.in_project(bounded(words[0]), &words[1..], arguments)
+    }
+
+    /// The program itself and nothing around it, for a test that ends it before its time.
+    pub(crate) fn unbounded(&self, arguments: &[&str]) -> Command {
+        self.in_project(Command::new(PROGRAM), &[], arguments)
+    }
+
+    fn in_project(&self, mut command: Command, words: &[&str], arguments: &[&str]) -> Command {
         command.env_clear();
         for name in VARIABLES_KEPT {
             if let Some(value) = std::env::var_os(name) {
@@ -65,8 +91,9 @@ impl Project {
         }
         command
             .env("HOME", self.files.path().join("home"))
+            .stdin(Stdio::null())
             .current_dir(self.directory())
-            .args(&words[1..])
+            .args(words)
             .arg("--store")
             .arg(self.store())
             .args(arguments);

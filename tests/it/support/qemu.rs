@@ -192,15 +192,12 @@ fn module_dependencies(module: &[u8]) -> Vec<String> {
 }
 
 fn init_script(modules: &[String]) -> String {
-    let load: String = modules
-        .iter()
-        .map(|module| format!("busybox insmod /modules/{module}.ko\n"))
-        .collect();
+    let modules = modules.join(" ");
     format!(
         "#!/bin/busybox sh\n\
          export PATH=/bin\n\
          busybox mount -t devtmpfs dev /dev\n\
-         {load}\
+         for module in {modules}; do busybox insmod /modules/$module.ko; done\n\
          if busybox mount -t erofs -o ro /dev/vda /mnt; then\n\
          cd /mnt\n\
          {{ {FILE_SUMS}; printf '{}\\n'; }} > /dev/vdb\n\
