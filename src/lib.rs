@@ -20,3 +20,5 @@ pub mod registry;
 pub mod archive;
 
 pub mod engine;
+
+pub mod project;

@@ -78,8 +78,17 @@ pub async fn documents(context: &Arc<Context>, actions: Vec<Action>) -> Vec<Fail
 }
 
 /// Does `actions`, and answers what failed.
-pub async fn all(context: &Arc<Context>, actions: Vec<Action>) -> Vec<Failure> {
-    apply(context, actions, context.jobs.get()).await
+pub async fn all(context: &Arc<Context>, actions: &[Action]) -> Vec<Failure> {
+    apply(context, actions.to_vec(), context.jobs.get()).await
+}
+
+/// Fetches a document that is missing or damaged in the store.
+pub async fn refetch(context: &Context, document: &FetchDocument) -> Result<(), Error> {
+    let (run, artifact) = (context.run.clone(), Artifact::Blob(document.digest));
+    match blocking(artifact, move || Ok(run.claim_damaged(artifact)?)).await? {
+        Claim::Present(_) => Ok(()),
+        Claim::Mine(guard) => fetch_document(context, document, guard).await.map(drop),
+    }
 }
 
 async fn apply(context: &Arc<Context>, actions: Vec<Action>, at_once: usize) -> Vec<Failure> {

@@ -78,6 +78,9 @@ pub enum Error {
     /// This kind of source cannot be read.
     #[error("`{0}` cannot be read: docker archives are not supported as sources yet")]
     Unsupported(ImageSource),
+    /// An image is to be resolved, and there is no network.
+    #[error("`{0}` is not asked offline")]
+    NoNetwork(ImageSource),
     /// It is to be fetched, and there is no network.
     #[error(
         "{artifact} ({size_bytes} bytes) is not in the store, and `{reference}` is not asked offline"
@@ -181,7 +184,7 @@ impl Error {
             | Self::LayerDiffId { .. }
             | Self::Stored(..)
             | Self::Overlay(..) => Kind::Integrity,
-            Self::Offline { .. } => Kind::Missing,
+            Self::Offline { .. } | Self::NoNetwork(_) => Kind::Missing,
             _ => Kind::Failed,
         }
     }
@@ -210,7 +213,7 @@ impl Error {
                 "unsupported-image"
             }
             Self::NoPlatform { .. } => "no-platform",
-            Self::Offline { .. } => "offline",
+            Self::Offline { .. } | Self::NoNetwork(_) => "offline",
             Self::LayerDigest { .. } => "digest-mismatch",
             Self::LayerDiffId { .. } => "diff-id-mismatch",
             Self::Layer { source, .. } => source.code(),

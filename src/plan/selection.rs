@@ -68,6 +68,15 @@ pub struct Selection {
     pub skipped: Vec<Skipped>,
 }
 
+impl Selection {
+    /// All that is locked.
+    pub fn everything(lock: &Lock) -> Self {
+        let platforms = |image: &LockedImage| image.platforms.keys().cloned().collect();
+        let images = lock.images().map(|(name, image)| (name.clone(), platforms(image)));
+        Self { images: images.collect(), skipped: Vec::new() }
+    }
+}
+
 /// An image that is not locked for a wanted platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {

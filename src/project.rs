@@ -1,0 +1,138 @@
+//! The façade: a directory with `sandbox-images.toml` and `sandbox-images.lock`, and a store.
+//!
+//! The steps are separate, so that a caller may look between them, and each says what it may touch:
+//! [`Project::texts`] and [`Inputs::parse`] read the two files and compare them, [`Project::lock`] asks the
+//! sources of stale images, [`Project::write_lock`] writes the lock, [`Project::plan`] looks at the store,
+//! and [`Project::sync`] carries a plan out. Whoever stops before a step has done nothing of it.
+
+pub mod files;
+
+mod relock;
+
+mod documents;
+
+pub mod sync;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::engine::source::Sources;
+use crate::layer::limits::Limits;
+use crate::plan::event::Reporter;
+use crate::plan::selection::Selection;
+use crate::plan::{Plan, plan, wanted};
+use crate::project::files::{FileError, Inputs, Texts};
+use crate::project::relock::Relocked;
+use crate::project::sync::Synced;
+use crate::registry::Registry;
+use crate::spec::lockfile::Lock;
+use crate::store::Store;
+use crate::store::guard::Caller;
+
+/// The two files and the store.
+#[derive(Debug, Clone)]
+pub struct Project {
+    image_set_path: PathBuf,
+    lock_path: PathBuf,
+    store: Store,
+}
+
+/// With what a project's steps are done.
+#[derive(Clone)]
+pub struct Session {
+    /// The registries, or nothing where there is to be no network.
+    pub registry: Option<Registry>,
+    /// What a layer may hold.
+    pub limits: Limits,
+    /// How many layers, fsmetas and disks are worked on at once.
+    pub jobs: NonZeroUsize,
+    /// On whose behalf the store is used, and how long to wait for others.
+    pub caller: Caller,
+    /// Who is told what happens.
+    pub reporter: Arc<dyn Reporter>,
+    /// When this is.
+    pub now: SystemTime,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { registry, jobs, caller, .. } = self;
+        f.debug_struct("Session")
+            .field("registry", registry)
+            .field("jobs", jobs)
+            .field("caller", caller)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Project {
+    /// The project in `directory`, with files of the usual names. Reads nothing.
+    pub fn new(directory: impl AsRef<Path>, store: Store) -> Self {
+        let directory = directory.as_ref();
+        Self::with_files(
+            directory.join("sandbox-images.toml"),
+            directory.join("sandbox-images.lock"),
+            store,
+        )
+    }
+
+    /// The project of these two files. Reads nothing.
+    pub fn with_files(image_set_path: PathBuf, lock_path: PathBuf, store: Store) -> Self {
+        Self { image_set_path, lock_path, store }
+    }
+
+    /// Where `sandbox-images.toml` is.
+    pub fn image_set_path(&self) -> &Path {
+        &self.image_set_path
+    }
+
+    /// Where `sandbox-images.lock` is.
+    pub fn lock_path(&self) -> &Path {
+        &self.lock_path
+    }
+
+    /// Where the artifacts are.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Reads the two files.
+    pub fn texts(&self) -> Result<Texts, FileError> {
+        Texts::read(&self.image_set_path, &self.lock_path)
+    }
+
+    /// Makes a lock that satisfies the image set with the least change: only what is stale is resolved, and
+    /// an image whose line is the same keeps its pin. Writes nothing.
+    pub async fn lock(&self, inputs: &Inputs, session: &Session) -> Relocked {
+        relock::relock(inputs, &self.sources(session), &session.reporter).await
+    }
+
+    /// Replaces the lock with `text`, whole or not at all, if it is another text.
+    pub fn write_lock(&self, text: &str) -> Result<bool, FileError> {
+        files::replace(&self.lock_path, text)
+    }
+
+    /// What is missing in the store. Writes nothing.
+    pub fn plan(&self, lock: &Lock, selection: &Selection) -> Result<Plan, crate::store::error::Error> {
+        Ok(plan(lock, selection, &self.store.inventory(wanted(lock, selection))?))
+    }
+
+    /// Makes the store hold what `selection` wants of `lock`, and notes in the store that this project wants
+    /// all of `lock`. What fails takes only the images with it that need it.
+    pub async fn sync(
+        &self,
+        lock: &Lock,
+        selection: &Selection,
+        inputs: Option<&Inputs>,
+        session: &Session,
+    ) -> Synced {
+        sync::sync(self, lock, selection, inputs, session).await
+    }
+
+    fn sources(&self, session: &Session) -> Sources {
+        let directory = self.image_set_path.parent().unwrap_or(Path::new("")).to_owned();
+        Sources { directory, registry: session.registry.clone() }
+    }
+}

@@ -1,0 +1,155 @@
+//! The two files: read whole, compared, and the lock replaced at once.
+#![expect(clippy::disallowed_methods, reason = "the lock is the user's file, not the store's")]
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::freshness::{LockState, Stale, check};
+use crate::spec::lockfile::{FILE_BYTES_MAX as LOCK_BYTES_MAX, Lock, LockError};
+use crate::spec::manifest_file::{FILE_BYTES_MAX as IMAGE_SET_BYTES_MAX, ImageSet};
+
+/// Why one of the two files cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The operating system refuses.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is larger than any real one.
+    #[error("`{}` has more than {limit} bytes", path.display())]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+        /// Bytes that are read.
+        limit: usize,
+    },
+    /// The file is not text.
+    #[error("`{}` is not UTF-8", .0.display())]
+    NotText(PathBuf),
+}
+
+/// The texts of the two files; `None` where there is no file.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    /// `sandbox-images.toml`.
+    pub image_set: Option<String>,
+    /// `sandbox-images.lock`.
+    pub lock: Option<String>,
+}
+
+impl Texts {
+    pub(super) fn read(image_set: &Path, lock: &Path) -> Result<Self, FileError> {
+        Ok(Self {
+            image_set: read(image_set, IMAGE_SET_BYTES_MAX)?,
+            lock: read(lock, LOCK_BYTES_MAX)?,
+        })
+    }
+
+    /// What the lock says, where there is one that can be read.
+    pub fn parse_lock(&self) -> Result<Option<Lock>, LockError> {
+        self.lock.as_deref().map(Lock::parse).transpose()
+    }
+}
+
+/// The two files as values, and how they differ.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// What is wanted.
+    pub image_set: ImageSet,
+    /// What is locked: an empty lock where there is none or where a merge left its markers in it.
+    pub lock: Lock,
+    /// Why the one does not satisfy the other; empty where it does.
+    pub stale: Vec<Stale>,
+}
+
+/// Why the two files cannot be used.
+#[derive(Debug, Clone)]
+pub enum InputError {
+    /// What is wrong with `sandbox-images.toml`.
+    ImageSet(Vec<Diagnostic>),
+    /// What is wrong with `sandbox-images.lock`.
+    Lock(Vec<Diagnostic>),
+    /// What the policy in `sandbox-images.toml` forbids.
+    Policy(Vec<Diagnostic>),
+}
+
+impl Inputs {
+    /// Reads both texts and compares them. Does no I/O.
+    pub fn parse(texts: &Texts) -> Result<Self, InputError> {
+        let image_set = ImageSet::parse(texts.image_set.as_deref().unwrap_or_default());
+        let image_set = image_set.map_err(InputError::ImageSet)?;
+        let violations = image_set.policy_violations();
+        if !violations.is_empty() {
+            return Err(InputError::Policy(violations));
+        }
+        let (lock, stale) = match texts.parse_lock() {
+            Ok(Some(lock)) => {
+                let stale = check(&image_set, LockState::Present(&lock));
+                (lock, stale)
+            }
+            Ok(None) => (Lock::new(), check(&image_set, LockState::Missing)),
+            Err(LockError::ConflictMarkers { span }) => {
+                (Lock::new(), check(&image_set, LockState::Conflicted(span)))
+            }
+            Err(error) => return Err(InputError::Lock(error.diagnostics())),
+        };
+        Ok(Self { image_set, lock, stale })
+    }
+}
+
+/// The text of a file, if the file exists.
+fn read(path: &Path, limit: usize) -> Result<Option<String>, FileError> {
+    let io_error = |source| FileError::Io { action: "read", path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(io_error)?;
+    if bytes.len() > limit {
+        return Err(FileError::TooLarge { path: path.to_owned(), limit });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
+    Ok(Some(text))
+}
+
+/// Makes `path` hold `text`: a new file beside it, durable, takes its name and its mode. `false` if it holds
+/// that already.
+pub(super) fn replace(path: &Path, text: &str) -> Result<bool, FileError> {
+    if read(path, LOCK_BYTES_MAX)?.as_deref() == Some(text) {
+        return Ok(false);
+    }
+    let io_error = |source| FileError::Io { action: "write", path: path.to_owned(), source };
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let permissions = match fs::metadata(&target) {
+        Ok(metadata) => metadata.permissions(),
+        Err(_) => readable_by_all(),
+    };
+    let mut file = tempfile::Builder::new().prefix(".sandbox-images.lock.").tempfile_in(folder).map_err(io_error)?;
+    file.write_all(text.as_bytes()).map_err(io_error)?;
+    file.as_file().set_permissions(permissions).map_err(io_error)?;
+    file.as_file().sync_all().map_err(io_error)?;
+    file.persist(&target).map_err(|error| io_error(error.error))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error)?;
+    Ok(true)
+}
+
+/// The lock is meant to be committed and read by everybody.
+fn readable_by_all() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::Permissions::from_mode(0o644)
+}

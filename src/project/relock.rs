@@ -1,0 +1,97 @@
+//! Lock: the least change that makes a lock satisfy its image set.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use crate::engine::error::Error;
+use crate::engine::resolve::{Resolved, resolve};
+use crate::engine::source::Sources;
+use crate::oci::digest::Digest;
+use crate::plan::event::{Event, Reporter};
+use crate::project::files::Inputs;
+use crate::spec::freshness::{Needs, Reason, to_resolve};
+use crate::spec::lockfile::Lock;
+use crate::spec::manifest_file::ImageSpec;
+use crate::spec::name::ImageName;
+
+/// Images that are resolved at once: each is a few small requests, one after the other.
+const IMAGES_AT_ONCE: usize = 16;
+
+/// A lock that satisfies its image set, unless something failed.
+#[derive(Debug)]
+pub struct Relocked {
+    /// The new lock. Where images failed, it still has them as they were.
+    pub lock: Lock,
+    /// Images that were resolved.
+    pub resolved: BTreeSet<ImageName>,
+    /// Images that could not be resolved, and why.
+    pub failures: Vec<(ImageName, Error)>,
+}
+
+pub(super) async fn relock(
+    inputs: &Inputs,
+    sources: &Sources,
+    reporter: &Arc<dyn Reporter>,
+) -> Relocked {
+    let mut lock = inputs.lock.clone();
+    for stale in inputs.stale.iter().filter(|stale| stale.needs == Needs::Nothing) {
+        let Some(name) = &stale.image else { continue };
+        match inputs.image_set.images.get(name) {
+            Some(spec) => lock.retain_platforms(name.as_str(), &spec.platforms),
+            None => drop(lock.remove(name.as_str())),
+        }
+    }
+    let mut relocked = Relocked { lock, resolved: BTreeSet::new(), failures: Vec::new() };
+    let stale = to_resolve(&inputs.stale).into_iter();
+    let stale = stale.filter_map(|name| inputs.image_set.images.get_key_value(name));
+    let results = stale.map(|(name, spec)| async move {
+        (name, resolve_one(name, spec, pin(inputs, name), sources, reporter.as_ref()).await)
+    });
+    let mut results = stream::iter(results).buffer_unordered(IMAGES_AT_ONCE);
+    while let Some((name, result)) = results.next().await {
+        match result {
+            Ok(resolved) => {
+                relocked.lock.insert(name.clone(), resolved.image);
+                relocked.resolved.insert(name.clone());
+            }
+            Err(error) => relocked.failures.push((name.clone(), error)),
+        }
+    }
+    relocked.failures.sort_by(|(one, _), (other, _)| one.cmp(other));
+    relocked
+}
+
+/// The digest that `name` stays at: its line in `sandbox-images.toml` is the same, and only what is locked
+/// below that digest is to be found out again.
+fn pin(inputs: &Inputs, name: &ImageName) -> Option<Digest> {
+    let locked = inputs.lock.image(name.as_str())?;
+    let moves = |reason| matches!(reason, Reason::Added | Reason::SourceChanged);
+    let mut reasons = inputs.stale.iter().filter(|stale| stale.image.as_ref() == Some(name));
+    (!reasons.any(|stale| moves(stale.reason))).then_some(locked.digest)
+}
+
+async fn resolve_one(
+    name: &ImageName,
+    spec: &ImageSpec,
+    pin: Option<Digest>,
+    sources: &Sources,
+    reporter: &dyn Reporter,
+) -> Result<Resolved, Error> {
+    let (image, source) = (name.clone(), spec.source.to_string());
+    reporter.report(Event::Resolving { image, source });
+    let source = sources.open(&spec.source)?.ok_or_else(|| Error::NoNetwork(spec.source.clone()))?;
+    let resolved = resolve(spec, &source, pin).await?;
+    for message in &resolved.warnings {
+        let (code, image, message) = ("platform".to_owned(), Some(name.clone()), message.clone());
+        reporter.report(Event::Warning { code, image, message });
+    }
+    reporter.report(Event::Resolved {
+        image: name.clone(),
+        digest: resolved.image.digest,
+        platforms: resolved.image.platforms.keys().cloned().collect(),
+    });
+    Ok(resolved)
+}

@@ -1,0 +1,224 @@
+//! Sync: the store is made to hold what a lock says.
+//!
+//! Documents first, then the chain of each image, then layers, then what is built of them. An image whose
+//! documents are missing or contradict its block is left out of the rest, and nothing is fetched on its
+//! word; all others go on. When everything is committed, the project's root is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::engine::apply::{self, Context, Failure};
+use crate::engine::chain::Block;
+use crate::engine::error::Error;
+use crate::oci::platform::Platform;
+use crate::plan::action::Action;
+use crate::plan::artifact::Artifact;
+use crate::plan::event::{Event, Totals};
+use crate::plan::selection::Selection;
+use crate::plan::{Plan, plan, wanted};
+use crate::project::documents::Documents;
+use crate::project::files::Inputs;
+use crate::project::{Project, Session};
+use crate::spec::lockfile::Lock;
+use crate::spec::name::ImageName;
+use crate::store::error::Error as StoreError;
+
+/// What came of a sync.
+#[derive(Debug, Default)]
+pub struct Synced {
+    /// What was done.
+    pub totals: Totals,
+    /// What went wrong, the causes only: what was left out because of them is not repeated.
+    pub failures: Vec<(ImageName, Error)>,
+    /// Images and platforms that are not whole in the store now.
+    pub incomplete: BTreeMap<ImageName, BTreeSet<Platform>>,
+}
+
+impl Synced {
+    /// Whether everything that was selected is in the store.
+    pub fn is_complete(&self) -> bool {
+        self.failures.is_empty() && self.incomplete.is_empty()
+    }
+}
+
+pub(super) async fn sync(
+    project: &Project,
+    lock: &Lock,
+    selection: &Selection,
+    inputs: Option<&Inputs>,
+    session: &Session,
+) -> Synced {
+    let started = Instant::now();
+    let work = Work { project, lock, inputs, session };
+    let mut synced = Synced::default();
+    if let Err(error) = work.run(selection, &mut synced).await {
+        let image = selection.images.keys().next().or(lock.images().next().map(|(name, _)| name));
+        synced.failures.extend(image.map(|image| (image.clone(), error)));
+    }
+    session.reporter.report(Event::Done {
+        success: synced.is_complete(),
+        totals: synced.totals,
+        elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    });
+    synced
+}
+
+struct Work<'a> {
+    project: &'a Project,
+    lock: &'a Lock,
+    inputs: Option<&'a Inputs>,
+    session: &'a Session,
+}
+
+impl Work<'_> {
+    async fn run(&self, selection: &Selection, synced: &mut Synced) -> Result<(), Error> {
+        let missing = self.project.plan(self.lock, selection)?;
+        self.session.reporter.report(Event::Planned(missing.totals()));
+        if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await.is_empty() {
+            return match self.note_root() {
+                // Whoever may not write to a store may still use what is in it.
+                Err(StoreError::ReadOnly { .. } | StoreError::Denied { .. }) => Ok(()),
+                noted => Ok(noted?),
+            };
+        }
+        let context = self.context(selection)?;
+        self.fill(&context, selection, synced).await?;
+        Ok(self.note_root()?)
+    }
+
+    /// Does what is missing, in a run that keeps others from deleting what this one found.
+    async fn fill(
+        &self,
+        context: &Arc<Context>,
+        selection: &Selection,
+        synced: &mut Synced,
+    ) -> Result<(), Error> {
+        let todo = self.missing(context, selection)?;
+        let failed = synced.note(apply::documents(context, &todo.actions).await);
+        let broken = self.broken(selection, Some(context), &failed).await;
+        let sound = without(selection, &broken);
+        synced.note_broken(broken);
+        let rest = self.missing(context, &sound)?;
+        synced.note(apply::all(context, &rest.actions).await);
+
+        let left = self.missing(context, selection)?;
+        let left: BTreeSet<Artifact> = left.actions.iter().map(Action::makes).collect();
+        for action in todo.actions.iter().filter(|action| !left.contains(&action.makes())) {
+            synced.totals.add(action);
+        }
+        for (name, platform) in pairs(&sound) {
+            if !wanted(self.lock, &only(name, platform)).is_disjoint(&left) {
+                synced.is_incomplete(name, platform);
+            }
+        }
+        Ok(())
+    }
+
+    fn missing(&self, context: &Context, selection: &Selection) -> Result<Plan, Error> {
+        let artifacts: Vec<Artifact> = wanted(self.lock, selection).into_iter().collect();
+        Ok(plan(self.lock, selection, &context.run.inventory(&artifacts)?))
+    }
+
+    fn context(&self, selection: &Selection) -> Result<Arc<Context>, Error> {
+        let Session { limits, jobs, caller, reporter, .. } = self.session;
+        let store = self.project.store().clone();
+        let artifacts: Vec<Artifact> = wanted(self.lock, selection).into_iter().collect();
+        Ok(Arc::new(Context {
+            run: store.shared()?.begin_run(&artifacts, caller.clone())?,
+            store,
+            sources: self.project.sources(self.session),
+            limits: *limits,
+            jobs: *jobs,
+            reporter: Arc::clone(reporter),
+        }))
+    }
+
+    /// The images whose documents are among the `failed`, or do not make the chain that the lock states.
+    /// Only the latter have an error: the former's was told when it failed.
+    async fn broken(
+        &self,
+        selection: &Selection,
+        heal: Option<&Arc<Context>>,
+        failed: &BTreeSet<Artifact>,
+    ) -> Broken {
+        let mut broken = Broken::new();
+        for (name, platform) in pairs(selection) {
+            let Some(image) = self.lock.image(name.as_str()) else { continue };
+            let Some(locked) = image.platforms.get(platform) else { continue };
+            if !wanted(self.lock, &only(name, platform)).is_disjoint(failed) {
+                broken.insert((name.clone(), platform.clone()), None);
+                continue;
+            }
+            let block = Block { name, image, platform, locked };
+            let documents = Documents { block, store: self.project.store(), heal };
+            if let Err(error) = documents.check(self.allows_mismatch(name)).await {
+                broken.insert((name.clone(), platform.clone()), Some(error));
+            }
+        }
+        broken
+    }
+
+    fn allows_mismatch(&self, name: &ImageName) -> bool {
+        // Without `sandbox-images.toml` nobody says that a mismatch is meant.
+        let spec = self.inputs.and_then(|inputs| inputs.image_set.images.get(name));
+        spec.is_some_and(|spec| spec.allow_platform_mismatch)
+    }
+
+    /// Notes that the project wants all of its lock, whatever was selected this time.
+    fn note_root(&self) -> Result<(), StoreError> {
+        let artifacts = wanted(self.lock, &Selection::everything(self.lock));
+        let Session { now, caller, .. } = self.session;
+        let (store, lock) = (self.project.store(), self.project.lock_path());
+        store.put_root(lock, &artifacts, *now, caller.clone())
+    }
+}
+
+/// Images on platforms that cannot be synced.
+type Broken = BTreeMap<(ImageName, Platform), Option<Error>>;
+
+impl Synced {
+    /// Notes the causes among `failures`, and answers what could not be made.
+    fn note(&mut self, failures: Vec<Failure>) -> BTreeSet<Artifact> {
+        let lost = failures.iter().map(|failure| failure.action.makes()).collect();
+        for Failure { action, error } in failures {
+            if !matches!(error, Error::Skipped { .. }) {
+                self.failures.push((action.origin().image.clone(), error));
+            }
+        }
+        lost
+    }
+
+    fn note_broken(&mut self, broken: Broken) {
+        for ((name, platform), error) in broken {
+            self.is_incomplete(&name, &platform);
+            self.failures.extend(error.map(|error| (name, error)));
+        }
+    }
+
+    fn is_incomplete(&mut self, name: &ImageName, platform: &Platform) {
+        self.incomplete.entry(name.clone()).or_default().insert(platform.clone());
+    }
+}
+
+fn pairs(selection: &Selection) -> impl Iterator<Item = (&ImageName, &Platform)> {
+    selection
+        .images
+        .iter()
+        .flat_map(|(name, platforms)| platforms.iter().map(move |platform| (name, platform)))
+}
+
+fn only(name: &ImageName, platform: &Platform) -> Selection {
+    let images = BTreeMap::from([(name.clone(), BTreeSet::from([platform.clone()]))]);
+    Selection { images, skipped: Vec::new() }
+}
+
+fn without(selection: &Selection, broken: &Broken) -> Selection {
+    let mut selection = selection.clone();
+    for (name, platform) in broken.keys() {
+        if let Some(platforms) = selection.images.get_mut(name) {
+            platforms.remove(platform);
+        }
+    }
+    selection
+}
