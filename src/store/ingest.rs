@@ -25,6 +25,7 @@ use super::layout::file_name_of;
 use super::presence::{Depth, examine};
 use super::record::Record;
 use super::workspace::Workspace;
+use crate::disk::file::{BlockFile, ReadAt};
 use crate::oci::digest::{Digest, Hasher};
 use crate::plan::artifact::Artifact;
 
@@ -39,7 +40,7 @@ pub struct Expected {
 
 /// A file on its way into the store. Dropping it removes it.
 ///
-/// It is written as a stream ([`io::Write`]) or at positions, sparsely if need be. A stream is hashed on
+/// It is written as a stream ([`io::Write`]) or at positions ([`BlockFile`]), sparsely if need be. A stream is hashed on
 /// the way; a file that was written at positions is read again at commit.
 #[derive(Debug)]
 pub struct Ingest {
@@ -65,30 +66,6 @@ impl Ingest {
             limit_bytes,
             running,
         })
-    }
-
-    /// Writes `bytes` at `offset`. What is skipped is a hole.
-    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.running = None;
-        self.write_bounded(offset, bytes)
-    }
-
-    /// Fills `buffer` with the bytes at `offset`; an error if the file ends before.
-    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file
-            .read_exact_at(buffer, offset)
-            .map_err(|error| self.explain("read", error))
-    }
-
-    /// Cuts the file to `size_bytes`, or extends it with a hole.
-    pub fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
-        self.running = None;
-        self.bound(size_bytes)?;
-        self.file
-            .set_len(size_bytes)
-            .map_err(|error| self.explain("resize", error))?;
-        self.size_bytes = size_bytes;
-        Ok(())
     }
 
     /// Makes the file the artifact that `guard` guards, complete, checked and durable, or removes it.
@@ -187,6 +164,35 @@ impl Ingest {
         let kind = error.kind();
         let path = self.workspace.directory.path_of(&self.name);
         io::Error::new(kind, Error::io(action, path, error))
+    }
+}
+
+impl ReadAt for Ingest {
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file
+            .read_exact_at(buffer, offset_bytes)
+            .map_err(|error| self.explain("read", error))
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.size_bytes)
+    }
+}
+
+impl BlockFile for Ingest {
+    fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.running = None;
+        self.write_bounded(offset_bytes, bytes)
+    }
+
+    fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
+        self.running = None;
+        self.bound(size_bytes)?;
+        self.file
+            .set_len(size_bytes)
+            .map_err(|error| self.explain("resize", error))?;
+        self.size_bytes = size_bytes;
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use sandbox_images::disk::file::{BlockFile as _, ReadAt as _};
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::plan::artifact::Artifact;
 use sandbox_images::store::Store;
@@ -116,7 +117,10 @@ fn a_sparse_file_is_recorded_with_the_digest_of_all_its_bytes() {
         (record.size_bytes, record.digest),
         (40 << 20, Digest::of(&image))
     );
-    let file = fs::metadata(home.store.path_of(layer("sparse"))).unwrap();
+    let stored = home.store.open(layer("sparse")).unwrap();
+    stored.read_at(20 << 20, &mut back).unwrap();
+    assert_eq!((back, stored.size_bytes().unwrap()), ([9], 40 << 20));
+    let file = fs::metadata(stored.path()).unwrap();
     assert!(file.blocks() * 512 < 1 << 20, "the holes are still holes");
 }
 
