@@ -201,10 +201,13 @@ impl Store {
     }
 }
 
+/// The root of that name. One that is damaged is as good as none: the next one replaces it.
 fn read_root(roots: &Directory, name: &str) -> Result<Option<Root>, Error> {
-    Ok(roots
-        .read(name, ROOT_BYTES_MAX)?
-        .and_then(|bytes| Root::parse(&bytes)))
+    match roots.read(name, ROOT_BYTES_MAX) {
+        Ok(bytes) => Ok(bytes.and_then(|bytes| Root::parse(&bytes))),
+        Err(Error::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Sets the mtime of `file` to `now`, if it is over a day from it, before or after: a clock that was

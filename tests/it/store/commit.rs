@@ -200,6 +200,26 @@ fn a_root_is_written_when_something_changed() {
 }
 
 #[test]
+fn a_damaged_root_is_replaced() {
+    let home = Home::new();
+    let lock = home.folder.path().join("sandbox-images.lock");
+    let wanted = BTreeSet::from([blob("a")]);
+    let put = |days: u64| {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * days);
+        home.store.put_root(&lock, &wanted, now, patient()).unwrap();
+        home.files("v1/roots").remove(0)
+    };
+    let root = put(1);
+    let good = fs::read(&root).unwrap();
+    for size_bytes in [0, 30, 1 << 30] {
+        let file = fs::File::options().write(true).open(&root).unwrap();
+        file.set_len(size_bytes).unwrap();
+        put(1);
+        assert_eq!(fs::read(&root).unwrap(), good, "cut to {size_bytes} bytes");
+    }
+}
+
+#[test]
 fn reading_an_absent_store_makes_nothing() {
     let home = Home::new();
     let store = &home.store;
