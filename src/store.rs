@@ -18,6 +18,8 @@ mod layout;
 
 pub mod presence;
 
+pub mod stored;
+
 pub mod guard;
 
 mod workspace;
@@ -32,7 +34,6 @@ pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -48,6 +49,7 @@ use self::presence::{Depth, Verdict, examine};
 use self::record::Record;
 use self::root::{ROOT_BYTES_MAX, Root};
 use self::run::SharedStore;
+use self::stored::StoredFile;
 use self::verify::Report;
 use crate::oci::digest::Digest;
 use crate::plan::artifact::{Artifact, Inventory};
@@ -97,26 +99,17 @@ impl Store {
     }
 
     /// Opens `artifact` for reading, if it is there as [`Store::inventory`] means it.
-    pub fn open(&self, artifact: Artifact) -> Result<(Record, File), Error> {
-        examine(&Shelves::open(&self.path)?, artifact, Depth::Quick)?
-            .map_err(|damage| self.damaged(artifact, damage))
+    pub fn open(&self, artifact: Artifact) -> Result<StoredFile, Error> {
+        match examine(&Shelves::open(&self.path)?, artifact, Depth::Quick)? {
+            Ok((record, file)) => Ok(StoredFile::new(record, file, self.path_of(artifact))),
+            Err(damage) => Err(self.damaged(artifact, damage)),
+        }
     }
 
     /// Reads a blob of at most `limit_bytes`, and checks that it has the digest it is named after.
     pub fn read_blob(&self, digest: Digest, limit_bytes: u64) -> Result<Vec<u8>, Error> {
         let artifact = Artifact::Blob(digest);
-        let (record, file) = self.open(artifact)?;
-        let path = self.path_of(artifact);
-        if record.size_bytes > limit_bytes {
-            return Err(Error::TooLarge {
-                path,
-                limit: limit_bytes,
-            });
-        }
-        let mut bytes = Vec::new();
-        file.take(record.size_bytes)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::io("read", &path, error))?;
+        let bytes = self.open(artifact)?.read_whole(limit_bytes)?;
         match Digest::of(&bytes) {
             actual if actual == digest => Ok(bytes),
             actual => Err(self.damaged(
@@ -208,10 +201,13 @@ impl Store {
     }
 }
 
+/// The root of that name. One that is damaged is as good as none: the next one replaces it.
 fn read_root(roots: &Directory, name: &str) -> Result<Option<Root>, Error> {
-    Ok(roots
-        .read(name, ROOT_BYTES_MAX)?
-        .and_then(|bytes| Root::parse(&bytes)))
+    match roots.read(name, ROOT_BYTES_MAX) {
+        Ok(bytes) => Ok(bytes.and_then(|bytes| Root::parse(&bytes))),
+        Err(Error::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Sets the mtime of `file` to `now`, if it is over a day from it, before or after: a clock that was

@@ -1,6 +1,5 @@
 //! What is built from layer images alone, with no network: fsmeta and disk.
 
-use std::fs::File;
 use std::io::{BufWriter, Write as _};
 
 use crate::disk::erofs::error::Error as ErofsError;
@@ -20,6 +19,7 @@ use crate::store::guard::ArtifactGuard;
 use crate::store::ingest::Expected;
 use crate::store::record::Record;
 use crate::store::run::Run;
+use crate::store::stored::StoredFile;
 
 /// Bytes of an fsmeta: the metadata of the most entries that a stack may have.
 const FSMETA_BYTES_MAX: u64 = 16 << 30;
@@ -61,17 +61,16 @@ pub(super) fn fsmeta(
     Ok(ingest.commit(guard, Expected::default())?)
 }
 
-fn open_layer(store: &Store, layer: DiffId) -> Result<Image<File>, Error> {
+fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> {
     let artifact = Artifact::Layer(layer);
-    let (_, file) = store.open(artifact)?;
-    Image::open(file).map_err(|error| Error::Stored(artifact, error))
+    Image::open(store.open(artifact)?).map_err(|error| Error::Stored(artifact, error))
 }
 
 /// Merges the trees of the layers' images, each of which is let go when it is merged.
 fn merge_images(
     artifact: Artifact,
     stack: &Stack,
-    images: &[Image<File>],
+    images: &[Image<StoredFile>],
 ) -> Result<Merged, Error> {
     let mut failed = None;
     let mut layers = stack.layers.iter().zip(images).zip(0..);
@@ -88,7 +87,7 @@ fn merge_images(
     }
 }
 
-fn changeset(diff_id: DiffId, image: &Image<File>, place: u16) -> Result<Changeset, Error> {
+fn changeset(diff_id: DiffId, image: &Image<StoredFile>, place: u16) -> Result<Changeset, Error> {
     let artifact = Artifact::Layer(diff_id);
     let tree = image
         .tree(place)
@@ -105,7 +104,8 @@ pub(super) fn disk(
 ) -> Result<Record, Error> {
     let artifact = guard.artifact();
     let fsmeta = Artifact::Fsmeta(stack.chain_id);
-    let (record, file) = store.open(fsmeta)?;
+    let file = store.open(fsmeta)?;
+    let digest = file.record().digest;
     let image = Image::open(file).map_err(|error| Error::Stored(fsmeta, error))?;
     let layers = image.devices().iter().map(LayerImage::from);
     let extents = stitch(image.superblock().blocks, layers)
@@ -117,7 +117,7 @@ pub(super) fn disk(
         },
         sectors,
     };
-    let vmdk = Vmdk::new(&record.digest, extents.into_iter().map(named).collect());
+    let vmdk = Vmdk::new(&digest, extents.into_iter().map(named).collect());
     let text = vmdk
         .render()
         .map_err(|error| Error::Vmdk(artifact, error))?;

@@ -9,7 +9,6 @@ use rustix::io::Errno;
 
 use crate::disk::erofs::format::BLOCK_BYTES;
 use crate::disk::erofs::format::superblock::superblock_checksum_ok;
-use crate::disk::file::ReadAt;
 use crate::oci::digest::{Digest, Hasher};
 
 /// Bytes that are read at once: beyond this, larger reads are no faster.
@@ -79,16 +78,6 @@ pub(super) fn has_whole_superblock(file: &File) -> io::Result<bool> {
         Ok(()) => Ok(superblock_checksum_ok(&block)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-impl ReadAt for File {
-    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.read_exact_at(buffer, offset_bytes)
-    }
-
-    fn size_bytes(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
     }
 }
 

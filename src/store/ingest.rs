@@ -41,7 +41,7 @@ pub struct Expected {
 
 /// A file on its way into the store. Dropping it removes it.
 ///
-/// It is written as a stream ([`io::Write`]) or at positions, sparsely if need be. A stream is hashed on
+/// It is written as a stream ([`io::Write`]) or at positions ([`BlockFile`]), sparsely if need be. A stream is hashed on
 /// the way; a file that was written at positions is read again at commit.
 #[derive(Debug)]
 pub struct Ingest {
@@ -106,8 +106,9 @@ impl Ingest {
         }
         let actual = match self.running.clone() {
             Some(hasher) => hasher.finish(),
-            None => digest_of(&self.file, self.size_bytes)
-                .map_err(|error| Error::io("read", self.path(), error))?,
+            None => digest_of(&self.file, self.size_bytes).map_err(|error| {
+                Error::io("read", self.path(), error)
+            })?,
         };
         let named = match artifact {
             Artifact::Blob(digest) => Some(digest),
@@ -155,17 +156,43 @@ impl Ingest {
 
     fn bound(&self, size_bytes: u64) -> Result<(), Error> {
         let limit = self.limit_bytes;
-        match size_bytes <= limit {
-            true => Ok(()),
-            false => Err(Error::TooLarge {
-                path: self.path(),
-                limit,
-            }),
+        if size_bytes <= limit {
+            Ok(())
+        } else {
+            Err(Error::TooLarge { path: self.path(), limit })
         }
     }
 
     fn path(&self) -> PathBuf {
         self.workspace.directory.path_of(&self.name)
+    }
+}
+
+impl ReadAt for Ingest {
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file
+            .read_exact_at(buffer, offset_bytes)
+            .map_err(|error| io::Error::new(error.kind(), Error::io("read", self.path(), error)))
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.size_bytes)
+    }
+}
+
+impl BlockFile for Ingest {
+    fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.running = None;
+        self.write_bounded(offset_bytes, bytes).map_err(io::Error::other)
+    }
+
+    fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
+        self.running = None;
+        self.bound(size_bytes).map_err(io::Error::other)?;
+        let resized = self.file.set_len(size_bytes);
+        resized.map_err(|error| io::Error::other(Error::io("resize", self.path(), error)))?;
+        self.size_bytes = size_bytes;
+        Ok(())
     }
 }
 
@@ -177,34 +204,6 @@ impl io::Write for Ingest {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl ReadAt for Ingest {
-    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset_bytes)
-    }
-
-    fn size_bytes(&self) -> io::Result<u64> {
-        Ok(self.size_bytes)
-    }
-}
-
-impl BlockFile for Ingest {
-    fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        self.running = None;
-        self.write_bounded(offset_bytes, bytes)
-            .map_err(io::Error::other)
-    }
-
-    fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
-        self.running = None;
-        self.bound(size_bytes).map_err(io::Error::other)?;
-        self.file
-            .set_len(size_bytes)
-            .map_err(|error| io::Error::other(Error::io("resize", self.path(), error)))?;
-        self.size_bytes = size_bytes;
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use sandbox_images::disk::file::{BlockFile as _, ReadAt as _};
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::plan::artifact::Artifact;
 use sandbox_images::store::Store;
@@ -116,7 +117,10 @@ fn a_sparse_file_is_recorded_with_the_digest_of_all_its_bytes() {
         (record.size_bytes, record.digest),
         (40 << 20, Digest::of(&image))
     );
-    let file = fs::metadata(home.store.path_of(layer("sparse"))).unwrap();
+    let stored = home.store.open(layer("sparse")).unwrap();
+    stored.read_at(20 << 20, &mut back).unwrap();
+    assert_eq!((back, stored.size_bytes().unwrap()), ([9], 40 << 20));
+    let file = fs::metadata(stored.path()).unwrap();
     assert!(file.blocks() * 512 < 1 << 20, "the holes are still holes");
 }
 
@@ -193,6 +197,26 @@ fn a_root_is_written_when_something_changed() {
     assert_ne!(seen_again.1, first.1);
     let changed = put(&[blob("b")], day(102));
     assert!(changed.1.contains("\"since\": 8812800"), "{}", changed.1);
+}
+
+#[test]
+fn a_damaged_root_is_replaced() {
+    let home = Home::new();
+    let lock = home.folder.path().join("sandbox-images.lock");
+    let wanted = BTreeSet::from([blob("a")]);
+    let put = |days: u64| {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * days);
+        home.store.put_root(&lock, &wanted, now, patient()).unwrap();
+        home.files("v1/roots").remove(0)
+    };
+    let root = put(1);
+    let good = fs::read(&root).unwrap();
+    for size_bytes in [0, 30, 1 << 30] {
+        let file = fs::File::options().write(true).open(&root).unwrap();
+        file.set_len(size_bytes).unwrap();
+        put(1);
+        assert_eq!(fs::read(&root).unwrap(), good, "cut to {size_bytes} bytes");
+    }
 }
 
 #[test]
