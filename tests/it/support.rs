@@ -1,3 +1,3 @@
 //! What the tests share.
 
-pub mod registry;
+pub(crate) mod registry;

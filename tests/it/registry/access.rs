@@ -24,10 +24,10 @@ fn with_auth(auth: Auth) -> TestRegistry {
 
 /// A file of credentials with this entry for the registry.
 fn credentials(registry: &TestRegistry, entry: &str) -> (tempfile::TempDir, Vec<PathBuf>) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("config.json");
     let json = format!(r#"{{"auths":{{"{}":{entry}}}}}"#, registry.host());
-    std::fs::write(&path, json).unwrap();
+    std::fs::write(&path, json).expect("a file");
     let missing = directory.path().join("auth.json");
     (directory, vec![missing, path])
 }
@@ -47,7 +47,7 @@ async fn resolve(registry: &TestRegistry, entry: &str) -> Result<Vec<RegistryEve
     let events = record(&mut settings);
     let client = Registry::new(settings);
     client.resolve(&reference(registry, "acme/tool:1")).await?;
-    let events = events.lock().unwrap().clone();
+    let events = events.lock().expect("no panic").clone();
     Ok(events)
 }
 
