@@ -54,8 +54,11 @@ pub(super) struct Shown {
 /// The one who asks: everything that a decision needs to know.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asker<'a> {
+    /// Where credentials are, and who is told.
     pub(super) settings: &'a Settings,
+    /// For requests to the token server.
     pub(super) clients: &'a Clients,
+    /// The registry and the repository.
     pub(super) reference: &'a Reference,
     /// The registry is reached without TLS.
     pub(super) is_plain: bool,

@@ -327,3 +327,35 @@ async fn no_secret_is_shown_by_an_error_or_an_event() {
     }
     assert!(text.contains("127.0.0.1:1/blob?…"), "{text}");
 }
+
+#[tokio::test]
+async fn layers_that_start_together_share_one_token() {
+    let registry = with_auth(Auth::Bearer(None));
+    let client = client();
+    let fetches = (0..8).map(|_| fetch_layer(&client, &registry));
+    let fetched = futures_util::future::try_join_all(fetches).await.unwrap();
+    assert!(fetched.iter().all(|bytes| *bytes == layer()));
+    assert_eq!(registry.requests_to("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_ends() {
+    let registry = with_auth(Auth::Bearer(None));
+    let short = br#"{"access_token":"token-1","expires_in":0}"#.to_vec();
+    registry.fault(Fault::on("/token", Effect::Answer(200, Vec::new(), short)).first(1));
+    let client = client();
+    let reference = reference(&registry, "acme/tool:1");
+    client.resolve(&reference).await.unwrap();
+    registry.clear_requests();
+    client.resolve(&reference).await.unwrap();
+    let asked = registry.requests();
+    let asked: Vec<_> = asked
+        .iter()
+        .map(|seen| (seen.path.starts_with("/token"), seen.status))
+        .collect();
+    assert_eq!(
+        asked,
+        [(true, 200), (false, 200)],
+        "the old token is not tried first"
+    );
+}
