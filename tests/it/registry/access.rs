@@ -333,8 +333,8 @@ async fn layers_that_start_together_share_one_token() {
     let registry = with_auth(Auth::Bearer(None));
     let client = client();
     let fetches = (0..8).map(|_| fetch_layer(&client, &registry));
-    let fetched = futures_util::future::try_join_all(fetches).await.unwrap();
-    assert!(fetched.iter().all(|bytes| *bytes == layer()));
+    let layers = futures_util::future::try_join_all(fetches).await.unwrap();
+    assert!(layers.iter().all(|bytes| *bytes == layer()));
     assert_eq!(registry.requests_to("/token").len(), 1);
 }
 
