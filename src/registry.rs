@@ -23,6 +23,8 @@ mod clients;
 
 mod retry;
 
+mod answer;
+
 mod token;
 
 mod auth;
@@ -34,16 +36,20 @@ pub mod blob;
 use std::sync::Arc;
 
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 
 use crate::oci::digest::Digest;
-use crate::oci::document::descriptor::Descriptor;
+use crate::oci::document::descriptor::{Descriptor, check_digest};
+use crate::oci::document::error::DocumentError;
 use crate::oci::document::parsed::Parsed;
 use crate::oci::document::{Document, Root};
 use crate::oci::reference::Reference;
+use crate::registry::answer::read_bounded;
 use crate::registry::blob::BlobStream;
 use crate::registry::error::Error;
 use crate::registry::retry::Tries;
 use crate::registry::settings::Settings;
+use crate::registry::shown::ShownUrl;
 use crate::registry::transport::{Request, Transport};
 
 /// A client for all registries. A clone shares connections, tokens and pauses with the original.
@@ -69,8 +75,10 @@ impl Registry {
     /// by the tag `latest`. The document's digest is that of the bytes that came.
     pub async fn resolve(&self, reference: &Reference) -> Result<Document<Root>, Error> {
         let path = manifest_path(reference);
-        self.document(reference, &path, reference.digest(), None)
-            .await
+        let expected = reference
+            .digest()
+            .map_or(Expected::Anything, Expected::Digest);
+        self.document(reference, &path, expected).await
     }
 
     /// The digest that `reference` names now. Asks with HEAD, which costs no quota at Docker Hub, and
@@ -97,7 +105,7 @@ impl Registry {
     ) -> Result<Document<T>, Error> {
         let kind = if T::IS_BLOB { "blobs" } else { "manifests" };
         let path = format!("{kind}/{}", descriptor.digest);
-        self.document(reference, &path, Some(descriptor.digest), Some(descriptor))
+        self.document(reference, &path, Expected::Descriptor(descriptor))
             .await
     }
 
@@ -117,8 +125,7 @@ impl Registry {
         &self,
         reference: &Reference,
         path: &str,
-        digest: Option<Digest>,
-        descriptor: Option<&Descriptor>,
+        expected: Expected<'_>,
     ) -> Result<Document<T>, Error> {
         let request = if T::IS_BLOB {
             Request::blob(reference, path, None)
@@ -128,7 +135,7 @@ impl Registry {
         let mut tries = Tries::new(self.transport.settings(), reference.registry());
         let mut damaged = false;
         loop {
-            match self.document_once(&request, digest, descriptor).await {
+            match self.document_once(&request, expected).await {
                 Ok(document) => return Ok(document),
                 Err(error) if error.is_damage() && !damaged => damaged = true,
                 Err(error) => self.transport.pause(&mut tries, error).await?,
@@ -139,30 +146,53 @@ impl Registry {
     async fn document_once<T: Parsed>(
         &self,
         request: &Request<'_>,
-        digest: Option<Digest>,
-        descriptor: Option<&Descriptor>,
+        expected: Expected<'_>,
     ) -> Result<Document<T>, Error> {
         let response = self.transport.send(request).await?;
-        let url = shown::ShownUrl::of(response.url());
-        let announced = response.headers().get("content-type");
+        let url = ShownUrl::of(response.url());
+        let announced = response.headers().get(CONTENT_TYPE);
         let announced = announced.and_then(|value| value.to_str().ok());
         let announced = announced.filter(|_| !T::IS_BLOB).map(str::to_owned);
-        let limit = descriptor.map_or(T::BYTES_MAX, |descriptor| descriptor.size.min(T::BYTES_MAX));
-        let bytes = transport::read_bounded(response, limit).await?;
-        let verified = match descriptor {
-            Some(descriptor) => descriptor.check(&bytes),
-            None => digest.map_or(Ok(()), |digest| {
-                crate::oci::document::descriptor::check_digest(&bytes, digest)
-            }),
+        let limit = match expected {
+            Expected::Descriptor(descriptor) => descriptor.size.min(T::BYTES_MAX),
+            Expected::Anything | Expected::Digest(_) => T::BYTES_MAX,
         };
-        let media_type = descriptor.map(|descriptor| descriptor.media_type.as_str());
-        let media_type = media_type.filter(|media_type| !media_type.is_empty());
-        verified
-            .and_then(|()| Document::parse(bytes, media_type.or(announced.as_deref())))
+        let bytes = read_bounded(response, limit).await?;
+        expected
+            .read(bytes, announced.as_deref())
             .map_err(|source| Error::Document {
                 url,
                 source: Box::new(source),
             })
+    }
+}
+
+/// What is known of a document before it comes.
+#[derive(Debug, Clone, Copy)]
+enum Expected<'a> {
+    /// Nothing: a tag names it.
+    Anything,
+    /// Its digest.
+    Digest(Digest),
+    /// Its digest, size and media type.
+    Descriptor(&'a Descriptor),
+}
+
+impl Expected<'_> {
+    /// Reads `bytes`, which came as `announced`, if they are what is expected.
+    fn read<T: Parsed>(
+        self,
+        bytes: Vec<u8>,
+        announced: Option<&str>,
+    ) -> Result<Document<T>, DocumentError> {
+        match self {
+            Self::Anything => Document::parse(bytes, announced),
+            Self::Digest(digest) => {
+                check_digest(&bytes, digest)?;
+                Document::parse(bytes, announced)
+            }
+            Self::Descriptor(descriptor) => Document::verify(bytes, descriptor),
+        }
     }
 }
 

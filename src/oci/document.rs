@@ -5,9 +5,9 @@
 //! `manifests` and `layers`, a `mediaType` that contradicts what the document was announced as. Fields
 //! that nothing here decides upon are ignored, as OCI's `considerations.md` ("Extensibility") asks.
 
-pub mod media_type;
-
 pub mod error;
+
+pub mod media_type;
 
 mod json;
 

@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use reqwest::Client;
 use tokio::time::Instant;
 
 use crate::oci::reference::Reference;
@@ -19,7 +20,7 @@ use crate::registry::event::RegistryEvent;
 use crate::registry::secret::Secret;
 use crate::registry::settings::Settings;
 use crate::registry::shown::Words;
-use crate::registry::token::{TokenRequest, basic, realm};
+use crate::registry::token::{Token, TokenRequest, basic, realm};
 
 /// Bytes of a file of credentials.
 const CREDENTIAL_FILE_BYTES_MAX: u64 = 1 << 20;
@@ -54,8 +55,11 @@ pub(super) struct Shown {
 /// The one who asks: everything that a decision needs to know.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asker<'a> {
+    /// Where credentials are, and who is told.
     pub(super) settings: &'a Settings,
+    /// For requests to the token server.
     pub(super) clients: &'a Clients,
+    /// The registry and the repository.
     pub(super) reference: &'a Reference,
     /// The registry is reached without TLS.
     pub(super) is_plain: bool,
@@ -164,26 +168,37 @@ impl Slot {
             registry: registry.to_owned(),
             repository: repository.to_owned(),
         });
-        let mut request = TokenRequest {
+        let request = TokenRequest {
             realm,
             service,
             scope: &scope,
             credential: credential.as_ref(),
         };
-        let mut sent = request.send(&client).await;
-        if credential.is_some() && sent.as_ref().is_err_and(is_refusal) {
-            self.anonymous = true;
-            asker.ignored("the token server refuses the stored credentials".to_owned());
-            request.credential = None;
-            sent = request.send(&client).await;
-        }
-        let token = sent.map_err(|error| match error {
-            Error::Status { words, .. } if is_refusal(&error) => asker.denied(words),
-            other => other,
-        })?;
+        let token = self.fetch(asker, &client, request).await?;
         // A tenth of its life is left for what is under way.
         let renew_at = Instant::now().checked_add(token.lifetime.mul_f64(0.9));
         Ok(bearer(&token.secret, renew_at))
+    }
+
+    /// Fetches a token with the credential, and where that is refused, once without.
+    async fn fetch(
+        &mut self,
+        asker: Asker<'_>,
+        client: &Client,
+        mut request: TokenRequest<'_>,
+    ) -> Result<Token, Error> {
+        let mut sent = request.send(client).await;
+        if request.credential.is_some() && sent.as_ref().is_err_and(is_refusal) {
+            self.anonymous = true;
+            self.shows_stored = false;
+            asker.ignored("the token server refuses the stored credentials".to_owned());
+            request.credential = None;
+            sent = request.send(client).await;
+        }
+        sent.map_err(|error| match error {
+            Error::Status { ref words, .. } if is_refusal(&error) => asker.denied(words.clone()),
+            other => other,
+        })
     }
 }
 

@@ -21,6 +21,7 @@ use crate::oci::reference::Reference;
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::retry::Tries;
+use crate::registry::settings::Timeouts;
 use crate::registry::shown::ShownUrl;
 use crate::registry::transport::{Request, Transport};
 
@@ -115,9 +116,8 @@ impl Transfer {
         };
         let url = ShownUrl::of(response.url());
         let since = Instant::now();
-        let chunk = response.chunk().await;
         let is_complete = self.position == self.size && self.repeated == 0;
-        let mut bytes = match chunk {
+        let bytes = match response.chunk().await {
             Ok(Some(bytes)) => bytes,
             // What breaks after the last byte does not matter.
             Ok(None) | Err(_) if is_complete => return Ok(None),
@@ -135,13 +135,20 @@ impl Transfer {
                 });
             }
         };
+        let new = self.accept(bytes, since.elapsed(), url)?;
+        self.response = Some(response);
+        Ok(Some(new))
+    }
+
+    /// What is new of the `bytes` that were waited for so long.
+    fn accept(
+        &mut self,
+        mut bytes: Bytes,
+        waited: Duration,
+        url: ShownUrl,
+    ) -> Result<Bytes, Error> {
         let timeouts = self.transport.settings().timeouts;
-        if !self.speed.suffices(
-            bytes.len(),
-            since.elapsed(),
-            timeouts.speed_window,
-            timeouts.bytes_per_s_min,
-        ) {
+        if !self.speed.suffices(bytes.len(), waited, &timeouts) {
             return Err(Error::TooSlow {
                 url,
                 bytes_per_s: timeouts.bytes_per_s_min,
@@ -157,8 +164,7 @@ impl Transfer {
             });
         }
         self.position += new.len() as u64;
-        self.response = Some(response);
-        Ok(Some(new))
+        Ok(new)
     }
 
     /// Asks for the bytes that are missing.
@@ -232,19 +238,16 @@ struct Speed {
 }
 
 impl Speed {
-    fn suffices(
-        &mut self,
-        bytes: usize,
-        waited: Duration,
-        window: Duration,
-        bytes_per_s_min: u64,
-    ) -> bool {
+    fn suffices(&mut self, bytes: usize, waited: Duration, timeouts: &Timeouts) -> bool {
         self.waited += waited;
         self.bytes += bytes as u64;
-        if self.waited < window {
+        if self.waited < timeouts.speed_window {
             return true;
         }
-        let enough = self.bytes >= bytes_per_s_min.saturating_mul(self.waited.as_secs());
+        let least = timeouts
+            .bytes_per_s_min
+            .saturating_mul(self.waited.as_secs());
+        let enough = self.bytes >= least;
         *self = Self::default();
         enough
     }
@@ -279,7 +282,12 @@ mod tests {
     fn speed_is_judged_over_a_window_and_not_before() {
         let mut speed = Speed::default();
         let second = Duration::from_secs(1);
-        let mut judge = |bytes| speed.suffices(bytes, second, 3 * second, 100);
+        let timeouts = Timeouts {
+            speed_window: 3 * second,
+            bytes_per_s_min: 100,
+            ..Timeouts::default()
+        };
+        let mut judge = |bytes| speed.suffices(bytes, second, &timeouts);
         assert!(judge(0) && judge(0) && !judge(299));
         assert!(judge(0) && judge(0) && judge(300));
     }

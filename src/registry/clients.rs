@@ -4,6 +4,7 @@
 //! serves all registries that have nothing special, and offline runs make none.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -23,9 +24,16 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
 /// The clients that were made so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Clients {
     made: Mutex<BTreeMap<Key, Client>>,
+}
+
+impl fmt::Debug for Clients {
+    /// A client would show its proxies, whose URLs may hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clients")
+    }
 }
 
 /// What requests need a client of their own.

@@ -63,10 +63,8 @@ pub struct CredentialsError {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialFile {
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    auths: Option<BTreeMap<String, Entry>>,
+    cred_helpers: Option<BTreeMap<String, String>>,
     creds_store: Option<String>,
 }
 
@@ -112,7 +110,8 @@ impl CredentialFile {
         };
         let own = keys_of_host(registry)
             .iter()
-            .find_map(|key| self.cred_helpers.get(key).filter(|name| !name.is_empty()))
+            .find_map(|key| self.cred_helpers.as_ref()?.get(key))
+            .filter(|name| !name.is_empty())
             .map(helper);
         let stored = scopes(reference)
             .iter()
@@ -127,13 +126,11 @@ impl CredentialFile {
     }
 
     fn entry(&self, scope: &str) -> Option<Credential> {
-        let exact = self.auths.get(scope).and_then(Entry::credential);
+        let auths = self.auths.as_ref()?;
+        let exact = auths.get(scope).and_then(Entry::credential);
         exact.or_else(|| {
-            let mut others = self
-                .auths
-                .iter()
-                .filter(|(key, _)| host_of(key) == Some(scope));
-            others.find_map(|(_, entry)| entry.credential())
+            let mut urls = auths.iter().filter(|(key, _)| host_of(key) == Some(scope));
+            urls.find_map(|(_, entry)| entry.credential())
         })
     }
 }

@@ -8,14 +8,14 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
 
+use crate::registry::answer::{check, read_bounded};
 use crate::registry::credentials::Credential;
 use crate::registry::error::Error;
-use crate::registry::retry::retry_after;
 use crate::registry::secret::Secret;
-use crate::registry::shown::{ShownUrl, Words, escaped};
+use crate::registry::shown::{ShownUrl, escaped};
 
 /// Bytes of a token server's answer: tokens list what they allow and can be long.
-const TOKEN_BYTES_MAX: usize = 1 << 20;
+const TOKEN_BYTES_MAX: u64 = 1 << 20;
 
 /// How long a token is good if its server does not say (`token.md`).
 const LIFETIME_DEFAULT: Duration = Duration::from_mins(1);
@@ -118,27 +118,9 @@ impl TokenRequest<'_> {
         })
     }
 
-    async fn read(&self, mut response: Response) -> Result<Token, Error> {
-        let url = ShownUrl::of(&self.realm);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|source| Error::Transport {
-            url: url.clone(),
-            source: source.without_url(),
-        })? {
-            if body.len() + chunk.len() > TOKEN_BYTES_MAX {
-                return Err(Error::NoToken { url });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        if !response.status().is_success() {
-            return Err(Error::Status {
-                url,
-                status: response.status().as_u16(),
-                words: Words::of(&body),
-                retry_after: retry_after(response.headers()),
-                redirected: false,
-            });
-        }
+    async fn read(&self, response: Response) -> Result<Token, Error> {
+        let response = check(response, false, false).await?;
+        let body = read_bounded(response, TOKEN_BYTES_MAX).await?;
         let answer = serde_json::from_slice::<Answer>(&body).ok();
         let token = answer.and_then(|answer| {
             let secret = answer.token.or(answer.access_token)?;
@@ -152,7 +134,9 @@ impl TokenRequest<'_> {
         });
         token
             .filter(|token| !token.secret.reveal().is_empty())
-            .ok_or(Error::NoToken { url })
+            .ok_or_else(|| Error::NoToken {
+                url: ShownUrl::of(&self.realm),
+            })
     }
 }
 

@@ -2,6 +2,9 @@
 //! waits when the registry asks for a pause.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::io;
+use std::iter::successors;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,14 +14,15 @@ use tokio::time::Instant;
 
 use crate::oci::document::media_type;
 use crate::oci::reference::{DOCKER_HUB, Reference};
+use crate::registry::answer::{check, words};
 use crate::registry::auth::{Asker, Auth, Shown, host_of};
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::{Clients, is_loopback};
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
-use crate::registry::retry::{Pause, Tries, retry_after};
+use crate::registry::retry::{Pause, Tries};
 use crate::registry::settings::{Scheme, Settings};
-use crate::registry::shown::{ERROR_BYTES_MAX, ShownUrl, Words};
+use crate::registry::shown::{ShownUrl, Words};
 use crate::registry::token::header;
 
 /// Redirects of one request: a registry's own, a storage's, and some to spare.
@@ -120,7 +124,7 @@ impl Transport {
             let gives_up_stored = match response.status() {
                 StatusCode::UNAUTHORIZED if !redirected => showing > 0,
                 StatusCode::FORBIDDEN if !redirected && shown.is_some() => true,
-                _ => return check(response, request, redirected).await,
+                _ => return check(response, request.range_start.is_some(), redirected).await,
             };
             let challenge = Challenge::of(response.headers());
             let words = words(response).await;
@@ -284,6 +288,8 @@ impl Transport {
             .timeout(PROBE_TIMEOUT);
         let scheme = match probe.send().await {
             Ok(_) => Scheme::Https,
+            // Nobody listens yet: the question is left open.
+            Err(error) if is_refused(&error) => return Ok(Scheme::Http),
             Err(_) => Scheme::Http,
         };
         self.host(registry, |host| host.scheme = Some(scheme));
@@ -293,6 +299,14 @@ impl Transport {
 
 /// The host that serves Docker Hub's registry.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
+
+/// Whether nobody listens at the port.
+fn is_refused(error: &reqwest::Error) -> bool {
+    let causes = successors(error.source(), |&cause| cause.source());
+    causes
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
+}
 
 /// Where a redirect of `from` leads, if it may be followed.
 fn redirect(from: &Url, location: &str) -> Result<Url, Error> {
@@ -323,58 +337,5 @@ fn limited(error: Error, wait: Duration) -> Error {
             ..
         } if !wait.is_zero() => Error::RateLimited { url, wait, words },
         other => other,
-    }
-}
-
-async fn check(
-    response: Response,
-    request: &Request<'_>,
-    redirected: bool,
-) -> Result<Response, Error> {
-    let status = response.status();
-    let is_range_answer =
-        status == StatusCode::RANGE_NOT_SATISFIABLE && request.range_start.is_some();
-    if status == StatusCode::OK || status == StatusCode::PARTIAL_CONTENT || is_range_answer {
-        return Ok(response);
-    }
-    Err(Error::Status {
-        url: ShownUrl::of(response.url()),
-        status: status.as_u16(),
-        retry_after: retry_after(response.headers()),
-        redirected,
-        words: words(response).await,
-    })
-}
-
-/// What the registry says about its refusal. A body that breaks says nothing.
-async fn words(mut response: Response) -> Words {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() > ERROR_BYTES_MAX {
-            break;
-        }
-    }
-    Words::of(&body)
-}
-
-/// A body of at most `limit` bytes.
-pub(super) async fn read_bounded(mut response: Response, limit: u64) -> Result<Vec<u8>, Error> {
-    let url = ShownUrl::of(response.url());
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() as u64 + chunk.len() as u64 > limit => {
-                return Err(Error::TooLong { url, limit });
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
-            Err(source) => {
-                return Err(Error::Transport {
-                    url,
-                    source: source.without_url(),
-                });
-            }
-        }
     }
 }

@@ -59,12 +59,13 @@ fn plain(registry: &TestRegistry) -> Settings {
 fn record(settings: &mut Settings) -> Arc<Mutex<Vec<RegistryEvent>>> {
     let events = Arc::new(Mutex::new(Vec::new()));
     let recorded = Arc::clone(&events);
-    settings.events = EventSink::new(move |event| recorded.lock().unwrap().push(event));
+    settings.events = EventSink::new(move |event| recorded.lock().expect("no panic").push(event));
     events
 }
 
 fn reference(registry: &TestRegistry, rest: &str) -> Reference {
-    format!("{}/{rest}", registry.host()).parse().unwrap()
+    let text = format!("{}/{rest}", registry.host());
+    text.parse().expect("a reference")
 }
 
 /// Puts an image of one layer as `acme/tool:1` and tells its manifest's digest.

@@ -32,3 +32,4 @@ pub(crate) mod qemu;
 pub(crate) mod project;
 
 pub(crate) mod fixture;
+pub(crate) mod registry;

@@ -74,12 +74,22 @@ pub async fn ask(
     if name.is_empty() || name.starts_with(['.', '-']) || !name.bytes().all(plain) {
         return Err(HelperError::Name(name.escape_debug().to_string()));
     }
+    let mut command = Command::new(format!("docker-credential-{name}"));
+    command.arg("get");
+    run(name, command, server, timeout).await
+}
+
+async fn run(
+    name: &str,
+    mut command: Command,
+    server: &str,
+    timeout: Duration,
+) -> Result<Option<Credential>, HelperError> {
     let io_error = |source| HelperError::Io {
         name: name.to_owned(),
         source,
     };
-    let mut child = Command::new(format!("docker-credential-{name}"))
-        .arg("get")
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -87,16 +97,15 @@ pub async fn ask(
         .kill_on_drop(true)
         .spawn()
         .map_err(io_error)?;
-    let group = Group::of(&child);
+    let mut group = Group::of(&child);
     let talked = tokio::time::timeout(timeout, talk(&mut child, server)).await;
-    drop(group);
-    let Ok(talked) = talked else {
-        return Err(HelperError::Timeout {
+    let (answer, success) = talked
+        .map_err(|_| HelperError::Timeout {
             name: name.to_owned(),
             after: timeout,
-        });
-    };
-    let (answer, success) = talked.map_err(io_error)?;
+        })?
+        .map_err(io_error)?;
+    group.has_ended();
     read(name, &answer, success)
 }
 
@@ -134,13 +143,19 @@ fn read(name: &str, answer: &[u8], success: bool) -> Result<Option<Credential>, 
     Ok((!is_empty).then(|| Credential::from_login(answer.username, answer.secret)))
 }
 
-/// The helper's process group, killed when this is dropped, also where the caller gave up waiting.
+/// The helper's process group, killed when this is dropped before the helper has ended: after the timeout,
+/// or when the caller gave up waiting.
 struct Group(Option<Pid>);
 
 impl Group {
     fn of(child: &Child) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         Self(id.and_then(Pid::from_raw))
+    }
+
+    /// The number may soon be another group's.
+    fn has_ended(&mut self) {
+        self.0 = None;
     }
 }
 
@@ -150,5 +165,60 @@ impl Drop for Group {
             // A group that has ended by itself cannot be killed, and need not be.
             let _ = kill_process_group(group, Signal::KILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::secret::Secret;
+
+    async fn ask_script(
+        script: &str,
+        timeout: Duration,
+    ) -> Result<Option<Credential>, HelperError> {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        run("test", command, "r.example", timeout).await
+    }
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    #[tokio::test]
+    async fn a_helper_is_asked_for_the_server() {
+        let script = r#"read server; echo "{\"Username\":\"ann\",\"Secret\":\"$server\"}""#;
+        let expected = Credential::Password {
+            user: "ann".to_owned(),
+            password: Secret::new("r.example"),
+        };
+        assert_eq!(ask_script(script, LONG).await.unwrap(), Some(expected));
+        let script = r#"echo '{"Username":"<token>","Secret":"t"}'"#;
+        let expected = Credential::IdentityToken(Secret::new("t"));
+        assert_eq!(ask_script(script, LONG).await.unwrap(), Some(expected));
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_holds_nothing_is_no_failure() {
+        let script = "echo credentials not found in native keychain; exit 1";
+        assert_eq!(ask_script(script, LONG).await.unwrap(), None);
+        let failed = ask_script("echo hunter2; exit 1", LONG).await.unwrap_err();
+        assert!(matches!(failed, HelperError::Failed { .. }));
+        let unclear = ask_script("echo hunter2", LONG).await.unwrap_err();
+        assert!(matches!(unclear, HelperError::Answer { .. }));
+        assert!(!format!("{failed:?} {unclear:?}").contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_hangs_is_killed_with_its_children() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let script = format!("exec 3>'{}'; sleep 600 & sleep 600", pipe.display());
+        let reader = tokio::task::spawn_blocking(move || std::fs::read(pipe));
+        let hung = ask_script(&script, Duration::from_millis(200)).await;
+        assert!(matches!(hung.unwrap_err(), HelperError::Timeout { .. }));
+        // The pipe ends when the last process that holds it has ended.
+        assert_eq!(reader.await.unwrap().unwrap(), b"");
     }
 }

@@ -120,6 +120,17 @@ fn no_content_of_a_file_is_shown() {
     assert!(!shown.contains("hunter2") && !shown.contains(&STANDARD.encode("a:hunter2")));
 }
 
+#[test]
+fn nothing_is_found_in_files_that_hold_nothing() {
+    for json in [
+        "{}",
+        r#"{"auths":null,"credHelpers":null,"credsStore":""}"#,
+        r#"{"HttpHeaders":{}}"#,
+    ] {
+        assert_eq!(find(json, "alpine"), [], "{json}");
+    }
+}
+
 #[tokio::test]
 async fn a_helpers_name_is_not_a_path() {
     for name in ["", "../x", "-x", "a b", "a/b"] {

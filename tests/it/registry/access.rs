@@ -24,10 +24,10 @@ fn with_auth(auth: Auth) -> TestRegistry {
 
 /// A file of credentials with this entry for the registry.
 fn credentials(registry: &TestRegistry, entry: &str) -> (tempfile::TempDir, Vec<PathBuf>) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("config.json");
     let json = format!(r#"{{"auths":{{"{}":{entry}}}}}"#, registry.host());
-    std::fs::write(&path, json).unwrap();
+    std::fs::write(&path, json).expect("a file");
     let missing = directory.path().join("auth.json");
     (directory, vec![missing, path])
 }
@@ -47,7 +47,7 @@ async fn resolve(registry: &TestRegistry, entry: &str) -> Result<Vec<RegistryEve
     let events = record(&mut settings);
     let client = Registry::new(settings);
     client.resolve(&reference(registry, "acme/tool:1")).await?;
-    let events = events.lock().unwrap().clone();
+    let events = events.lock().expect("no panic").clone();
     Ok(events)
 }
 
@@ -326,4 +326,36 @@ async fn no_secret_is_shown_by_an_error_or_an_event() {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
     assert!(text.contains("127.0.0.1:1/blob?…"), "{text}");
+}
+
+#[tokio::test]
+async fn layers_that_start_together_share_one_token() {
+    let registry = with_auth(Auth::Bearer(None));
+    let client = client();
+    let fetches = (0..8).map(|_| fetch_layer(&client, &registry));
+    let layers = futures_util::future::try_join_all(fetches).await.unwrap();
+    assert!(layers.iter().all(|bytes| *bytes == layer()));
+    assert_eq!(registry.requests_to("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_ends() {
+    let registry = with_auth(Auth::Bearer(None));
+    let short = br#"{"access_token":"token-1","expires_in":0}"#.to_vec();
+    registry.fault(Fault::on("/token", Effect::Answer(200, Vec::new(), short)).first(1));
+    let client = client();
+    let reference = reference(&registry, "acme/tool:1");
+    client.resolve(&reference).await.unwrap();
+    registry.clear_requests();
+    client.resolve(&reference).await.unwrap();
+    let asked = registry.requests();
+    let asked: Vec<_> = asked
+        .iter()
+        .map(|seen| (seen.path.starts_with("/token"), seen.status))
+        .collect();
+    assert_eq!(
+        asked,
+        [(true, 200), (false, 200)],
+        "the old token is not tried first"
+    );
 }

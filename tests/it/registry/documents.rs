@@ -53,7 +53,7 @@ async fn registry_manifest_size(registry: &TestRegistry) -> u64 {
     let found = client()
         .resolve(&reference(registry, "acme/tool:1"))
         .await
-        .unwrap();
+        .expect("an image");
     found.size()
 }
 

@@ -76,14 +76,8 @@ async fn a_body_that_never_comes_ends_after_five_tries() {
 async fn a_body_without_length_that_ends_early_is_truncated() {
     let registry = TestRegistry::start();
     put_image(&registry);
-    let short = || {
-        Effect::Answer(
-            200,
-            vec![("transfer-encoding", "chunked".to_owned())],
-            vec![7; 9],
-        )
-    };
-    registry.fault(Fault::on("/blobs/", short()));
+    registry.fault(Fault::on("/blobs/", Effect::EndAt(9)).first(1));
+    registry.fault(Fault::on("/blobs/", Effect::EndAt(0)));
     let error = fetch_layer(&client(), &registry).await.unwrap_err();
     assert!(
         matches!(
@@ -111,23 +105,21 @@ async fn a_registry_that_ignores_the_range_is_understood() {
 
 #[tokio::test]
 async fn a_wrong_part_is_thrown_away() {
-    for range in [
-        "bytes 1-399999/400000",
-        "bytes 200000-399998/400000",
-        "bytes 200000-399999/7",
+    let range = |range: &str| Effect::Header("content-range", range.to_owned());
+    for effect in [
+        range("bytes 1-399999/400000"),
+        range("bytes 200000-399998/400000"),
+        range("bytes 200000-399999/7"),
+        Effect::NoHeader("content-range"),
     ] {
         let registry = TestRegistry::start();
         put_image(&registry);
         registry.fault(Fault::on("/blobs/", Effect::CutAt(HALF)).first(1));
-        registry.fault(
-            Fault::on("/blobs/", Effect::Header("content-range", range.to_owned())).nth(1..2),
-        );
-        assert_eq!(
-            fetch_layer(&client(), &registry).await.unwrap(),
-            layer(),
-            "{range}"
-        );
-        assert_eq!(registry.requests_to("/blobs/")[2].range, None, "{range}");
+        registry.fault(Fault::on("/blobs/", effect.clone()).nth(1..2));
+        let fetched = fetch_layer(&client(), &registry).await.unwrap();
+        assert_eq!(fetched, layer(), "{effect:?}");
+        let third = &registry.requests_to("/blobs/")[2];
+        assert_eq!(third.range, None, "{effect:?}");
     }
 }
 
@@ -282,4 +274,17 @@ async fn a_registry_that_is_gone_is_a_network_failure() {
     assert!(matches!(error, Error::Transport { .. }));
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(client.was_used());
+}
+
+#[tokio::test]
+async fn a_registry_that_fails_again_and_again_is_given_up_even_with_progress() {
+    let registry = TestRegistry::start();
+    put_image(&registry);
+    registry.fault(Fault::on("/blobs/", Effect::EndAt(9)));
+    let error = fetch_layer(&client(), &registry).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Truncated { actual: 279, .. }),
+        "{error}"
+    );
+    assert_eq!(registry.requests_to("/blobs/").len(), 31);
 }

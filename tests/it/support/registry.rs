@@ -7,13 +7,13 @@
 //! it by `#[path]`.
 
 #[path = "registry/fault.rs"]
-pub mod fault;
+pub(crate) mod fault;
 
 #[path = "registry/state.rs"]
-pub mod state;
+pub(crate) mod state;
 
 #[path = "registry/auth.rs"]
-pub mod auth;
+pub(crate) mod auth;
 
 #[path = "registry/respond.rs"]
 mod respond;
@@ -33,13 +33,13 @@ use self::fault::Fault;
 use self::state::{Seen, State};
 
 /// The OCI media type of an image manifest.
-pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The OCI media type of an image index.
-pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// A running registry; it stops when it is dropped.
 #[derive(Debug)]
-pub struct TestRegistry {
+pub(crate) struct TestRegistry {
     state: Arc<State>,
     address: SocketAddr,
     ca_pem: Option<String>,
@@ -49,21 +49,21 @@ pub struct TestRegistry {
 
 /// How a registry is started.
 #[derive(Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Speaks TLS with a certificate of an authority of its own, see [`TestRegistry::ca_pem`].
-    pub tls: bool,
+    pub(crate) tls: bool,
     /// What a client has to show.
-    pub auth: Auth,
+    pub(crate) auth: Auth,
 }
 
 impl TestRegistry {
     /// Starts an open registry over plain http.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(Options::default())
     }
 
     /// Starts a registry as `options` say.
-    pub fn start_with(options: Options) -> Self {
+    pub(crate) fn start_with(options: Options) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a socket option");
         let address = listener.local_addr().expect("a bound socket");
@@ -83,22 +83,22 @@ impl TestRegistry {
     }
 
     /// `127.0.0.1:PORT`, the registry's name in a reference.
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
     /// `http://127.0.0.1:PORT` or `https://…`.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.state.url().to_owned()
     }
 
     /// The authority that a client must trust, where the registry speaks TLS.
-    pub fn ca_pem(&self) -> &str {
+    pub(crate) fn ca_pem(&self) -> &str {
         self.ca_pem.as_deref().expect("started with TLS")
     }
 
     /// Holds `bytes` as a blob of every repository.
-    pub fn put_blob(&self, bytes: impl Into<Vec<u8>>) -> Digest {
+    pub(crate) fn put_blob(&self, bytes: impl Into<Vec<u8>>) -> Digest {
         let bytes = bytes.into();
         let digest = Digest::of(&bytes);
         self.lock().blobs.insert(digest.to_string(), bytes);
@@ -106,7 +106,7 @@ impl TestRegistry {
     }
 
     /// Holds `bytes` as a manifest or index of `repository`, by its digest and by `tag`.
-    pub fn put_manifest(
+    pub(crate) fn put_manifest(
         &self,
         repository: &str,
         tag: &str,
@@ -128,48 +128,48 @@ impl TestRegistry {
     }
 
     /// From now on, answers as `fault` says where it applies. Of several, the first that applies is used.
-    pub fn fault(&self, fault: Fault) {
+    pub(crate) fn fault(&self, fault: Fault) {
         self.lock().faults.push(fault);
     }
 
     /// Behaves from now on.
-    pub fn clear_faults(&self) {
+    pub(crate) fn clear_faults(&self) {
         self.lock().faults.clear();
     }
 
     /// Refuses the tokens that were given out so far.
-    pub fn revoke_tokens(&self) {
+    pub(crate) fn revoke_tokens(&self) {
         self.lock().tokens.clear();
     }
 
     /// The requests so far, in the order in which they came.
-    pub fn requests(&self) -> Vec<Seen> {
+    pub(crate) fn requests(&self) -> Vec<Seen> {
         self.lock().seen.clone()
     }
 
     /// The requests so far whose path contains `part`.
-    pub fn requests_to(&self, part: &str) -> Vec<Seen> {
+    pub(crate) fn requests_to(&self, part: &str) -> Vec<Seen> {
         let mut seen = self.requests();
         seen.retain(|request| request.path.contains(part));
         seen
     }
 
     /// Bytes of bodies sent so far for paths that contain `part`.
-    pub fn bytes_sent(&self, part: &str) -> u64 {
+    pub(crate) fn bytes_sent(&self, part: &str) -> u64 {
         let held = self.lock();
         let sent = held.sent.iter().filter(|(path, _)| path.contains(part));
         sent.map(|(_, bytes)| bytes).sum()
     }
 
     /// Forgets which requests came and how many bytes were sent.
-    pub fn clear_requests(&self) {
+    pub(crate) fn clear_requests(&self) {
         let mut held = self.lock();
         held.seen.clear();
         held.sent.clear();
     }
 
     /// Ends the server and closes its port and its connections.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             // The server may have ended by itself; then there is nobody to tell.
             let _ = stop.send(());

@@ -8,7 +8,7 @@ use super::state::{Seen, State};
 
 /// What a client has to show.
 #[derive(Debug, Clone, Default)]
-pub enum Auth {
+pub(crate) enum Auth {
     /// Nothing.
     #[default]
     None,
@@ -22,23 +22,23 @@ pub enum Auth {
 
 /// A user and a password. As an identity token, the password alone counts.
 #[derive(Debug, Clone)]
-pub struct Login {
+pub(crate) struct Login {
     /// The user's name.
-    pub user: &'static str,
+    pub(crate) user: &'static str,
     /// The password or the identity token.
-    pub password: &'static str,
+    pub(crate) password: &'static str,
 }
 
 impl Login {
     /// The value of the `Authorization` header that shows this login.
-    pub fn basic(&self) -> String {
+    pub(crate) fn basic(&self) -> String {
         let pair = format!("{}:{}", self.user, self.password);
         format!("Basic {}", STANDARD.encode(pair))
     }
 }
 
 /// The refusal of a request that shows too little; `None` lets it pass.
-pub fn refusal(state: &State, seen: &Seen, repository: &str) -> Option<Answer> {
+pub(crate) fn refusal(state: &State, seen: &Seen, repository: &str) -> Option<Answer> {
     let shown = seen.authorization.as_deref();
     let scope = format!("repository:{repository}:pull");
     let challenge = match &state.auth {
@@ -67,7 +67,7 @@ fn token_is_good(state: &State, shown: Option<&str>, scope: &str) -> bool {
 }
 
 /// Answers a request to the token endpoint.
-pub fn token(state: &State, seen: &Seen) -> Answer {
+pub(crate) fn token(state: &State, seen: &Seen) -> Answer {
     let form = if seen.method == "POST" {
         seen.body.as_str()
     } else {

@@ -4,24 +4,26 @@ use std::ops::Range;
 
 /// A rule: the requests it applies to and what is done to them.
 #[derive(Debug, Clone)]
-pub struct Fault {
+pub(crate) struct Fault {
     method: Option<String>,
     path_part: String,
     which: Range<u64>,
     matched: u64,
     /// What happens.
-    pub effect: Effect,
+    pub(crate) effect: Effect,
 }
 
 /// What happens to an answer.
 #[derive(Debug, Clone)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// This status, these headers and this body instead of the answer.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// The connection is closed after this many bytes of the body.
     CutAt(usize),
     /// The connection stays open after this many bytes of the body, and nothing more comes.
     StallAt(usize),
+    /// The body is announced without a length and ends, as if it were whole, after this many bytes.
+    EndAt(usize),
     /// One bit of the byte at this position of the body is flipped.
     FlipAt(usize),
     /// These bytes follow the body, and `Content-Length` counts them.
@@ -44,7 +46,7 @@ pub enum Effect {
 
 impl Fault {
     /// `effect` for each request whose path contains `path_part`.
-    pub fn on(path_part: &str, effect: Effect) -> Self {
+    pub(crate) fn on(path_part: &str, effect: Effect) -> Self {
         Self {
             method: None,
             path_part: path_part.to_owned(),
@@ -55,24 +57,24 @@ impl Fault {
     }
 
     /// Only for requests with this method.
-    pub fn method(mut self, method: &str) -> Self {
+    pub(crate) fn method(mut self, method: &str) -> Self {
         self.method = Some(method.to_owned());
         self
     }
 
     /// Only for the first `count` of them.
-    pub fn first(self, count: u64) -> Self {
+    pub(crate) fn first(self, count: u64) -> Self {
         self.nth(0..count)
     }
 
     /// Only for these of them, counted from 0.
-    pub fn nth(mut self, which: Range<u64>) -> Self {
+    pub(crate) fn nth(mut self, which: Range<u64>) -> Self {
         self.which = which;
         self
     }
 
     /// Whether this request is one of them; counts it.
-    pub fn applies(&mut self, method: &str, path: &str) -> bool {
+    pub(crate) fn applies(&mut self, method: &str, path: &str) -> bool {
         if !path.contains(&self.path_part) || self.method.as_deref().is_some_and(|m| m != method) {
             return false;
         }
@@ -82,7 +84,7 @@ impl Fault {
 }
 
 /// The effect for this request: that of the first rule that applies. Each rule counts for itself.
-pub fn effect(faults: &mut [Fault], method: &str, path: &str) -> Option<Effect> {
+pub(crate) fn effect(faults: &mut [Fault], method: &str, path: &str) -> Option<Effect> {
     let mut applying = None;
     for fault in faults {
         if fault.applies(method, path) && applying.is_none() {

@@ -6,22 +6,24 @@ use super::state::{Held, Seen, State};
 
 /// An answer as data.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status; 0 closes the connection instead.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Headers, `Content-Length` excepted.
-    pub headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// The body of a GET.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// What ends the body early or never.
-    pub end: End,
+    pub(crate) end: End,
 }
 
 /// How a body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// After its last byte.
     Whole,
+    /// Without a length, after this many bytes.
+    Short(usize),
     /// By closing the connection after this many bytes.
     Cut(usize),
     /// Never: after this many bytes nothing comes.
@@ -32,12 +34,12 @@ pub enum End {
 
 impl Answer {
     /// A body of JSON.
-    pub fn json(status: u16, text: String) -> Self {
+    pub(crate) fn json(status: u16, text: String) -> Self {
         Self::body(status, "application/json", text.into_bytes())
     }
 
     /// An error in the distribution protocol's form.
-    pub fn error(status: u16, code: &str, message: &str) -> Self {
+    pub(crate) fn error(status: u16, code: &str, message: &str) -> Self {
         let text = format!("{{\"errors\":[{{\"code\":\"{code}\",\"message\":\"{message}\"}}]}}");
         Self::json(status, text)
     }
@@ -52,7 +54,7 @@ impl Answer {
     }
 
     /// The same with one header more.
-    pub fn header(mut self, name: &'static str, value: String) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value));
         self
@@ -60,7 +62,7 @@ impl Answer {
 }
 
 /// The answer to `seen`, faults included.
-pub fn answer(state: &State, seen: &Seen) -> Answer {
+pub(crate) fn answer(state: &State, seen: &Seen) -> Answer {
     let effect = super::fault::effect(&mut state.held().faults, &seen.method, &seen.path);
     let honest = |seen: &Seen| {
         if seen.path.starts_with("/token") {
@@ -90,6 +92,7 @@ fn spoil(mut answer: Answer, effect: Effect, path: &str) -> Answer {
             );
         }
         Effect::CutAt(at) => answer.end = End::Cut(at),
+        Effect::EndAt(at) => answer.end = End::Short(at),
         Effect::StallAt(at) => answer.end = End::Stall(at),
         Effect::Endless => answer.end = End::Endless,
         Effect::FlipAt(at) => answer.body[at] ^= 1,

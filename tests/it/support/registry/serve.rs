@@ -32,7 +32,7 @@ const FRAME_BYTES: usize = 16 << 10;
 const FLUSH: Duration = Duration::from_millis(20);
 
 /// A certificate for 127.0.0.1 and localhost, and the authority that signed it.
-pub fn tls() -> (TlsAcceptor, String) {
+pub(crate) fn tls() -> (TlsAcceptor, String) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_key = KeyPair::generate().expect("a key");
@@ -52,7 +52,7 @@ pub fn tls() -> (TlsAcceptor, String) {
 }
 
 /// Serves until `stopped`; then every connection is closed.
-pub fn run(
+pub(crate) fn run(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     state: Arc<State>,
@@ -136,9 +136,10 @@ fn response(
     answer: Answer,
     head_only: bool,
 ) -> Response<BoxBody<Bytes, io::Error>> {
+    let has_length = !matches!(answer.end, End::Endless | End::Short(_));
     let mut response =
         Response::builder().status(StatusCode::from_u16(answer.status).expect("a status"));
-    if answer.end != End::Endless
+    if has_length
         && !answer
             .headers
             .iter()
@@ -173,7 +174,7 @@ fn frames(
 ) -> impl Stream<Item = Result<Frame<Bytes>, io::Error>> {
     let body = Bytes::from(body);
     let limit = match end {
-        End::Cut(at) | End::Stall(at) => at.min(body.len()),
+        End::Cut(at) | End::Stall(at) | End::Short(at) => at.min(body.len()),
         End::Whole | End::Endless => body.len(),
     };
     stream::unfold(0, move |at| {
@@ -190,7 +191,7 @@ fn frames(
                 return Some((Ok(Frame::data(body.slice(at..next))), next));
             }
             match end {
-                End::Whole | End::Endless => None,
+                End::Whole | End::Endless | End::Short(_) => None,
                 End::Cut(_) => {
                     tokio::time::sleep(FLUSH).await;
                     Some((Err(io::Error::other("cut by a fault")), at))

@@ -8,62 +8,62 @@ use super::fault::Fault;
 
 /// What the server's tasks and the test share.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     url: String,
     /// What a client has to show.
-    pub auth: Auth,
+    pub(crate) auth: Auth,
     /// What changes while the server runs.
-    pub held: Mutex<Held>,
+    pub(crate) held: Mutex<Held>,
 }
 
 /// What the registry holds, how it misbehaves and what it has seen.
 #[derive(Debug, Default)]
-pub struct Held {
+pub(crate) struct Held {
     /// Blobs by digest.
-    pub blobs: BTreeMap<String, Vec<u8>>,
+    pub(crate) blobs: BTreeMap<String, Vec<u8>>,
     /// Manifests and indexes by repository and tag or digest.
-    pub manifests: BTreeMap<(String, String), Manifest>,
+    pub(crate) manifests: BTreeMap<(String, String), Manifest>,
     /// How it misbehaves.
-    pub faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
     /// Tokens given out, each with its scope.
-    pub tokens: BTreeMap<String, String>,
+    pub(crate) tokens: BTreeMap<String, String>,
     /// How many tokens were given out.
-    pub tokens_made: u64,
+    pub(crate) tokens_made: u64,
     /// Requests so far.
-    pub seen: Vec<Seen>,
+    pub(crate) seen: Vec<Seen>,
     /// Bytes of bodies sent, by path.
-    pub sent: BTreeMap<String, u64>,
+    pub(crate) sent: BTreeMap<String, u64>,
 }
 
 /// A manifest or an index.
 #[derive(Debug, Clone)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// Its `Content-Type`.
-    pub media_type: String,
+    pub(crate) media_type: String,
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A request that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// `GET`, `HEAD` or `POST`.
-    pub method: String,
+    pub(crate) method: String,
     /// Path and query.
-    pub path: String,
+    pub(crate) path: String,
     /// The `Range` header.
-    pub range: Option<String>,
+    pub(crate) range: Option<String>,
     /// The `Authorization` header.
-    pub authorization: Option<String>,
+    pub(crate) authorization: Option<String>,
     /// The body, as text.
-    pub body: String,
+    pub(crate) body: String,
     /// The status it was answered with; 0 where the connection was closed instead.
-    pub status: u16,
+    pub(crate) status: u16,
 }
 
 impl State {
     /// An empty registry at `url`.
-    pub fn new(url: String, auth: Auth) -> Self {
+    pub(crate) fn new(url: String, auth: Auth) -> Self {
         Self {
             url,
             auth,
@@ -72,12 +72,12 @@ impl State {
     }
 
     /// The URL it is reached at, without a path.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// What it holds. A panic of a test that held it does not matter to the others.
-    pub fn held(&self) -> MutexGuard<'_, Held> {
+    pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
