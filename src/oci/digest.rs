@@ -43,13 +43,11 @@ impl Digest {
 
     /// The 64 lower-case hex digits, without the algorithm: a safe file name.
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        self.0
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
-                hex
-            })
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        nibbles
+            .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
+            .collect()
     }
 
     /// Reads 64 lower-case hex digits, as [`Digest::hex`] writes them.

@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::ops::Range;
+use std::rc::Rc;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -98,7 +99,7 @@ fn one_clause(message: &str) -> String {
 /// A table of the document.
 #[derive(Debug)]
 pub(super) struct Table<'t> {
-    path: String,
+    path: Rc<str>,
     span: Range<usize>,
     entries: &'t DeTable<'t>,
 }
@@ -106,7 +107,7 @@ pub(super) struct Table<'t> {
 impl<'t> Table<'t> {
     fn root(document: &'t Spanned<DeTable<'t>>) -> Self {
         Self {
-            path: String::new(),
+            path: Rc::from(""),
             span: 0..0,
             entries: document.get_ref(),
         }
@@ -127,7 +128,7 @@ impl<'t> Table<'t> {
     pub(super) fn require(&self, key: &str, problems: &mut Problems) -> Option<Value<'t>> {
         let found = self.get(key);
         if found.is_none() {
-            let message = match self.path.as_str() {
+            let message = match &*self.path {
                 "" => format!("`{key}` is missing"),
                 path => format!("`{path}` has no `{key}`"),
             };
@@ -144,15 +145,11 @@ impl<'t> Table<'t> {
     }
 
     fn value(&self, key: &'t Spanned<DeString<'t>>, value: &'t Spanned<DeValue<'t>>) -> Value<'t> {
-        let path = match self.path.as_str() {
-            "" => key.get_ref().to_string(),
-            path => format!("{path}.{}", key.get_ref()),
-        };
         Value {
             key: key.get_ref(),
             key_span: key.span(),
             span: value.span(),
-            path,
+            parent: Rc::clone(&self.path),
             content: value.get_ref(),
         }
     }
@@ -168,7 +165,7 @@ impl<'t> Table<'t> {
     pub(super) fn refuse_unknown(&self, known: &[&'static str], problems: &mut Problems) {
         for value in self.unknown(known) {
             let problem = problems
-                .error("unknown-key", format!("unknown key `{}`", value.path))
+                .error("unknown-key", format!("unknown key `{}`", value.path()))
                 .at(value.key_span.clone());
             problems.push(match nearest(value.key, known.iter().copied()) {
                 Some(meant) => problem.help(format!("did you mean `{meant}`?")),
@@ -196,16 +193,24 @@ pub(super) struct Value<'t> {
     pub(super) key_span: Range<usize>,
     /// Where the value is written.
     pub(super) span: Range<usize>,
-    path: String,
+    parent: Rc<str>,
     content: &'t DeValue<'t>,
 }
 
 impl<'t> Value<'t> {
+    /// The keys that lead to it, with dots. An element of an array has its array's name.
+    fn path(&self) -> String {
+        match &*self.parent {
+            "" => self.key.to_owned(),
+            parent => format!("{parent}.{}", self.key),
+        }
+    }
+
     fn expect<T>(&self, problems: &mut Problems, wanted: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             let message = format!(
                 "`{}` is {}, not {wanted}",
-                self.path,
+                self.path(),
                 with_article(self.content.type_str())
             );
             problems.push(problems.error("wrong-type", message).at(self.span.clone()));
@@ -235,7 +240,7 @@ impl<'t> Value<'t> {
         if number.is_none() {
             problems.invalid(
                 self.span.clone(),
-                format!("`{}` is not from 0 to 2⁶⁴−1", self.path),
+                format!("`{}` is not from 0 to 2⁶⁴−1", self.path()),
             );
         }
         number
@@ -248,7 +253,7 @@ impl<'t> Value<'t> {
             key: self.key,
             key_span: element.span(),
             span: element.span(),
-            path: format!("{}[]", self.path),
+            parent: Rc::clone(&self.parent),
             content: element.get_ref(),
         };
         Some(elements.iter().map(element).collect())
@@ -258,7 +263,7 @@ impl<'t> Value<'t> {
     pub(super) fn table(&self, problems: &mut Problems) -> Option<Table<'t>> {
         let entries = self.expect(problems, "a table", self.content.as_table())?;
         Some(Table {
-            path: self.path.clone(),
+            path: self.path().into(),
             span: self.key_span.clone(),
             entries,
         })

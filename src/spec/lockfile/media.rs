@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::oci::document::media_type;
+
 /// Why a text is not one of the types.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is none of the known types: {known}")]
@@ -50,10 +52,10 @@ impl RootType {
     /// The media type.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::OciIndex => "application/vnd.oci.image.index.v1+json",
-            Self::OciManifest => "application/vnd.oci.image.manifest.v1+json",
-            Self::DockerList => "application/vnd.docker.distribution.manifest.list.v2+json",
-            Self::DockerManifest => "application/vnd.docker.distribution.manifest.v2+json",
+            Self::OciIndex => media_type::OCI_INDEX,
+            Self::OciManifest => media_type::OCI_MANIFEST,
+            Self::DockerList => media_type::DOCKER_LIST,
+            Self::DockerManifest => media_type::DOCKER_MANIFEST,
         }
     }
 
