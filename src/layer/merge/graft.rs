@@ -15,7 +15,7 @@ use super::view::{Place, View};
 use crate::layer::changeset::Changeset;
 use crate::layer::name::join;
 use crate::layer::resolve::{AtRoot, Step, resolve};
-use crate::layer::tree::{DirectoryId, Name, Node, Tree};
+use crate::layer::tree::{DirectoryId, InodeId, Name, Node, Tree};
 use crate::layer::warning::{WarningKind, Warnings};
 
 /// Directories that one layer may need to have made behind dangling symlinks. Each link may imply 256
@@ -26,12 +26,14 @@ const FOLLOWED_DIRECTORIES_MAX: usize = 1 << 20;
 pub(super) fn follow_lower_symlinks(
     own: &mut Changeset,
     lower: &Tree,
+    links: &BTreeMap<InodeId, InodeId>,
     layer: u16,
     warnings: &mut Warnings,
 ) -> Result<(), MergeError> {
     let mut graft = Graft {
         own,
         lower,
+        links,
         layer,
         warnings,
         queue: BTreeMap::new(),
@@ -54,6 +56,7 @@ struct Item {
 struct Graft<'a> {
     own: &'a mut Changeset,
     lower: &'a Tree,
+    links: &'a BTreeMap<InodeId, InodeId>,
     layer: u16,
     warnings: &'a mut Warnings,
     /// By path, so that it does not matter in which order they were found.
@@ -66,6 +69,7 @@ impl Graft<'_> {
         View {
             own: self.own,
             lower: self.lower,
+            links: self.links,
         }
     }
 
@@ -171,8 +175,8 @@ impl Graft<'_> {
         Ok(directory)
     }
 
-    /// Moves all that `from` has into `target`. Answers the implied directories that met an own symlink
-    /// there, each with its own path and the symlink's.
+    /// Moves all that `from` has into `target`. Answers the directories that met an own symlink or file
+    /// there, each with its own path and that one's.
     fn absorb(
         &mut self,
         from: DirectoryId,
@@ -198,9 +202,7 @@ impl Graft<'_> {
                         let own = Some(to);
                         pairs.push((from, paths.0, Place { own, lower }, paths.1));
                     }
-                    (Some(Node::Inode(_)), Node::Directory(from))
-                        if self.own.marks(from).implied =>
-                    {
+                    (Some(Node::Inode(_)), Node::Directory(from)) if self.needs_place(from) => {
                         behind_own_symlinks.push((from, paths.0, paths.1));
                     }
                     (Some(_), _) => self.warn_of_kept(&paths.0, &paths.1),
@@ -208,6 +210,11 @@ impl Graft<'_> {
             }
         }
         Ok(behind_own_symlinks)
+    }
+
+    /// Whether something would be lost if the directory went nowhere.
+    fn needs_place(&self, directory: DirectoryId) -> bool {
+        self.own.marks(directory).implied || !self.own.tree.directory(directory).entries.is_empty()
     }
 
     fn absorb_marks(&mut self, from: DirectoryId, from_path: &[u8], to: DirectoryId, path: &[u8]) {
