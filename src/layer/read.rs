@@ -32,6 +32,32 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// A short name of the kind of error that never changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Decompress(error) => error.code(),
+            Self::Tar(error) => error.code(),
+            Self::Input(_) => "layer-input",
+            Self::Sink(_) => "layer-output",
+        }
+    }
+
+    /// The entry that is refused, where it is known.
+    pub fn entry(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tar(error) => error.entry(),
+            _ => None,
+        }
+    }
+
+    /// Where in the uncompressed tar, where the error has a place in it.
+    pub fn offset_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Tar(error) => Some(error.offset_bytes()),
+            _ => None,
+        }
+    }
+
     /// An error of the stream, which is a [`DecompressError`] if that is what it carries.
     fn of_input(error: io::Error) -> Self {
         error
@@ -127,3 +153,6 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ mod pax;
 
 mod extensions;
 
+mod fields;
+
 mod input;
 
 mod body;
@@ -29,19 +31,17 @@ mod tests;
 
 use crate::layer::entry::{Entry, EntryKind};
 use crate::layer::limits::{LimitExceeded, Limits};
-use crate::layer::tree::{Device, Metadata, Timestamp};
+use crate::layer::tree::Device;
 use body::{Body, MapStep};
 use error::{TarError, TarErrorKind};
 use extensions::{Applied, Extension, Extensions};
+use fields::{device, kind_of, metadata, natural};
 use header::{BLOCK_BYTES, Block, Header};
 use input::BlockReader;
-use pax::{Pax, SparseMap};
+use pax::SparseMap;
 
-/// Linux's largest device numbers (`include/linux/kdev_t.h`): 12 and 20 bits.
-const DEVICE_MAX: Device = Device {
-    major: (1 << 12) - 1,
-    minor: (1 << 20) - 1,
-};
+/// What marks the end of an archive, twice.
+const ZERO_BLOCK: Block = [0; BLOCK_BYTES];
 
 /// What a [`TarReader`] finds next.
 #[derive(Debug, PartialEq, Eq)]
@@ -179,7 +179,7 @@ impl TarReader {
             State::Extension(kind) => self.at_extension(kind, input),
             State::OldSparseMap => self.at_old_sparse_map(input),
             State::SparseMap => self.at_sparse_map(input),
-            State::Data => Ok(self.at_data(input)),
+            State::Data => Ok(Some(self.at_data(input))),
             State::Padding => Ok(self.at_padding(input)),
             State::Trailer => self.at_trailer(input),
         }
@@ -367,19 +367,19 @@ impl TarReader {
         }
     }
 
-    fn at_data<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
+    fn at_data<'a>(&mut self, input: &mut &'a [u8]) -> Event<'a> {
         if self.body.data_is_done() {
             self.state = State::Padding;
-            return Some(Event::EntryEnd);
+            return Event::EntryEnd;
         }
         if input.is_empty() {
-            return Some(Event::NeedInput);
+            return Event::NeedInput;
         }
         let (offset_bytes, bytes) = self.body.take_data(input);
-        Some(Event::Data {
+        Event::Data {
             offset_bytes,
             bytes,
-        })
+        }
     }
 
     fn at_padding<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
@@ -399,58 +399,5 @@ impl TarReader {
             "trailer-bytes-max",
         )?;
         Ok(Some(Event::NeedInput))
-    }
-}
-
-/// What marks the end of an archive, twice.
-const ZERO_BLOCK: Block = [0; BLOCK_BYTES];
-
-/// What a typeflag stands for. Old tars tell a directory from a file by its name alone.
-fn kind_of(typeflag: u8, path: &[u8]) -> Result<EntryKind, TarErrorKind> {
-    Ok(match typeflag {
-        0 if path.ends_with(b"/") => EntryKind::Directory,
-        0 | b'0' | b'7' | b'S' => EntryKind::File,
-        b'1' => EntryKind::HardLink,
-        b'2' => EntryKind::Symlink,
-        b'3' => EntryKind::CharDevice,
-        b'4' => EntryKind::BlockDevice,
-        b'5' => EntryKind::Directory,
-        b'6' => EntryKind::Fifo,
-        unknown => return Err(TarErrorKind::Typeflag(unknown)),
-    })
-}
-
-fn natural(size: i64) -> Result<u64, TarErrorKind> {
-    u64::try_from(size).map_err(|_| TarErrorKind::NegativeSize(size))
-}
-
-fn metadata(header: &Header<'_>, pax: Pax) -> Result<Metadata, TarErrorKind> {
-    let owner =
-        |field, value| u32::try_from(value).map_err(|_| TarErrorKind::Owner { field, value });
-    Ok(Metadata {
-        mode: permissions(header.mode),
-        uid: owner("uid", pax.uid.unwrap_or(header.uid))?,
-        gid: owner("gid", pax.gid.unwrap_or(header.gid))?,
-        mtime: pax.mtime.unwrap_or(Timestamp {
-            seconds: header.mtime,
-            nanoseconds: 0,
-        }),
-        xattrs: pax.xattrs,
-    })
-}
-
-/// The low twelve bits; some tars have the file's type above them.
-fn permissions(mode: i64) -> u16 {
-    let [.., high, low] = mode.to_be_bytes();
-    u16::from_be_bytes([high, low]) & 0o7777
-}
-
-fn device(header: &Header<'_>) -> Result<Device, TarErrorKind> {
-    let (major, minor) = (header.device_major, header.device_minor);
-    match (u32::try_from(major), u32::try_from(minor)) {
-        (Ok(major), Ok(minor)) if major <= DEVICE_MAX.major && minor <= DEVICE_MAX.minor => {
-            Ok(Device { major, minor })
-        }
-        _ => Err(TarErrorKind::Device { major, minor }),
     }
 }

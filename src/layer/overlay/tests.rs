@@ -175,7 +175,7 @@ fn markers_that_contradict_the_rest_are_refused() {
 #[test]
 fn what_linux_or_erofs_cannot_hold_is_refused() {
     refused(OverlayProblem::Range, |tree, _, f| {
-        tree.inode_mut(f).metadata.mode = 0o10000
+        tree.inode_mut(f).metadata.mode = 0o10000;
     });
     refused(OverlayProblem::Range, |tree, _, f| {
         tree.inode_mut(f).kind = Kind::Symlink(Box::default());

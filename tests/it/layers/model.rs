@@ -255,8 +255,8 @@ impl Model {
     /// What `path` is in the layer and below it.
     fn seen(&self, change: &Change, path: &[String]) -> At {
         match (change.entries.get(path), self.visible(change, path)) {
-            (Some(Own::File(file)), _) => file.at(),
-            (Some(Own::Directory(None)) | None, Some(Merged::File(file))) => file.at(),
+            (Some(Own::File(file)), _)
+            | (Some(Own::Directory(None)) | None, Some(Merged::File(file))) => file.at(),
             (None, None) => At::Nothing,
             _ => At::Directory,
         }
