@@ -74,7 +74,7 @@ impl Inodes {
 impl Stack {
     fn apply(&mut self, mut own: Changeset, layer: u16) -> Result<(), MergeError> {
         let links = self.find_links(&own, layer)?;
-        graft::follow_lower_symlinks(&mut own, &self.tree, layer, &mut self.warnings)?;
+        graft::follow_lower_symlinks(&mut own, &self.tree, &links, layer, &mut self.warnings)?;
         let base = self.append_inodes(&mut own, layer)?;
         let inodes = Inodes { base, links };
         let mut directories = vec![(DirectoryId::ROOT, DirectoryId::ROOT, Vec::new())];

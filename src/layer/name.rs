@@ -213,25 +213,25 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_meaning(path: &str, expected: Result<Meaning, NameError>) {
+    fn check_meaning(path: &str, expected: &Result<Meaning, NameError>) {
         let path = CleanPath::parse(path.as_bytes()).unwrap();
-        assert_eq!(path.meaning(), expected);
+        assert_eq!(&path.meaning(), expected);
     }
 
     #[test]
     fn the_last_name_tells_a_whiteout() {
-        check_meaning("./", Ok(Meaning::Root));
-        check_meaning("a/b", Ok(Meaning::Entry));
-        check_meaning("a/.wh.b", Ok(Meaning::Whiteout((*b"b").into())));
-        check_meaning(".wh..wh..opq", Ok(Meaning::Opaque));
-        check_meaning(".wh..wh.plnk/1.2", Ok(Meaning::Aufs));
-        check_meaning("a/.wh..wh.orph", Ok(Meaning::Aufs));
-        check_meaning("a/.whale", Ok(Meaning::Entry));
+        check_meaning("./", &Ok(Meaning::Root));
+        check_meaning("a/b", &Ok(Meaning::Entry));
+        check_meaning("a/.wh.b", &Ok(Meaning::Whiteout((*b"b").into())));
+        check_meaning(".wh..wh..opq", &Ok(Meaning::Opaque));
+        check_meaning(".wh..wh.plnk/1.2", &Ok(Meaning::Aufs));
+        check_meaning("a/.wh..wh.orph", &Ok(Meaning::Aufs));
+        check_meaning("a/.whale", &Ok(Meaning::Entry));
         for path in [".wh.", ".wh..", "a/.wh..."] {
-            check_meaning(path, Err(NameError::Whiteout));
+            check_meaning(path, &Err(NameError::Whiteout));
         }
         for path in [".wh.d/x", "a/.wh..wh..opq/b"] {
-            check_meaning(path, Err(NameError::BelowWhiteout));
+            check_meaning(path, &Err(NameError::BelowWhiteout));
         }
     }
 

@@ -290,3 +290,6 @@ fn check_metadata(metadata: &Metadata, user_allowed: bool) -> Result<(), Overlay
         Err(OverlayProblem::Xattr)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     /// A directory `usr` with a directory `lib`, symlinks beside it, and a file.
-    fn look_up(place: u8, name: &[u8]) -> Step<'static, u8> {
+    fn look_up<'a>(place: u8, name: &[u8]) -> Step<'a, u8> {
         match (place, name) {
             (0, b"usr") => Step::Directory(1),
             (1, b"lib") => Step::Directory(2),

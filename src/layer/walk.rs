@@ -125,13 +125,13 @@ mod tests {
         for path in paths {
             let mut parent = DirectoryId::ROOT;
             for name in path.split('/') {
-                parent = match tree.directory(parent).entries.get(name.as_bytes()) {
-                    Some(&Node::Directory(id)) => id,
-                    _ => {
-                        let id = tree.add_directory(Metadata::implied());
-                        tree.insert(parent, name.as_bytes().into(), Node::Directory(id));
-                        id
-                    }
+                let existing = tree.directory(parent).entries.get(name.as_bytes());
+                parent = if let Some(&Node::Directory(id)) = existing {
+                    id
+                } else {
+                    let id = tree.add_directory(Metadata::implied());
+                    tree.insert(parent, name.as_bytes().into(), Node::Directory(id));
+                    id
                 };
             }
         }

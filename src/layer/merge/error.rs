@@ -98,8 +98,9 @@ impl MergeError {
             Self::Symlink { .. } => "merge-symlink",
             Self::LinkMissing { .. } | Self::LinkToDirectory { .. } => "merge-hard-link",
             Self::TooLong { .. } => "merge-path-too-long",
-            Self::TooManyFollowed { .. } | Self::TooManyInodes { .. } => "layer-limit",
-            Self::TooManyLayers => "layer-limit",
+            Self::TooManyFollowed { .. } | Self::TooManyInodes { .. } | Self::TooManyLayers => {
+                "layer-limit"
+            }
         }
     }
 }

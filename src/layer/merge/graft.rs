@@ -15,7 +15,7 @@ use super::view::{Place, View};
 use crate::layer::changeset::Changeset;
 use crate::layer::name::join;
 use crate::layer::resolve::{AtRoot, Step, resolve};
-use crate::layer::tree::{DirectoryId, Name, Node, Tree};
+use crate::layer::tree::{DirectoryId, InodeId, Name, Node, Tree};
 use crate::layer::warning::{WarningKind, Warnings};
 
 /// Directories that one layer may need to have made behind dangling symlinks. Each link may imply 256
@@ -26,12 +26,14 @@ const FOLLOWED_DIRECTORIES_MAX: usize = 1 << 20;
 pub(super) fn follow_lower_symlinks(
     own: &mut Changeset,
     lower: &Tree,
+    links: &BTreeMap<InodeId, InodeId>,
     layer: u16,
     warnings: &mut Warnings,
 ) -> Result<(), MergeError> {
     let mut graft = Graft {
         own,
         lower,
+        links,
         layer,
         warnings,
         queue: BTreeMap::new(),
@@ -39,7 +41,7 @@ pub(super) fn follow_lower_symlinks(
     };
     graft.queue_children(b"", Place::ROOT);
     while let Some((path, item)) = graft.queue.pop_first() {
-        graft.look_at(path, item)?;
+        graft.look_at(path, &item)?;
     }
     Ok(())
 }
@@ -51,9 +53,19 @@ struct Item {
     directory: DirectoryId,
 }
 
+/// An own directory on its way to where `resting_path` leads.
+struct Stray {
+    directory: DirectoryId,
+    /// As the layer has it.
+    path: Vec<u8>,
+    /// Where a symlink stands in its way.
+    resting_path: Vec<u8>,
+}
+
 struct Graft<'a> {
     own: &'a mut Changeset,
     lower: &'a Tree,
+    links: &'a BTreeMap<InodeId, InodeId>,
     layer: u16,
     warnings: &'a mut Warnings,
     /// By path, so that it does not matter in which order they were found.
@@ -66,6 +78,7 @@ impl Graft<'_> {
         View {
             own: self.own,
             lower: self.lower,
+            links: self.links,
         }
     }
 
@@ -86,7 +99,7 @@ impl Graft<'_> {
         }
     }
 
-    fn look_at(&mut self, path: Vec<u8>, item: Item) -> Result<(), MergeError> {
+    fn look_at(&mut self, path: Vec<u8>, item: &Item) -> Result<(), MergeError> {
         let lower = self.view().lower_entry(item.parent, &item.name);
         let implied = self.own.marks(item.directory).implied;
         match lower {
@@ -98,7 +111,7 @@ impl Graft<'_> {
                 self.queue_children(&path, place);
                 Ok(())
             }
-            Some(Node::Inode(_)) if implied => self.move_away(path, &item),
+            Some(Node::Inode(_)) if implied => self.move_away(path, item),
             Some(Node::Inode(_)) | None => Ok(()),
         }
     }
@@ -107,26 +120,25 @@ impl Graft<'_> {
     /// symlink leads.
     fn move_away(&mut self, path: Vec<u8>, item: &Item) -> Result<(), MergeError> {
         let layer = self.layer;
-        let (mut target, mut target_path) = match self.view().look_up(item.parent, &item.name) {
-            Step::Symlink(_) => self.target(&path)?,
-            _ => return Err(MergeError::NotDirectory { layer, path }),
+        let Step::Symlink(_) = self.view().look_up(item.parent, &item.name) else {
+            return Err(MergeError::NotDirectory { layer, path });
         };
+        let target = self.target(&path)?;
         if let Some(parent) = item.parent.own {
             let parent = self.own.tree.directory_mut(parent);
             parent.entries.remove(&item.name);
         }
-        let mut directory = item.directory;
-        let mut path = path;
-        let mut behind_own_symlinks = Vec::new();
-        loop {
-            let own_links = self.absorb(directory, &path, target, &target_path)?;
-            behind_own_symlinks.extend(own_links);
-            let Some((next, next_path, resting_path)) = behind_own_symlinks.pop() else {
-                return Ok(());
-            };
-            (target, target_path) = self.target(&resting_path)?;
-            (directory, path) = (next, next_path);
+        let stray = Stray {
+            directory: item.directory,
+            resting_path: path.clone(),
+            path,
+        };
+        let mut strays = self.absorb(stray, target);
+        while let Some(stray) = strays.pop() {
+            let target = self.target(&stray.resting_path)?;
+            strays.extend(self.absorb(stray, target));
         }
+        Ok(())
     }
 
     /// Where `path` leads, with an own directory there, and its path without symlinks.
@@ -171,43 +183,46 @@ impl Graft<'_> {
         Ok(directory)
     }
 
-    /// Moves all that `from` has into `target`. Answers the implied directories that met an own symlink
-    /// there, each with its own path and the symlink's.
-    fn absorb(
-        &mut self,
-        from: DirectoryId,
-        from_path: &[u8],
-        target: Place,
-        target_path: &[u8],
-    ) -> Result<Vec<(DirectoryId, Vec<u8>, Vec<u8>)>, MergeError> {
-        let mut behind_own_symlinks = Vec::new();
-        let mut pairs = vec![(from, from_path.to_vec(), target, target_path.to_vec())];
+    /// Moves all that the stray has into `target`. Answers the directories that met an own symlink or
+    /// file there.
+    fn absorb(&mut self, stray: Stray, target: (Place, Vec<u8>)) -> Vec<Stray> {
+        let mut strays = Vec::new();
+        let mut pairs = vec![(stray.directory, stray.path, target.0, target.1)];
         while let Some((from, from_path, place, to_path)) = pairs.pop() {
             let Some(to) = place.own else { continue };
             self.absorb_marks(from, &from_path, to, &to_path);
             for (name, node) in mem::take(&mut self.own.tree.directory_mut(from).entries) {
-                let paths = (join(&from_path, &name), join(&to_path, &name));
+                let (path, resting_path) = (join(&from_path, &name), join(&to_path, &name));
                 let existing = self.own.tree.directory(to).entries.get(&name).copied();
                 match (existing, node) {
-                    (None, _) => self.adopt(place, to, name, node, paths.1),
+                    (None, _) => self.adopt(place, to, name, node, resting_path),
                     (Some(Node::Directory(to)), Node::Directory(from)) => {
                         let lower = match self.view().lower_entry(place, &name) {
                             Some(Node::Directory(lower)) => Some(lower),
                             Some(Node::Inode(_)) | None => None,
                         };
                         let own = Some(to);
-                        pairs.push((from, paths.0, Place { own, lower }, paths.1));
+                        pairs.push((from, path, Place { own, lower }, resting_path));
                     }
-                    (Some(Node::Inode(_)), Node::Directory(from))
-                        if self.own.marks(from).implied =>
+                    (Some(Node::Inode(_)), Node::Directory(directory))
+                        if self.needs_place(directory) =>
                     {
-                        behind_own_symlinks.push((from, paths.0, paths.1));
+                        strays.push(Stray {
+                            directory,
+                            path,
+                            resting_path,
+                        });
                     }
-                    (Some(_), _) => self.warn_of_kept(&paths.0, &paths.1),
+                    (Some(_), _) => self.warn_of_kept(&path, &resting_path),
                 }
             }
         }
-        Ok(behind_own_symlinks)
+        strays
+    }
+
+    /// Whether something would be lost if the directory went nowhere.
+    fn needs_place(&self, directory: DirectoryId) -> bool {
+        self.own.marks(directory).implied || !self.own.tree.directory(directory).entries.is_empty()
     }
 
     fn absorb_marks(&mut self, from: DirectoryId, from_path: &[u8], to: DirectoryId, path: &[u8]) {

@@ -1,5 +1,7 @@
 //! A layer and what lies below it, seen as one tree before they are one.
 
+use std::collections::BTreeMap;
+
 use crate::layer::changeset::Changeset;
 use crate::layer::resolve::Step;
 use crate::layer::tree::{DirectoryId, InodeId, Kind, Node, Tree};
@@ -24,6 +26,8 @@ impl Place {
 pub(super) struct View<'a> {
     pub(super) own: &'a Changeset,
     pub(super) lower: &'a Tree,
+    /// The lower inodes that own inodes stand for.
+    pub(super) links: &'a BTreeMap<InodeId, InodeId>,
 }
 
 impl<'a> View<'a> {
@@ -44,7 +48,10 @@ impl<'a> View<'a> {
             .own
             .and_then(|id| self.own.tree.directory(id).entries.get(name).copied());
         match (own, lower) {
-            (Some(Node::Inode(id)), _) => step(&self.own.tree, id),
+            (Some(Node::Inode(id)), _) => match self.links.get(&id) {
+                Some(&lower) => step(self.lower, lower),
+                None => step(&self.own.tree, id),
+            },
             (Some(Node::Directory(own)), Some(Node::Inode(id))) if self.own.marks(own).implied => {
                 step(self.lower, id)
             }

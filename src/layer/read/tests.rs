@@ -123,3 +123,45 @@ fn errors_say_where_they_come_from() {
         (Some(&b"a"[..]), Some(0))
     );
 }
+
+/// Only counts.
+#[derive(Default)]
+struct Counter {
+    bytes: u64,
+    size_bytes: u64,
+}
+
+impl DataSink for Counter {
+    fn write(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        assert_eq!(offset_bytes, self.bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn finish(&mut self, size_bytes: u64) -> io::Result<u32> {
+        self.size_bytes = size_bytes;
+        Ok(1)
+    }
+}
+
+#[test]
+fn a_file_above_4_gib_streams_through() {
+    let size = (4 << 30) + 1;
+    let mut header = ::tar::Header::new_ustar();
+    header.set_path("large").unwrap();
+    header.set_size(size);
+    header.set_cksum();
+    let stream = header
+        .as_bytes()
+        .chain(io::repeat(0).take(size + 511 + 1024));
+    let (log, mut sink) = (Log::default(), Counter::default());
+    read_layer(stream, &Limits::default(), &mut sink, &mut Judge(&log)).unwrap();
+    assert_eq!((sink.bytes, sink.size_bytes), (size, size));
+    assert_eq!(log.0.into_inner(), ["entry large 1"]);
+}
+
+#[test]
+fn endless_zeros_behind_the_end_are_refused() {
+    let (_, result) = read(io::repeat(0));
+    assert_eq!(result.unwrap_err().code(), "layer-limit");
+}

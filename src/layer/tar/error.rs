@@ -18,8 +18,7 @@ impl TarError {
         self.offset_bytes
     }
 
-    /// The entry's name as far as it was known, as raw bytes: show it with
-    /// [`DisplayBytes`](crate::layer::show::DisplayBytes).
+    /// The entry's name as far as it was known, as raw bytes: show it with [`DisplayBytes`].
     pub fn entry(&self) -> Option<&[u8]> {
         self.entry.as_deref()
     }

@@ -23,7 +23,7 @@ use sandbox_images::layer::tree::{
 /// The entry that `line` describes, at `offset_bytes` of its tar.
 pub(super) fn entry(line: &str, offset_bytes: u64) -> Entry {
     let words: Vec<&str> = line.split(' ').collect();
-    let (kind, mode, link) = match words[..] {
+    let (kind, mode, target) = match words[..] {
         [_, "->", target] => (EntryKind::Symlink, 0o777, target),
         [_, "=>", target] => (EntryKind::HardLink, 0o644, target),
         [path, mode] if path.ends_with('/') => {
@@ -35,7 +35,7 @@ pub(super) fn entry(line: &str, offset_bytes: u64) -> Entry {
     Entry {
         path: words[0].as_bytes().to_vec(),
         kind,
-        link: link.as_bytes().to_vec(),
+        link: target.as_bytes().to_vec(),
         size_bytes: u64::from(words.get(1) == Some(&"=")),
         device: Device::default(),
         metadata: Metadata {

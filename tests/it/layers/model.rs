@@ -123,6 +123,22 @@ impl Change {
         }
     }
 
+    /// Lets a whiteout beside an own entry act on that alone.
+    fn settle_whiteouts(&mut self) {
+        for path in std::mem::take(&mut self.whiteouts) {
+            match self.entries.get_mut(&path) {
+                None => {
+                    self.whiteouts.insert(path);
+                }
+                Some(Own::File(_)) => {}
+                Some(Own::Directory(mode)) => {
+                    *mode = mode.or(Some(0o755));
+                    self.opaque.insert(path);
+                }
+            }
+        }
+    }
+
     fn remove(&mut self, path: &[String]) {
         let below = |it: &Path| it.starts_with(path);
         self.entries.retain(|it, _| !below(it));
@@ -211,6 +227,7 @@ impl Model {
                 number += 1;
                 change.add(entry, *content, number)?;
             }
+            change.settle_whiteouts();
             changes.push(change);
         }
         for change in changes {
@@ -238,8 +255,8 @@ impl Model {
     /// What `path` is in the layer and below it.
     fn seen(&self, change: &Change, path: &[String]) -> At {
         match (change.entries.get(path), self.visible(change, path)) {
-            (Some(Own::File(file)), _) => file.at(),
-            (Some(Own::Directory(None)) | None, Some(Merged::File(file))) => file.at(),
+            (Some(Own::File(file)), _)
+            | (Some(Own::Directory(None)) | None, Some(Merged::File(file))) => file.at(),
             (None, None) => At::Nothing,
             _ => At::Directory,
         }
@@ -349,6 +366,8 @@ impl Model {
             .collect();
         for path in children {
             let dest = child(to, path.last().unwrap());
+            let inside = |it: &Path| it.len() > path.len() && it.starts_with(&path);
+            let empty = !moving.entries.keys().any(inside);
             match (change.entries.get(&dest), &moving.entries[&path]) {
                 (None, Own::File(file)) => {
                     change.entries.insert(dest, Own::File(file.clone()));
@@ -360,7 +379,9 @@ impl Model {
                 (Some(Own::Directory(_)), Own::Directory(_)) => {
                     later.extend(Self::absorb(change, moving, &path, &dest));
                 }
-                (Some(Own::File(_)), Own::Directory(None)) => later.push((path, dest)),
+                (Some(Own::File(_)), Own::Directory(mode)) if mode.is_none() || !empty => {
+                    later.push((path, dest));
+                }
                 (Some(_), _) => {}
             }
         }

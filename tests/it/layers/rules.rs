@@ -2,6 +2,7 @@
 
 use sandbox_images::layer::merge::error::MergeError;
 use sandbox_images::layer::merge::merge;
+use sandbox_images::layer::tree::{Kind, Node};
 
 use super::fixture::{layer, lines, merged, stored};
 
@@ -354,4 +355,52 @@ fn a_file_or_link_replaces_a_lower_subtree() {
         &["a = 2", "d => a"],
     );
     check(&[&["d = 1"], &["d/ 700"]], &["d/ 700"]);
+}
+
+#[test]
+fn a_directory_behind_a_symlink_meets_an_own_file() {
+    let low = &["lib -> usr"][..];
+    check(
+        &[low, &["usr/x -> y", "lib/x/a = 1"]],
+        &[
+            "lib -> usr",
+            "usr/ 755",
+            "usr/x -> y",
+            "usr/y/ 755",
+            "usr/y/a = 1",
+        ],
+    );
+    check(
+        &[low, &["usr/x = 1", "lib/x/ 700"]],
+        &["lib -> usr", "usr/ 755", "usr/x = 1"],
+    );
+    assert_eq!(
+        merge_error(&[low, &["usr/x = 1", "lib/x/ 700", "lib/x/a = 2"]]).code(),
+        "merge-symlink"
+    );
+}
+
+#[test]
+fn each_file_knows_its_layer() {
+    let tree = merged(&[&["a = 1", "b = 2"], &["b = 3"], &["c => a"]]).tree;
+    let layers = ["a", "b", "c"].map(|path| match tree.find(path.as_bytes()) {
+        Some(Node::Inode(id)) => match tree.inode(id).kind {
+            Kind::File(content) => content.layer,
+            _ => panic!("`{path}` is a file"),
+        },
+        _ => panic!("`{path}` is there"),
+    });
+    assert_eq!(layers, [0, 1, 0]);
+}
+
+#[test]
+fn only_surviving_names_count_as_links() {
+    let tree = merged(&[
+        &["a = 1", "b => a", "c => a", "d = 2"],
+        &[".wh.a", "d => c"],
+    ])
+    .tree;
+    let mut counts = tree.link_counts();
+    counts.retain(|&count| count > 0);
+    assert_eq!(counts, [3]);
 }

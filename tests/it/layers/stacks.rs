@@ -66,7 +66,7 @@ fn merged_lines(changesets: Vec<Changeset>) -> Option<Vec<String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_merge_is_what_the_plain_model_says(layers in vec(vec(line(), 0..7), 1..5)) {
