@@ -4,12 +4,10 @@
 //! one with several names at its first. A directory's last blocks and a symlink's target lie inline
 //! behind their inode where they fit. The blocks of long directories and symlinks follow all inodes.
 
-use std::ops::Bound;
-
 use super::error::Error;
-use super::format::dirent::DIRENT_BYTES;
 use super::format::inode::{DataLayout, Form};
-use super::format::{BLOCK, BLOCK_BYTES, METADATA_BYTES_MAX, ROOT_NID, SLOT, blocks_of, xattr};
+use super::format::{BLOCK, METADATA_BYTES_MAX, ROOT_NID, SLOT, blocks_of, xattr};
+use super::names::directory_bytes;
 use crate::layer::limits::{NAME_BYTES_MAX, SYMLINK_BYTES_MAX};
 use crate::layer::tree::{
     Directory, DirectoryId, InodeId, Kind, Metadata, Name, Node, Timestamp, Tree,
@@ -316,47 +314,6 @@ fn metadata_bytes(kind: &Kind) -> Result<u64, Error> {
     }
 }
 
-/// Length of a directory: full blocks, since no entry straddles two, and what the last one holds.
-fn directory_bytes(directory: &Directory) -> u64 {
-    let (full_blocks, last_bytes) = names(directory).fold((0, 0), |(blocks, bytes), (name, _)| {
-        let entry_bytes = DIRENT_BYTES + name.len();
-        if bytes + entry_bytes > BLOCK_BYTES {
-            (blocks + 1, entry_bytes)
-        } else {
-            (blocks, bytes + entry_bytes)
-        }
-    });
-    full_blocks * BLOCK + last_bytes as u64
-}
-
-/// What a name of a directory on the disk refers to.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Target {
-    /// `.`: the directory.
-    Itself,
-    /// `..`: the directory above.
-    Parent,
-    /// Any other name.
-    Node(Node),
-}
-
-/// The names of a directory as they stand on the disk: `.` and `..` sorted among all by raw bytes, so
-/// that `!a` and `-` come before them.
-pub(super) fn names(directory: &Directory) -> impl Iterator<Item = (&[u8], Target)> {
-    let between = |from: Bound<&[u8]>, to: Bound<&[u8]>| {
-        directory
-            .entries
-            .range::<[u8], _>((from, to))
-            .map(|(name, &node)| (&**name, Target::Node(node)))
-    };
-    let (dot, dots) = (&b"."[..], &b".."[..]);
-    between(Bound::Unbounded, Bound::Excluded(dot))
-        .chain([(dot, Target::Itself)])
-        .chain(between(Bound::Excluded(dot), Bound::Excluded(dots)))
-        .chain([(dots, Target::Parent)])
-        .chain(between(Bound::Excluded(dots), Bound::Unbounded))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,34 +331,15 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_small_since_there_are_millions() {
+        assert!(size_of::<Place>() <= 48, "{}", size_of::<Place>());
+    }
+
+    #[test]
     fn the_root_stays_where_the_superblock_says() {
         assert_eq!(fit(32, 64, 4000, true), (32, FlatInline));
         assert_eq!(fit(32, 64, 4001, true), (32, FlatPlain));
         assert_eq!(fit(32, 4096, 100, true), (32, FlatPlain));
-    }
-
-    #[test]
-    fn dots_are_sorted_among_all_names() {
-        let mut tree = Tree::new(Metadata::implied());
-        for name in [&b"a"[..], b"...", b".-", b".a", b"-", b"!a", &[0xff]] {
-            let id = tree.add_directory(Metadata::implied());
-            tree.insert(DirectoryId::ROOT, name.into(), Node::Directory(id));
-        }
-        let root = tree.directory(DirectoryId::ROOT);
-        let sorted: Vec<&[u8]> = names(root).map(|(name, _)| name).collect();
-        let expected: [&[u8]; 9] = [
-            b"!a",
-            b"-",
-            b".",
-            b".-",
-            b"..",
-            b"...",
-            b".a",
-            b"a",
-            &[0xff],
-        ];
-        assert_eq!(sorted, expected);
-        assert_eq!(directory_bytes(root), 9 * 12 + 15);
     }
 
     #[test]

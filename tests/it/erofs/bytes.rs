@@ -117,6 +117,15 @@ fn equal_files_are_stored_once_and_what_was_dropped_leaves_no_trace() {
 }
 
 #[test]
+fn a_file_that_did_not_end_leaves_no_trace() {
+    let tree = Tree::new(Metadata::implied());
+    let mut writer = LayerWriter::new(Vec::new()).unwrap();
+    writer.write(0, &[1; 3 << 20]).unwrap();
+    let (image, _) = writer.finish(&tree, diff_id(0)).unwrap();
+    assert_eq!(image, written(&[], 1).1);
+}
+
+#[test]
 fn what_cannot_be_addressed_is_refused() {
     let mut writer = LayerWriter::new(Vec::new()).unwrap();
     assert!(DataSink::finish(&mut writer, 1 << 44).is_err());
