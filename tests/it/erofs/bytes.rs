@@ -120,7 +120,7 @@ fn equal_files_are_stored_once_and_what_was_dropped_leaves_no_trace() {
 fn a_file_that_did_not_end_leaves_no_trace() {
     let tree = Tree::new(Metadata::implied());
     let mut writer = LayerWriter::new(Vec::new()).unwrap();
-    writer.write(0, &[1; 3 << 20]).unwrap();
+    writer.write(0, &vec![1; 3 << 20]).unwrap();
     let (image, _) = writer.finish(&tree, diff_id(0)).unwrap();
     assert_eq!(image, written(&[], 1).1);
 }
