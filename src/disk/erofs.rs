@@ -8,6 +8,8 @@ pub mod error;
 
 pub mod format;
 
+mod names;
+
 mod layout;
 
 mod metadata;

@@ -4,12 +4,10 @@
 //! one with several names at its first. A directory's last blocks and a symlink's target lie inline
 //! behind their inode where they fit. The blocks of long directories and symlinks follow all inodes.
 
-use std::ops::Bound;
-
 use super::error::Error;
-use super::format::dirent::DIRENT_BYTES;
 use super::format::inode::{DataLayout, Form};
-use super::format::{BLOCK, BLOCK_BYTES, METADATA_BYTES_MAX, ROOT_NID, SLOT, blocks_of, xattr};
+use super::format::{BLOCK, METADATA_BYTES_MAX, ROOT_NID, SLOT, blocks_of, xattr};
+use super::names::directory_bytes;
 use crate::layer::limits::{NAME_BYTES_MAX, SYMLINK_BYTES_MAX};
 use crate::layer::tree::{
     Directory, DirectoryId, InodeId, Kind, Metadata, Name, Node, Timestamp, Tree,
@@ -316,43 +314,70 @@ fn metadata_bytes(kind: &Kind) -> Result<u64, Error> {
     }
 }
 
-/// Length of a directory: full blocks, since no entry straddles two, and what the last one holds.
-fn directory_bytes(directory: &Directory) -> u64 {
-    let (full_blocks, last_bytes) = names(directory).fold((0, 0), |(blocks, bytes), (name, _)| {
-        let entry_bytes = DIRENT_BYTES + name.len();
-        if bytes + entry_bytes > BLOCK_BYTES {
-            (blocks + 1, entry_bytes)
-        } else {
-            (blocks, bytes + entry_bytes)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DataLayout::{FlatInline, FlatPlain};
+
+    #[test]
+    fn what_fits_a_block_never_straddles_two() {
+        assert_eq!(fit(64, 64, 100, false), (64, FlatInline));
+        assert_eq!(fit(4032, 64, 0, false), (4032, FlatPlain));
+        assert_eq!(fit(4064, 64, 0, false), (4096, FlatPlain));
+        assert_eq!(fit(4032, 64, 1, false), (4096, FlatInline));
+        assert_eq!(fit(64, 64, 4032, false), (4096, FlatInline));
+        assert_eq!(fit(64, 64, 4033, false), (64, FlatPlain));
+        assert_eq!(fit(64, 5000, 0, false), (64, FlatPlain));
+    }
+
+    #[test]
+    fn a_place_is_small_since_there_are_millions() {
+        assert!(size_of::<Place>() <= 48, "{}", size_of::<Place>());
+    }
+
+    #[test]
+    fn the_root_stays_where_the_superblock_says() {
+        assert_eq!(fit(32, 64, 4000, true), (32, FlatInline));
+        assert_eq!(fit(32, 64, 4001, true), (32, FlatPlain));
+        assert_eq!(fit(32, 4096, 100, true), (32, FlatPlain));
+    }
+
+    #[test]
+    fn compact_inodes_have_the_most_frequent_time_and_of_several_the_earliest() {
+        let mut tree = Tree::new(Metadata::implied());
+        for (name, seconds) in [(b"a", 3), (b"b", 2), (b"c", 2), (b"d", 3), (b"e", 1)] {
+            let mut metadata = Metadata::implied();
+            metadata.mtime.seconds = seconds;
+            let id = tree.add_directory(metadata);
+            tree.insert(DirectoryId::ROOT, (*name).into(), Node::Directory(id));
         }
-    });
-    full_blocks * BLOCK + last_bytes as u64
-}
+        let layout = Layout::new(&tree, Forms::Shortest).unwrap();
+        assert_eq!(layout.epoch.seconds, 2);
+        let forms = layout
+            .places
+            .iter()
+            .map(|place| place.form == Form::Compact);
+        let compact: Vec<bool> = forms.collect();
+        assert_eq!(compact, [false, false, true, true, false, false]);
+    }
 
-/// What a name of a directory on the disk refers to.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Target {
-    /// `.`: the directory.
-    Itself,
-    /// `..`: the directory above.
-    Parent,
-    /// Any other name.
-    Node(Node),
-}
-
-/// The names of a directory as they stand on the disk: `.` and `..` sorted among all by raw bytes, so
-/// that `!a` and `-` come before them.
-pub(super) fn names(directory: &Directory) -> impl Iterator<Item = (&[u8], Target)> {
-    let between = |from: Bound<&[u8]>, to: Bound<&[u8]>| {
-        directory
-            .entries
-            .range::<[u8], _>((from, to))
-            .map(|(name, &node)| (&**name, Target::Node(node)))
-    };
-    let (dot, dots) = (&b"."[..], &b".."[..]);
-    between(Bound::Unbounded, Bound::Excluded(dot))
-        .chain([(dot, Target::Itself)])
-        .chain(between(Bound::Excluded(dot), Bound::Excluded(dots)))
-        .chain([(dots, Target::Parent)])
-        .chain(between(Bound::Excluded(dots), Bound::Unbounded))
+    #[test]
+    fn what_the_format_cannot_hold_is_refused() {
+        let names: [&[u8]; 6] = [b"", b".", b"..", b"a/b", b"a\0", &[b'a'; 256]];
+        for name in names {
+            let mut tree = Tree::new(Metadata::implied());
+            let id = tree.add_directory(Metadata::implied());
+            tree.insert(DirectoryId::ROOT, name.into(), Node::Directory(id));
+            let refused = Layout::new(&tree, Forms::Extended);
+            assert!(matches!(refused, Err(Error::Name(_))), "{name:?}");
+        }
+        let mut tree = Tree::new(Metadata::implied());
+        tree.insert(
+            DirectoryId::ROOT,
+            (*b"loop").into(),
+            Node::Directory(DirectoryId::ROOT),
+        );
+        let refused = Layout::new(&tree, Forms::Extended);
+        assert!(matches!(refused, Err(Error::DirectoryTwice(_))));
+    }
 }

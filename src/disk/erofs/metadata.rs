@@ -9,7 +9,8 @@ use super::format::inode::{
 };
 use super::format::superblock::Superblock;
 use super::format::{BLOCK, BLOCK_BYTES, EROFS_NULL_ADDR, ROOT_NID, SLOT, xattr};
-use super::layout::{Layout, Place, Target, names};
+use super::layout::{Layout, Place};
+use super::names::{Target, names};
 use crate::layer::tree::{Content, Directory, DirectoryId, Kind, Node, Tree};
 use crate::oci::digest::{DiffId, Hasher};
 
