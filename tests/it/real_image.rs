@@ -8,7 +8,8 @@ use crate::support::debian;
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::file_tree::{FileTree, sha256_of};
 use crate::support::mount::{Mount, stitch, vmdk_parts};
-use crate::support::process::{bounded, needs, run};
+use crate::support::needs::needs;
+use crate::support::process::{bounded, run};
 use crate::support::project::{Project, Ran};
 use crate::support::qemu::{self, Guest, file_sums_of};
 
@@ -67,8 +68,9 @@ impl Synced {
 fn project_of(registry: &DockerRegistry) -> Project {
     Project::new(&format!(
         "manifest-version = 1\n\n\
-         [defaults]\nplatforms = [\"linux/amd64\"]\n\n\
+         [defaults]\nplatforms = [\"{}\"]\n\n\
          [images]\ndebian = \"{}/debian:v1\"\n",
+        debian::host_platform(),
         registry.address()
     ))
 }

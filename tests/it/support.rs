@@ -2,6 +2,8 @@
 
 pub(crate) mod process;
 
+pub(crate) mod needs;
+
 pub(crate) mod cache;
 
 pub(crate) mod layer_tar;
