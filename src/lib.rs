@@ -14,3 +14,7 @@ pub mod spec;
 pub mod plan;
 
 pub mod store;
+
+pub mod registry;
+
+pub mod archive;

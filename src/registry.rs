@@ -120,9 +120,10 @@ impl Registry {
         digest: Option<Digest>,
         descriptor: Option<&Descriptor>,
     ) -> Result<Document<T>, Error> {
-        let request = match T::IS_BLOB {
-            true => Request::blob(reference, path, None),
-            false => Request::manifest(reference, Method::GET, path),
+        let request = if T::IS_BLOB {
+            Request::blob(reference, path, None)
+        } else {
+            Request::manifest(reference, Method::GET, path)
         };
         let mut tries = Tries::new(self.transport.settings(), reference.registry());
         let mut damaged = false;
@@ -158,7 +159,10 @@ impl Registry {
         let media_type = media_type.filter(|media_type| !media_type.is_empty());
         verified
             .and_then(|()| Document::parse(bytes, media_type.or(announced.as_deref())))
-            .map_err(|source| Error::Document { url, source })
+            .map_err(|source| Error::Document {
+                url,
+                source: Box::new(source),
+            })
     }
 }
 

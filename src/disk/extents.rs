@@ -3,9 +3,8 @@
 //! The fsmeta comes first, then the layer images of its device table. Every form of the disk, whether a
 //! descriptor for a hypervisor, one raw file or a device-mapper table, is rendered from this.
 
-use crate::disk::erofs::format::BLOCK;
-use crate::disk::erofs::format::EROFS_NULL_ADDR;
 use crate::disk::erofs::format::superblock::DeviceSlot;
+use crate::disk::erofs::format::{BLOCK, EROFS_NULL_ADDR};
 use crate::disk::erofs::layer::LayerImage;
 use crate::oci::digest::DiffId;
 

@@ -12,7 +12,7 @@ mod view;
 
 mod graft;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use super::changeset::Changeset;
@@ -109,39 +109,42 @@ impl Stack {
         layer: u16,
     ) -> Result<BTreeMap<InodeId, InodeId>, MergeError> {
         let mut links = BTreeMap::new();
+        let mut differing = BTreeSet::new();
         for (&inode, target) in &own.lower_links {
-            let name = || {
-                let mut names = own.tree.walk();
-                let found = names.find(|(_, node)| *node == Node::Inode(inode));
-                found.map(|(path, _)| path).unwrap_or_default()
-            };
-            let lower = match self.find(target) {
-                Some(Node::Inode(lower)) => lower,
-                found => {
-                    let (path, target) = (name(), target.to_vec());
-                    return Err(if found.is_some() {
-                        MergeError::LinkToDirectory {
-                            layer,
-                            path,
-                            target,
-                        }
-                    } else {
-                        MergeError::LinkMissing {
-                            layer,
-                            path,
-                            target,
-                        }
-                    });
-                }
+            let Some(Node::Inode(lower)) = self.find(target) else {
+                return Err(self.link_error(own, inode, target, layer));
             };
             let (link, kept) = (own.tree.inode(inode), self.tree.inode(lower));
             if !link.metadata.equals_without_xattrs(&kept.metadata) {
-                let path = name();
-                self.warnings.push(&path, None, WarningKind::LinkMetadata);
+                differing.insert(Node::Inode(inode));
             }
             links.insert(inode, lower);
         }
+        if !differing.is_empty() {
+            for (path, _) in own.tree.walk().filter(|(_, node)| differing.contains(node)) {
+                self.warnings.push(&path, None, WarningKind::LinkMetadata);
+            }
+        }
         Ok(links)
+    }
+
+    fn link_error(&self, own: &Changeset, link: InodeId, target: &[u8], layer: u16) -> MergeError {
+        let mut names = own.tree.walk();
+        let found = names.find(|(_, node)| *node == Node::Inode(link));
+        let path = found.map(|(path, _)| path).unwrap_or_default();
+        let target = target.to_vec();
+        match self.find(&target) {
+            Some(_) => MergeError::LinkToDirectory {
+                layer,
+                path,
+                target,
+            },
+            None => MergeError::LinkMissing {
+                layer,
+                path,
+                target,
+            },
+        }
     }
 
     /// What `path` is in the merged tree, its parents followed, itself not.

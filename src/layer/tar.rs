@@ -179,7 +179,7 @@ impl TarReader {
             State::Extension(kind) => self.at_extension(kind, input),
             State::OldSparseMap => self.at_old_sparse_map(input),
             State::SparseMap => self.at_sparse_map(input),
-            State::Data => Ok(self.at_data(input)),
+            State::Data => Ok(Some(self.at_data(input))),
             State::Padding => Ok(self.at_padding(input)),
             State::Trailer => self.at_trailer(input),
         }
@@ -367,19 +367,19 @@ impl TarReader {
         }
     }
 
-    fn at_data<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
+    fn at_data<'a>(&mut self, input: &mut &'a [u8]) -> Event<'a> {
         if self.body.data_is_done() {
             self.state = State::Padding;
-            return Some(Event::EntryEnd);
+            return Event::EntryEnd;
         }
         if input.is_empty() {
-            return Some(Event::NeedInput);
+            return Event::NeedInput;
         }
         let (offset_bytes, bytes) = self.body.take_data(input);
-        Some(Event::Data {
+        Event::Data {
             offset_bytes,
             bytes,
-        })
+        }
     }
 
     fn at_padding<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {

@@ -103,6 +103,13 @@ pub struct Inode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InodeId(pub(crate) u32);
 
+impl InodeId {
+    /// The place in the table, from 0: what [`Tree::link_counts`] is indexed by.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The place of a [`Directory`] in its tree's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DirectoryId(pub(crate) u32);
@@ -113,7 +120,7 @@ impl DirectoryId {
 }
 
 /// What a name in a directory refers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
     /// A directory, which has exactly one name.
     Directory(DirectoryId),

@@ -137,7 +137,7 @@ impl Document<Root> {
     }
 }
 
-/// Checks that `config` has a diff_id for each layer of `manifest`.
+/// Checks that `config` has a `diff_id` for each layer of `manifest`.
 pub fn check_layers(manifest: &Manifest, config: &ImageConfig) -> Result<(), DocumentError> {
     let (layers, diff_ids) = (manifest.layers.len(), config.diff_ids.len());
     if layers == diff_ids {

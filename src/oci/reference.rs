@@ -8,8 +8,9 @@
 //! Two rules are stricter: a digest is `sha256:` and 64 lower-case hex digits, and what stands for an
 //! address or a port must be one.
 
+use core::net::Ipv6Addr;
 use std::fmt;
-use std::net::Ipv6Addr;
+
 use std::ops::Range;
 use std::str::FromStr;
 

@@ -43,9 +43,10 @@ impl Artifact {
     /// The digest in its name.
     pub const fn digest(&self) -> Digest {
         match *self {
-            Self::Blob(digest) => digest,
-            Self::Layer(DiffId(digest)) => digest,
-            Self::Fsmeta(ChainId(digest)) | Self::Disk(ChainId(digest)) => digest,
+            Self::Blob(digest)
+            | Self::Layer(DiffId(digest))
+            | Self::Fsmeta(ChainId(digest))
+            | Self::Disk(ChainId(digest)) => digest,
         }
     }
 

@@ -37,6 +37,8 @@ type SharedSlot = Arc<tokio::sync::Mutex<Slot>>;
 struct Slot {
     challenge: Option<Challenge>,
     shown: Option<Shown>,
+    /// Stored credentials are behind what is shown.
+    shows_stored: bool,
     /// Stored credentials were refused, so nothing is shown but what everybody may have.
     anonymous: bool,
 }
@@ -71,14 +73,15 @@ impl Auth {
         Ok(slot.shown.clone())
     }
 
-    /// What to show after `refused` was answered with `challenge`. The second time in one request, stored
-    /// credentials are given up and nothing but what everybody may have is shown.
+    /// What to show after `refused` was answered with `challenge`. A renewed token may be enough; where it
+    /// is not, stored credentials are given up and nothing but what everybody may have is shown. Where
+    /// there is nothing else to show, it is `refused` again.
     pub(super) async fn answer(
         &self,
         asker: Asker<'_>,
-        challenge: Challenge,
+        challenge: Option<Challenge>,
         refused: Option<&Shown>,
-        is_second: bool,
+        gives_up_stored: bool,
     ) -> Result<Option<Shown>, Error> {
         let slot = self.slot(asker.reference);
         let mut slot = slot.lock().await;
@@ -86,11 +89,19 @@ impl Auth {
         if known.is_some() && known != refused.map(|shown| &shown.header) {
             return Ok(slot.shown.clone());
         }
-        if is_second && !slot.anonymous {
+        if gives_up_stored && !slot.shows_stored {
+            return Ok(refused.cloned());
+        }
+        if gives_up_stored {
             slot.anonymous = true;
             asker.ignored("the registry refuses the stored credentials".to_owned());
         }
-        slot.challenge = Some(challenge);
+        slot.challenge = challenge.or(slot.challenge.take());
+        if slot.challenge.is_none() {
+            return Err(Error::Challenge {
+                registry: asker.reference.registry().to_owned(),
+            });
+        }
         slot.renew(asker).await?;
         Ok(slot.shown.clone())
     }
@@ -108,10 +119,12 @@ impl Auth {
 impl Slot {
     async fn renew(&mut self, asker: Asker<'_>) -> Result<(), Error> {
         self.shown = None;
-        let credential = match self.anonymous {
-            true => None,
-            false => asker.credential().await,
+        let credential = if self.anonymous {
+            None
+        } else {
+            asker.credential().await
         };
+        self.shows_stored = credential.is_some();
         if let Some(Credential::RegistryToken(token)) = &credential {
             self.shown = Some(bearer(token, None));
             return Ok(());

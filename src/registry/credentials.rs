@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use crate::oci::reference::Reference;
+use crate::oci::reference::{DOCKER_HUB, Reference};
 use crate::registry::secret::Secret;
 
 /// Docker Hub's name in Docker's file, from the times of its first protocol.
@@ -101,7 +101,7 @@ impl CredentialFile {
     /// where there is one; this order spares the helper where somebody wrote an entry by hand.
     pub fn find(&self, reference: &Reference) -> Vec<Source> {
         let registry = reference.registry();
-        let server = if registry == "docker.io" {
+        let server = if registry == DOCKER_HUB {
             DOCKER_HUB_KEY
         } else {
             registry
@@ -194,7 +194,7 @@ fn scopes(reference: &Reference) -> Vec<String> {
 
 fn keys_of_host(host: &str) -> Vec<String> {
     let mut keys = vec![host.to_owned()];
-    if host == "docker.io" {
+    if host == DOCKER_HUB {
         keys.extend([DOCKER_HUB_KEY, "index.docker.io", "registry-1.docker.io"].map(str::to_owned));
     }
     keys

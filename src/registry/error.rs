@@ -39,6 +39,12 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// The registry's name cannot be the host of a URL.
+    #[error("`{registry}` is not a host that can be reached")]
+    Host {
+        /// The registry's host.
+        registry: String,
+    },
     /// No answer, or the connection broke.
     #[error("cannot get `{url}`")]
     Transport {
@@ -161,15 +167,15 @@ pub enum Error {
         url: ShownUrl,
         /// Why.
         #[source]
-        source: DocumentError,
+        source: Box<DocumentError>,
     },
 }
 
 impl Error {
     /// What this means to the caller.
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Client { .. } => ErrorKind::Settings,
+            Self::Client { .. } | Self::Host { .. } => ErrorKind::Settings,
             Self::Status { status: 404, .. } => ErrorKind::NotFound,
             Self::Status {
                 status: 401 | 403, ..
@@ -210,7 +216,7 @@ impl Error {
     }
 
     /// Whether the transfer was whole and its bytes were others than promised.
-    pub(super) const fn is_damage(&self) -> bool {
+    pub(super) fn is_damage(&self) -> bool {
         match self {
             Self::Document { source, .. } => source.is_damage(),
             Self::Size { .. } | Self::TooLong { .. } => true,

@@ -63,7 +63,7 @@ impl Default for Retry {
             failures_per_registry_max: 30,
             delay_min: Duration::from_millis(500),
             delay_max: Duration::from_secs(30),
-            retry_after_max: Duration::from_secs(120),
+            retry_after_max: Duration::from_mins(2),
         }
     }
 }
@@ -89,7 +89,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             helper: Duration::from_secs(30),
-            speed_window: Duration::from_secs(60),
+            speed_window: Duration::from_mins(1),
             bytes_per_s_min: 1 << 10,
         }
     }

@@ -18,7 +18,7 @@ use crate::registry::shown::{ShownUrl, Words, escaped};
 const TOKEN_BYTES_MAX: usize = 1 << 20;
 
 /// How long a token is good if its server does not say (`token.md`).
-const LIFETIME_DEFAULT: Duration = Duration::from_secs(60);
+const LIFETIME_DEFAULT: Duration = Duration::from_mins(1);
 
 /// A token, and how long it is good from now.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::Instant;
 
 use crate::oci::document::media_type;
-use crate::oci::reference::Reference;
+use crate::oci::reference::{DOCKER_HUB, Reference};
 use crate::registry::auth::{Asker, Auth, Shown, host_of};
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::{Clients, is_loopback};
@@ -117,17 +117,17 @@ impl Transport {
             self.wait(registry).await;
             let response = self.follow(base.clone(), request, shown.as_ref()).await?;
             let redirected = response.url().origin() != base.origin();
-            if response.status() != StatusCode::UNAUTHORIZED || redirected {
-                return check(response, request, redirected).await;
-            }
-            let challenge = Challenge::of(response.headers()).ok_or_else(|| Error::Challenge {
-                registry: registry.to_owned(),
-            })?;
+            let gives_up_stored = match response.status() {
+                StatusCode::UNAUTHORIZED if !redirected => showing > 0,
+                StatusCode::FORBIDDEN if !redirected && shown.is_some() => true,
+                _ => return check(response, request, redirected).await,
+            };
+            let challenge = Challenge::of(response.headers());
             let words = words(response).await;
             let refused = shown.take();
             shown = self
                 .auth
-                .answer(asker, challenge, refused.as_ref(), showing > 0)
+                .answer(asker, challenge, refused.as_ref(), gives_up_stored)
                 .await?;
             let header = |shown: &Shown| shown.header.clone();
             if shown.as_ref().map(header) == refused.as_ref().map(header) {
@@ -235,13 +235,11 @@ impl Transport {
 
     /// Waits while the registry has asked for a pause.
     async fn wait(&self, registry: &str) {
-        while let Some(until) = self.host(registry, |host| {
-            host.pause_until.take_if(|at| *at > Instant::now())
-        }) {
-            self.host(registry, |host| host.pause_until = Some(until));
+        let paused = |host: &mut Host| host.pause_until.filter(|until| *until > Instant::now());
+        while let Some(until) = self.host(registry, paused) {
             self.settings.events.tell(RegistryEvent::Waiting {
                 registry: registry.to_owned(),
-                delay: until - Instant::now(),
+                delay: until.saturating_duration_since(Instant::now()),
             });
             tokio::time::sleep_until(until).await;
         }
@@ -263,7 +261,7 @@ impl Transport {
         } else {
             registry
         };
-        Url::parse(&format!("{scheme}://{host}/")).map_err(|_| Error::Challenge {
+        Url::parse(&format!("{scheme}://{host}/")).map_err(|_| Error::Host {
             registry: registry.to_owned(),
         })
     }
@@ -292,9 +290,6 @@ impl Transport {
         Ok(scheme)
     }
 }
-
-/// Docker Hub's name in references.
-const DOCKER_HUB: &str = "docker.io";
 
 /// The host that serves Docker Hub's registry.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";

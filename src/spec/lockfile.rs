@@ -1,7 +1,7 @@
 //! `sandbox-images.lock`: every image of a project, pinned to digests.
 //!
 //! A [`Lock`] holds all that `sync` needs to decide offline what is missing: for each image and platform the
-//! manifest, the config and the layers, with sizes and diff_ids. It is read tolerantly (any TOML layout, line
+//! manifest, the config and the layers, with sizes and `diff_id`s. It is read tolerantly (any TOML layout, line
 //! ends of any kind) and written canonically by [`Lock::render`]: fixed key order, bytewise sorted blocks, one
 //! layer a line, so that a block that nobody touched keeps its bytes and merges without conflict.
 //!
@@ -119,7 +119,7 @@ pub struct LockedLayer {
 }
 
 impl LockedPlatform {
-    /// The layers' diff_ids, bottom to top.
+    /// The `diff_id` of each layer, bottom to top.
     pub fn diff_ids(&self) -> impl Iterator<Item = DiffId> {
         self.layers.iter().map(|layer| layer.diff_id)
     }

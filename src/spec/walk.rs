@@ -153,7 +153,7 @@ impl<'t> Table<'t> {
             key_span: key.span(),
             span: value.span(),
             path,
-            value: value.get_ref(),
+            content: value.get_ref(),
         }
     }
 
@@ -197,7 +197,7 @@ pub(super) struct Value<'t> {
     /// Where the value is written.
     pub(super) span: Range<usize>,
     path: String,
-    value: &'t DeValue<'t>,
+    content: &'t DeValue<'t>,
 }
 
 impl<'t> Value<'t> {
@@ -206,7 +206,7 @@ impl<'t> Value<'t> {
             let message = format!(
                 "`{}` is {}, not {wanted}",
                 self.path,
-                with_article(self.value.type_str())
+                with_article(self.content.type_str())
             );
             problems.push(problems.error("wrong-type", message).at(self.span.clone()));
         }
@@ -215,22 +215,22 @@ impl<'t> Value<'t> {
 
     /// Whether it is a table.
     pub(super) fn is_table(&self) -> bool {
-        self.value.is_table()
+        self.content.is_table()
     }
 
     /// The text of a string.
     pub(super) fn string(&self, problems: &mut Problems) -> Option<&'t str> {
-        self.expect(problems, "a string", self.value.as_str())
+        self.expect(problems, "a string", self.content.as_str())
     }
 
     /// A boolean.
     pub(super) fn boolean(&self, problems: &mut Problems) -> Option<bool> {
-        self.expect(problems, "a boolean", self.value.as_bool())
+        self.expect(problems, "a boolean", self.content.as_bool())
     }
 
     /// A whole number that is not negative.
     pub(super) fn number(&self, problems: &mut Problems) -> Option<u64> {
-        let integer = self.expect(problems, "an integer", self.value.as_integer())?;
+        let integer = self.expect(problems, "an integer", self.content.as_integer())?;
         let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
         if number.is_none() {
             problems.invalid(
@@ -243,20 +243,20 @@ impl<'t> Value<'t> {
 
     /// The elements of an array.
     pub(super) fn array(&self, problems: &mut Problems) -> Option<Vec<Value<'t>>> {
-        let elements = self.expect(problems, "an array", self.value.as_array())?;
+        let elements = self.expect(problems, "an array", self.content.as_array())?;
         let element = |element: &'t Spanned<DeValue<'t>>| Value {
             key: self.key,
             key_span: element.span(),
             span: element.span(),
             path: format!("{}[]", self.path),
-            value: element.get_ref(),
+            content: element.get_ref(),
         };
         Some(elements.iter().map(element).collect())
     }
 
     /// A table.
     pub(super) fn table(&self, problems: &mut Problems) -> Option<Table<'t>> {
-        let entries = self.expect(problems, "a table", self.value.as_table())?;
+        let entries = self.expect(problems, "a table", self.content.as_table())?;
         Some(Table {
             path: self.path.clone(),
             span: self.key_span.clone(),

@@ -67,10 +67,7 @@ impl Directory {
             return Ok(directory);
         }
         let missing = || Error::io("make directory", path, Errno::NOENT);
-        let name = path
-            .file_name()
-            .and_then(OsStr::to_str)
-            .ok_or_else(missing)?;
+        let name = path.file_name().ok_or_else(missing)?;
         let parent = match path.parent() {
             Some(parent) if parent.as_os_str().is_empty() => Self::open(Path::new("."))?,
             Some(parent) => Some(Self::make_all(parent)?),
@@ -90,7 +87,8 @@ impl Directory {
         }
     }
 
-    fn child(&self, name: &str) -> Result<Option<Self>, Error> {
+    fn child(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>, Error> {
+        let name = name.as_ref();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Self {
@@ -98,13 +96,7 @@ impl Directory {
                 path: self.path_of(name),
             })),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::NOTDIR | Errno::LOOP) => Err(Error::Unexpected {
-                path: self.path_of(name),
-                found: self
-                    .kind_of(name)?
-                    .map_or("something else by now", words_for),
-                expected: "a directory",
-            }),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(self.unexpected(name, "a directory")),
             Err(error) => Err(Error::io("open", self.path_of(name), error)),
         }
     }
@@ -117,7 +109,8 @@ impl Directory {
         }
     }
 
-    fn make_child(&self, name: &str) -> Result<Self, Error> {
+    fn make_child(&self, name: impl AsRef<OsStr>) -> Result<Self, Error> {
+        let name = name.as_ref();
         if let Some(child) = self.child(name)? {
             return Ok(child);
         }
@@ -134,8 +127,8 @@ impl Directory {
     }
 
     /// The path of `name` in this directory.
-    pub(super) fn path_of(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    pub(super) fn path_of(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.path.join(name.as_ref())
     }
 
     /// Looks at what has this name. Only a regular file is opened: opening a pipe or a device could
@@ -163,7 +156,8 @@ impl Directory {
         })
     }
 
-    fn kind_of(&self, name: &str) -> Result<Option<FileType>, Error> {
+    fn kind_of(&self, name: impl AsRef<OsStr>) -> Result<Option<FileType>, Error> {
+        let name = name.as_ref();
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
             Err(Errno::NOENT) => Ok(None),
@@ -187,15 +181,7 @@ impl Directory {
         let file = match self.find(name)? {
             Found::Nothing => return Ok(None),
             Found::File(file, _) => file,
-            Found::Other(found) => {
-                let path = self.path_of(name);
-                let expected = "a regular file";
-                return Err(Error::Unexpected {
-                    path,
-                    found,
-                    expected,
-                });
-            }
+            Found::Other(_) => return Err(self.unexpected(name, "a regular file")),
         };
         let mut bytes = Vec::new();
         file.take(limit_bytes.saturating_add(1))
@@ -225,22 +211,33 @@ impl Directory {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = match fs::openat(&self.fd, name, flags, MODE_PLAIN) {
             Ok(fd) => fd,
-            Err(Errno::LOOP | Errno::ISDIR) => {
-                return Err(Error::Unexpected {
-                    path: self.path_of(name),
-                    found: self
-                        .kind_of(name)?
-                        .map_or("something else by now", words_for),
-                    expected: "a regular file",
-                });
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
+                return Err(self.unexpected(name, "a regular file"));
             }
             Err(error) => return Err(wrong(error)),
         };
-        let stat = fs::fstat(&fd).map_err(wrong)?;
-        if Mode::from_raw_mode(stat.st_mode) != MODE_PLAIN {
+        let mode = fs::fstat(&fd).map_err(wrong)?.st_mode;
+        if FileType::from_raw_mode(mode) != FileType::RegularFile {
+            return Err(self.unexpected(name, "a regular file"));
+        }
+        if Mode::from_raw_mode(mode) != MODE_PLAIN {
             fs::fchmod(&fd, MODE_PLAIN).map_err(wrong)?;
         }
         Ok(File::from(fd))
+    }
+
+    /// What to say of a name that is taken by another kind of file than `expected`.
+    fn unexpected(&self, name: impl AsRef<OsStr>, expected: &'static str) -> Error {
+        let found = match self.kind_of(&name) {
+            Ok(Some(kind)) => words_for(kind),
+            Ok(None) | Err(_) => "something else",
+        };
+        let path = self.path_of(name);
+        Error::Unexpected {
+            path,
+            found,
+            expected,
+        }
     }
 
     /// Whether `name` still is the file that `file` has open.

@@ -14,6 +14,12 @@ mod tar_reader;
 
 mod store;
 
+mod tar_reader;
+mod registry;
+
+mod lock_versions;
+mod layers;
+mod erofs;
 mod lock;
 
 mod sync;

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::format::dirent::file_type;
-use super::format::inode::{DataLayout, Form, Inode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT};
-use super::format::inode::{S_IFREG, decode_device};
+use super::format::inode::{
+    DataLayout, Form, Inode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, decode_device,
+};
 use super::format::{EROFS_NULL_ADDR, blocks_of};
 use super::reader::error::ReadError;
 use super::reader::{Image, Structures, entries};

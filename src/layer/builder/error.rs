@@ -121,7 +121,7 @@ impl EntryError {
             | Self::LinkReserved
             | Self::LinkToDirectory
             | Self::LinkToItself => "entry-hard-link",
-            Self::Limit(_) => "limit-exceeded",
+            Self::Limit(_) => "layer-limit",
         }
     }
 }

@@ -47,11 +47,14 @@ impl<R: BufRead> GzipReader<R> {
     }
 
     /// Begins the next member, if there is one.
-    fn begin_member(&mut self) -> io::Result<Option<Decompress>> {
+    fn begin_member(&mut self) -> io::Result<()> {
         match self.input.fill_buf()? {
-            [] => Ok(None),
-            [MEMBER_START, ..] => Ok(Some(Decompress::new_gzip(WINDOW_BITS))),
-            _ => self.skip_zeros().map(|()| None),
+            [] => Ok(()),
+            [MEMBER_START, ..] => {
+                self.member = Some(Decompress::new_gzip(WINDOW_BITS));
+                Ok(())
+            }
+            _ => self.skip_zeros(),
         }
     }
 
@@ -78,12 +81,11 @@ impl<R: BufRead> Read for GzipReader<R> {
             return Ok(0);
         }
         loop {
-            let mut member = match self.member.take() {
-                Some(member) => member,
-                None => match self.begin_member()? {
-                    Some(member) => member,
-                    None => return Ok(0),
-                },
+            if self.member.is_none() {
+                self.begin_member()?;
+            }
+            let Some(member) = &mut self.member else {
+                return Ok(0);
             };
             let input = self.input.fill_buf()?;
             let at_end = input.is_empty();
@@ -94,11 +96,10 @@ impl<R: BufRead> Read for GzipReader<R> {
             let [used, made] = [member.total_in() - used, member.total_out() - made]
                 .map(|count| usize::try_from(count).expect("a buffer's length fits"));
             self.consume(used);
-            if status != Status::StreamEnd {
-                self.member = Some(member);
-                if made == 0 && (at_end || used == 0) {
-                    return Err(DecompressError::Truncated(Compression::Gzip).into());
-                }
+            if status == Status::StreamEnd {
+                self.member = None;
+            } else if made == 0 && (at_end || used == 0) {
+                return Err(DecompressError::Truncated(Compression::Gzip).into());
             }
             if made > 0 {
                 return Ok(made);

@@ -98,8 +98,8 @@ impl MergeError {
             Self::Symlink { .. } => "merge-symlink",
             Self::LinkMissing { .. } | Self::LinkToDirectory { .. } => "merge-hard-link",
             Self::TooLong { .. } => "merge-path-too-long",
-            Self::TooManyFollowed { .. } | Self::TooManyInodes { .. } => "limit-entries",
-            Self::TooManyLayers => "limit-layers",
+            Self::TooManyFollowed { .. } | Self::TooManyInodes { .. } => "layer-limit",
+            Self::TooManyLayers => "layer-limit",
         }
     }
 }

@@ -161,8 +161,8 @@ fn check_sum(block: &Block) -> Result<(), TarErrorKind> {
     let field = &block[at::CHECKSUM];
     let stated = number::octal(field).ok_or(TarErrorKind::Checksum)?;
     let unsigned = sum(block) - sum(field) + SPACES;
-    let signed = unsigned - 256 * (high(block) - high(field));
-    if stated != unsigned && stated != signed {
+    let signed = || unsigned - 256 * (high(block) - high(field));
+    if stated != unsigned && stated != signed() {
         return Err(TarErrorKind::Checksum);
     }
     Ok(())

@@ -47,8 +47,7 @@ fn base_256(bytes: &[u8]) -> Option<i64> {
 pub(super) fn decimal(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
     };
     if digits.is_empty() {
         return None;
@@ -101,8 +100,8 @@ mod tests {
         for (bytes, value) in [
             (&b"0000644\0"[..], Some(0o644)),
             (b"   644 \0", Some(0o644)),
-            (b"\0\0644\0 ", Some(0o644)),
-            (b"64\x0012345", Some(0o64)),
+            (b"\0 644\0 ", Some(0o644)),
+            (b"64\x00_junk", Some(0o64)),
             (b"\0\0\0\0", Some(0)),
             (b"", Some(0)),
             (b"777777777777777777777", Some(i64::MAX)),

@@ -92,17 +92,15 @@ impl Pax {
         if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
             return self.xattr(key, name, value, limits);
         }
-        // An empty value takes back an earlier record, so that the header's own field counts.
-        let malformed = || TarErrorKind::PaxValue(key.into());
-        let integer = || optional(value, number::decimal).ok_or_else(malformed);
-        let natural = || optional(value, sparse::decimal).ok_or_else(malformed);
+        let integer = || optional(key, value, number::decimal);
+        let natural = || optional(key, value, sparse::decimal);
         match key {
             b"path" => self.path = name("path", value)?,
             b"linkpath" => self.link = name("linkpath", value)?,
             b"size" => self.size = integer()?,
             b"uid" => self.uid = integer()?,
             b"gid" => self.gid = integer()?,
-            b"mtime" => self.mtime = optional(value, number::time).ok_or_else(malformed)?,
+            b"mtime" => self.mtime = optional(key, value, number::time)?,
             b"GNU.sparse.major" => self.sparse.major = natural()?,
             b"GNU.sparse.minor" => self.sparse.minor = natural()?,
             b"GNU.sparse.name" => self.sparse.name = name("GNU.sparse.name", value)?,
@@ -235,11 +233,16 @@ fn name(key: &'static str, value: &[u8]) -> Result<Option<Vec<u8>>, TarErrorKind
     Ok((!value.is_empty()).then(|| value.to_vec()))
 }
 
-/// `Some(None)` for an empty value, `None` for one that cannot be parsed.
-fn optional<T>(value: &[u8], parse: fn(&[u8]) -> Option<T>) -> Option<Option<T>> {
-    match value {
-        [] => Some(None),
-        value => parse(value).map(Some),
+/// A value of a standard key. An empty one takes back an earlier record, so that the header's field counts.
+fn optional<T>(
+    key: &[u8],
+    value: &[u8],
+    parse: fn(&[u8]) -> Option<T>,
+) -> Result<Option<T>, TarErrorKind> {
+    match parse(value) {
+        _ if value.is_empty() => Ok(None),
+        None => Err(TarErrorKind::PaxValue(key.into())),
+        parsed => Ok(parsed),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sparse maps: which parts of a file the tar holds, in four encodings.
 //!
-//! Old GNU has them in the header and in continuation blocks; PAX 0.0 and 0.1 in records (see
-//! [`pax`](super::pax)); PAX 1.0 as text before the data. Whatever the encoding, the result is a list of
+//! Old GNU has them in the header and in continuation blocks; PAX 0.0 and 0.1 in
+//! records; PAX 1.0 as text before the data. Whatever the encoding, the result is a list of
 //! [`Region`]s that [`check`] has judged before any data passes.
 
 use super::error::TarErrorKind;
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn an_old_map_ends_where_an_entry_has_no_offset() {
         let mut bytes = [0; 96];
-        bytes[..24].copy_from_slice(b"00000001000\000000000005\0");
+        bytes[..24].copy_from_slice(b"00000001000 00000000005\0");
         let mut regions = Vec::new();
         push_old(&mut regions, &bytes, MAX).unwrap();
         assert_eq!(regions, [region((0o1000, 5))]);
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_map_has_a_limited_number_of_entries() {
-        let entry = b"00000001000\000000000005\0".repeat(5);
+        let entry = b"00000001000 00000000005\0".repeat(5);
         assert!(matches!(
             push_old(&mut Vec::new(), &entry, MAX),
             Err(TarErrorKind::Limit(_))

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use crate::oci::digest::DiffId;
 use crate::oci::document::descriptor::read_platform;
@@ -66,8 +66,8 @@ struct RunJson {
     entrypoint: Option<Vec<String>>,
     working_dir: Option<String>,
     user: Option<String>,
-    exposed_ports: Option<BTreeMap<String, IgnoredAny>>,
-    volumes: Option<BTreeMap<String, IgnoredAny>>,
+    exposed_ports: Option<Map<String, Value>>,
+    volumes: Option<Map<String, Value>>,
     labels: Option<BTreeMap<String, Option<String>>>,
     stop_signal: Option<String>,
 }
@@ -138,6 +138,12 @@ fn filled(text: Option<String>) -> Option<String> {
 }
 
 /// Go's form of a set is a map whose values say nothing.
-fn keys(set: Option<BTreeMap<String, IgnoredAny>>) -> Vec<String> {
-    set.unwrap_or_default().into_keys().collect()
+fn keys(set: Option<Map<String, Value>>) -> Vec<String> {
+    let mut keys: Vec<String> = set
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    keys.sort();
+    keys
 }

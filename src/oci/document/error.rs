@@ -76,7 +76,7 @@ pub enum DocumentError {
     LayerCount {
         /// Layers of the manifest.
         layers: usize,
-        /// diff_ids of the config.
+        /// `diff_id`s of the config.
         diff_ids: usize,
     },
     /// The index has no image for the platform.

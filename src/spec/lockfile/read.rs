@@ -119,10 +119,14 @@ impl Reader<'_> {
         let absent = table
             .get("absent-platforms")
             .and_then(|absent| absent.parse_all::<Platform>(self.problems));
-        let sum = table.get("sum").map(|sum| self.sum(&sum));
+        let sum = table
+            .get("sum")
+            .map(|sum| self.sum(&sum).ok_or(()))
+            .transpose();
         let platforms = table
             .get("platform")
-            .map(|platforms| self.platforms(&platforms));
+            .map(|value| self.platforms(&value).ok_or(()))
+            .transpose();
         let image = LockedImage {
             source: source?,
             digest: digest?,
@@ -131,13 +135,13 @@ impl Reader<'_> {
             absent_platforms: absent
                 .map(|absent| absent.into_iter().map(|(platform, _)| platform).collect())
                 .unwrap_or_default(),
-            platforms: optional(platforms)?.unwrap_or_default(),
+            platforms: platforms.ok()?.unwrap_or_default(),
         };
         let name = name.ok()?;
         let block = Block {
             name_span: value.key_span.clone(),
             source_span: source_span?,
-            wrong_sum: self.wrong_sum(optional(sum)?, &name, &image),
+            wrong_sum: self.wrong_sum(sum.ok()?, &name, &image),
         };
         Some((name, image, block))
     }
@@ -168,11 +172,11 @@ impl Reader<'_> {
 
     fn sum(&mut self, value: &Value<'_>) -> Option<Digest> {
         let sum = Digest::from_hex(value.string(self.problems)?);
-        sum.map_err(|_| {
+        if sum.is_err() {
             self.problems
-                .invalid(value.span.clone(), "a sum is 64 lower-case hex digits")
-        })
-        .ok()
+                .invalid(value.span.clone(), "a sum is 64 lower-case hex digits");
+        }
+        sum.ok()
     }
 
     fn required<T>(&mut self, table: &Table<'_>, key: &str) -> Option<T>
@@ -180,6 +184,14 @@ impl Reader<'_> {
         T: std::str::FromStr<Err: std::fmt::Display>,
     {
         table.require(key, self.problems)?.parse(self.problems)
+    }
+
+    /// A digest that need not be there; an error if it is there and wrong.
+    fn optional(&mut self, table: &Table<'_>, key: &str) -> Result<Option<Digest>, ()> {
+        table
+            .get(key)
+            .map(|value| value.parse(self.problems).ok_or(()))
+            .transpose()
     }
 
     fn size(&mut self, table: &Table<'_>) -> Option<u64> {
@@ -209,9 +221,7 @@ impl Reader<'_> {
         self.judge_keys(&table, &["manifest", "config", "fsmeta", "layers"]);
         let manifest = self.document(&table, "manifest");
         let config = self.document(&table, "config");
-        let fsmeta = table
-            .get("fsmeta")
-            .map(|fsmeta| fsmeta.parse(self.problems));
+        let fsmeta = self.optional(&table, "fsmeta");
         let layers = table
             .require("layers", self.problems)?
             .array(self.problems)?;
@@ -219,7 +229,7 @@ impl Reader<'_> {
         Some(LockedPlatform {
             manifest: manifest?,
             config: config?,
-            fsmeta: optional(fsmeta)?,
+            fsmeta: fsmeta.ok()?,
             layers: layers.into_iter().collect::<Option<_>>()?,
         })
     }
@@ -242,18 +252,13 @@ impl Reader<'_> {
         let size = self.size(&table);
         let diff_id = self.required(&table, "diff-id");
         let layer_type = self.required(&table, "type");
-        let erofs = table.get("erofs").map(|erofs| erofs.parse(self.problems));
+        let erofs = self.optional(&table, "erofs");
         Some(LockedLayer {
             digest: digest?,
             size: size?,
             diff_id: diff_id?,
             layer_type: layer_type?,
-            erofs: optional(erofs)?,
+            erofs: erofs.ok()?,
         })
     }
-}
-
-/// Tells what is not there (`Some(None)`) from what is there and wrong (`None`).
-fn optional<T>(value: Option<Option<T>>) -> Option<Option<T>> {
-    value.map_or(Some(None), |value| value.map(Some))
 }

@@ -16,24 +16,26 @@ const HEADER: &str = "\
 
 /// The whole file.
 pub(super) fn lock(lock: &Lock) -> String {
-    let mut text = format!(
-        "{HEADER}version = {VERSION}\nrevision = {}\n",
-        lock.revision
+    let format = lock
+        .artifact_format
+        .map(|format| format!("artifact-format = {format}\n"));
+    let head = format!(
+        "{HEADER}version = {VERSION}\nrevision = {}\n{}",
+        lock.revision,
+        format.unwrap_or_default()
     );
-    if let Some(format) = lock.artifact_format {
-        text.push_str(&format!("artifact-format = {format}\n"));
-    }
-    for (name, image) in &lock.images {
-        let kept = lock.blocks.get(name).and_then(|block| block.wrong_sum);
-        let block = match kept {
-            None => self::image(name, image, Some(sum(name, image))),
-            Some(WrongSum::Other(sum)) => self::image(name, image, Some(sum)),
-            Some(WrongSum::Missing) => self::image(name, image, None),
+    let blocks = lock.images.iter().map(|(name, locked)| {
+        let sum = match lock.blocks.get(name).and_then(|block| block.wrong_sum) {
+            None => Some(sum(name, locked)),
+            Some(WrongSum::Other(kept)) => Some(kept),
+            Some(WrongSum::Missing) => None,
         };
-        text.push('\n');
-        text.push_str(&block);
-    }
-    text
+        image(name, locked, sum)
+    });
+    std::iter::once(head)
+        .chain(blocks)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// SHA-256 of the block's canonical text without its `sum` line.

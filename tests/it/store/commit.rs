@@ -1,8 +1,10 @@
 //! Adding to a store and reading from it: what becomes visible, when, and with which marks.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::plan::artifact::Artifact;
+use sandbox_images::store::Store;
 use sandbox_images::store::error::Class;
 use sandbox_images::store::ingest::Expected;
 
@@ -230,4 +233,14 @@ fn the_last_use_is_noted_once_a_day() {
         SystemTime::UNIX_EPOCH,
         "a clock that was ahead is forgotten"
     );
+}
+
+#[test]
+fn a_store_is_made_where_its_path_says_whatever_the_bytes_of_it() {
+    let home = Home::new();
+    let name = OsStr::from_bytes(b"a/\xff b/store");
+    let store = Store::at(home.folder.path().join(name));
+    drop(store.shared().unwrap().begin_run(&[], patient()).unwrap());
+    let tag = fs::read_to_string(store.path().join("CACHEDIR.TAG")).unwrap();
+    assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"));
 }

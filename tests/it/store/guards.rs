@@ -6,8 +6,9 @@
 )]
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -41,6 +42,33 @@ fn a_dead_run_is_swept_and_a_living_one_is_not() {
     drop((living, unfinished));
     assert_eq!(home.files("v1/tmp"), [] as [PathBuf; 0]);
     assert_eq!(home.files("v1/leases"), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn a_run_of_another_process_lives_until_that_process_is_killed() {
+    let home = Home::new();
+    drop(home.run());
+    let theirs = home.store.path().join("v1/tmp/77-0");
+    let lease = home.store.path().join("v1/leases/run-77-0.json");
+    fs::create_dir(&theirs).unwrap();
+    let mut holder = Command::new("flock")
+        .arg("--no-fork")
+        .arg(&lease)
+        .args(["sh", "-c", "echo held; exec cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 4];
+    let output = holder.stdout.as_mut().unwrap();
+    output.read_exact(&mut said).unwrap();
+
+    drop(home.run());
+    assert!(theirs.exists() && lease.exists());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    drop(home.run());
+    assert!(!theirs.exists() && !lease.exists());
 }
 
 #[test]
@@ -150,5 +178,11 @@ fn a_guard_file_that_was_removed_while_held_is_taken_anew() {
     fs::remove_file(&file).unwrap();
     let second = run.claim(blob("x")).unwrap();
     assert!(matches!(second, Claim::Mine(_)) && file.exists());
-    drop((first, second));
+    drop(first);
+    assert!(
+        file.exists(),
+        "the first holder leaves the second one's file alone"
+    );
+    drop(second);
+    assert!(!file.exists());
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::error::Error;
 use super::u16_at;
+use crate::disk::erofs::error::Error;
 use crate::layer::tree::Xattrs;
 
 /// Bytes of the header, which an inode without attributes does not have.

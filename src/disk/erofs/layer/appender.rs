@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use super::super::format::{BLOCK, BLOCK_BYTES};
+use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES};
 use crate::disk::file::BlockFile;
 
 /// Bytes of the buffer, and of each large write.

@@ -1,0 +1,19 @@
+//! Carries decisions out: sources become locked images, and plans become artifacts in a store.
+
+pub mod error;
+
+pub mod source;
+
+pub mod resolve;
+
+pub mod chain;
+
+mod pipe;
+
+mod layer;
+
+mod build;
+
+mod schedule;
+
+pub mod apply;

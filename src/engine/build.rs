@@ -1,0 +1,104 @@
+//! What is built from layer images alone, with no network: fsmeta and disk.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+
+use crate::disk::erofs::error::Error as ErofsError;
+use crate::disk::erofs::fsmeta;
+use crate::disk::erofs::layer::LayerImage;
+use crate::disk::erofs::reader::Image;
+use crate::disk::extents::{Extent, Part, stitch};
+use crate::disk::vmdk::Vmdk;
+use crate::engine::error::Error;
+use crate::layer::changeset::Changeset;
+use crate::layer::merge::{Merged, merge};
+use crate::oci::digest::DiffId;
+use crate::plan::action::Stack;
+use crate::plan::artifact::Artifact;
+use crate::store::Store;
+use crate::store::guard::ArtifactGuard;
+use crate::store::ingest::Expected;
+use crate::store::record::Record;
+use crate::store::run::Run;
+
+/// Bytes of an fsmeta: the metadata of the most entries that a stack may have.
+const FSMETA_BYTES_MAX: u64 = 16 << 30;
+
+/// Bytes of a disk's text: a line for each layer.
+const DISK_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes that are gathered for one write.
+const OUTPUT_BYTES: usize = 256 << 10;
+
+/// Merges the layers of `stack` and commits their metadata.
+pub(super) fn fsmeta(store: &Store, run: &Run, stack: &Stack, guard: ArtifactGuard) -> Result<Record, Error> {
+    let artifact = guard.artifact();
+    let images = stack.layers.iter().map(|&layer| open_layer(store, layer)).collect::<Result<Vec<_>, _>>()?;
+    let merged = merge_images(artifact, stack, &images)?;
+    let images: Vec<LayerImage> = stack
+        .layers
+        .iter()
+        .zip(&images)
+        .map(|(&diff_id, image)| LayerImage { diff_id, blocks: image.superblock().blocks })
+        .collect();
+    let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
+    fsmeta::write(&merged.tree, &images, &mut out).map_err(|error| Error::Fsmeta(artifact, error))?;
+    let not_written = |error| Error::Fsmeta(artifact, ErofsError::from(error));
+    out.flush().map_err(not_written)?;
+    let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
+    Ok(ingest.commit(guard, Expected::default())?)
+}
+
+fn open_layer(store: &Store, layer: DiffId) -> Result<Image<File>, Error> {
+    let artifact = Artifact::Layer(layer);
+    let (_, file) = store.open(artifact)?;
+    Image::open(file).map_err(|error| Error::Stored(artifact, error))
+}
+
+/// Merges the trees of the layers' images, each of which is let go when it is merged.
+fn merge_images(artifact: Artifact, stack: &Stack, images: &[Image<File>]) -> Result<Merged, Error> {
+    let mut failed = None;
+    let mut layers = stack.layers.iter().zip(images).zip(0..);
+    let changesets = std::iter::from_fn(|| {
+        let ((&diff_id, image), place) = layers.next()?;
+        changeset(diff_id, image, place).map_err(|error| failed = Some(error)).ok()
+    });
+    let merged = merge(changesets).map_err(|error| Error::Merge(artifact, error));
+    match failed {
+        Some(error) => Err(error),
+        None => merged,
+    }
+}
+
+fn changeset(diff_id: DiffId, image: &Image<File>, place: u16) -> Result<Changeset, Error> {
+    let artifact = Artifact::Layer(diff_id);
+    let tree = image.tree(place).map_err(|error| Error::Stored(artifact, error))?;
+    Changeset::from_overlay(tree).map_err(|error| Error::Overlay(artifact, error))
+}
+
+/// Writes the text that joins the fsmeta of `stack` and its layers, and commits it.
+pub(super) fn disk(store: &Store, run: &Run, stack: &Stack, guard: ArtifactGuard) -> Result<Record, Error> {
+    let artifact = guard.artifact();
+    let fsmeta = Artifact::Fsmeta(stack.chain_id);
+    let (record, file) = store.open(fsmeta)?;
+    let image = Image::open(file).map_err(|error| Error::Stored(fsmeta, error))?;
+    let layers = image.devices().iter().map(LayerImage::from);
+    let extents = stitch(image.superblock().blocks, layers).map_err(|error| Error::TooLong(artifact, error))?;
+    let named = |Extent { file, sectors }| Extent {
+        file: match file {
+            Part::Fsmeta => relative_path(fsmeta),
+            Part::Layer(diff_id) => relative_path(Artifact::Layer(diff_id)),
+        },
+        sectors,
+    };
+    let vmdk = Vmdk::new(&record.digest, extents.into_iter().map(named).collect());
+    let text = vmdk.render().map_err(|error| Error::Vmdk(artifact, error))?;
+    let mut ingest = run.ingest(DISK_BYTES_MAX)?;
+    ingest.write_all(text.as_bytes()).map_err(|error| Error::Fsmeta(artifact, ErofsError::from(error)))?;
+    Ok(ingest.commit(guard, Expected::default())?)
+}
+
+/// From the folder of a disk, `f1/disks/sha256`, to `artifact`, which is in the same `f1`.
+fn relative_path(artifact: Artifact) -> String {
+    artifact.path().replacen("f1/", "../../", 1)
+}

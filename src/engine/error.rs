@@ -1,0 +1,246 @@
+//! What goes wrong while decisions are carried out.
+
+use crate::archive;
+use crate::disk::erofs;
+use crate::disk::erofs::reader::error::ReadError;
+use crate::disk::extents::DiskTooLong;
+use crate::disk::vmdk::VmdkError;
+use crate::engine::chain::ChainError;
+use crate::layer::builder::error::ChangesetError;
+use crate::layer::merge::error::MergeError;
+use crate::layer::overlay::OverlayError;
+use crate::oci::digest::{DiffId, Digest};
+use crate::oci::document::error::DocumentError;
+use crate::oci::platform::Platform;
+use crate::plan::artifact::Artifact;
+use crate::registry;
+use crate::spec::lockfile::media::MediaTypeError;
+use crate::spec::source::ImageSource;
+use crate::store;
+
+/// What a failure means to the caller: which exit code it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Network after retries, I/O, a layer that cannot be built.
+    Failed,
+    /// Something is not in the store and cannot be had without a network.
+    Missing,
+    /// Bytes are not what a digest, a size or the lock says.
+    Integrity,
+    /// Credentials are refused or missing.
+    Denied,
+    /// Another process held a guard for too long.
+    Busy,
+}
+
+/// What goes wrong while decisions are carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A registry failed.
+    #[error(transparent)]
+    Registry(#[from] registry::error::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::error::Error),
+    /// A layout failed.
+    #[error(transparent)]
+    Archive(#[from] archive::error::Error),
+    /// An image's documents do not agree with its block in the lock.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// An image cannot be locked.
+    #[error("cannot use `{reference}`")]
+    Document {
+        /// Where the image comes from.
+        reference: ImageSource,
+        /// Why.
+        #[source]
+        source: DocumentError,
+    },
+    /// A layer is of a type that a lock does not hold.
+    #[error("cannot use `{reference}`")]
+    LayerType {
+        /// Where the image comes from.
+        reference: ImageSource,
+        /// Why.
+        #[source]
+        source: MediaTypeError,
+    },
+    /// An image exists for none of the platforms that it is wanted for.
+    #[error("`{reference}` is for none of the wanted platforms; there is {}", names(.available))]
+    NoPlatform {
+        /// Where the image comes from.
+        reference: ImageSource,
+        /// What exists.
+        available: Vec<Platform>,
+    },
+    /// This kind of source cannot be read.
+    #[error("`{0}` cannot be read: docker archives are not supported as sources yet")]
+    Unsupported(ImageSource),
+    /// It is to be fetched, and there is no network.
+    #[error("{artifact} ({size_bytes} bytes) is not in the store, and `{reference}` is not asked offline")]
+    Offline {
+        /// What is missing.
+        artifact: Artifact,
+        /// Compressed bytes to fetch.
+        size_bytes: u64,
+        /// Where it would come from.
+        reference: ImageSource,
+    },
+    /// A layer came whole, with other bytes than its digest names.
+    #[error("layer `{expected}` from `{reference}` has digest `{actual}`")]
+    LayerDigest {
+        /// The digest by the lock.
+        expected: Digest,
+        /// The digest of what came.
+        actual: Digest,
+        /// Where it came from.
+        reference: ImageSource,
+    },
+    /// A layer's compressed bytes are right, and its tar is another than the lock and the config say.
+    #[error("layer `{digest}` has diff_id `{actual}`, the lock says `{expected}`")]
+    LayerDiffId {
+        /// The digest of the compressed bytes.
+        digest: Digest,
+        /// The diff_id by the lock.
+        expected: DiffId,
+        /// The diff_id of what came.
+        actual: DiffId,
+    },
+    /// A layer is what its digest names, and cannot be built.
+    #[error("layer `{digest}` cannot be built")]
+    Layer {
+        /// The digest of the compressed bytes.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: ChangesetError,
+    },
+    /// A layer's image cannot be written.
+    #[error("layer `{digest}` cannot be written as EROFS")]
+    LayerImage {
+        /// The digest of the compressed bytes.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: erofs::error::Error,
+    },
+    /// A layer's image in the store is not what was written there.
+    #[error("the image of {0} cannot be read")]
+    Stored(Artifact, #[source] ReadError),
+    /// A layer's image in the store holds what no layer can.
+    #[error("the image of {0} is not one of a layer")]
+    Overlay(Artifact, #[source] OverlayError),
+    /// A stack of layers makes no tree.
+    #[error("the layers of {0} do not fit together")]
+    Merge(Artifact, #[source] MergeError),
+    /// A merged tree cannot be written.
+    #[error("{0} cannot be written")]
+    Fsmeta(Artifact, #[source] erofs::error::Error),
+    /// A disk would be too long.
+    #[error("{0} cannot be written")]
+    TooLong(Artifact, #[source] DiskTooLong),
+    /// A disk cannot be described.
+    #[error("{0} cannot be written")]
+    Vmdk(Artifact, #[source] VmdkError),
+    /// What it needs could not be made.
+    #[error("{artifact} is not made, because {because} is missing")]
+    Skipped {
+        /// What was to be made.
+        artifact: Artifact,
+        /// What could not be made before.
+        because: Artifact,
+    },
+    /// A thread ended before its work did.
+    #[error("the work on {0} ended before it was done")]
+    Aborted(Artifact),
+}
+
+impl Error {
+    /// What this means to the caller.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Registry(error) => match error.kind() {
+                registry::error::ErrorKind::Integrity => Kind::Integrity,
+                registry::error::ErrorKind::Denied => Kind::Denied,
+                _ => Kind::Failed,
+            },
+            Self::Store(error) => match error.class() {
+                store::error::Class::Failed => Kind::Failed,
+                store::error::Class::Missing => Kind::Missing,
+                store::error::Class::Integrity => Kind::Integrity,
+                store::error::Class::Busy => Kind::Busy,
+            },
+            Self::Archive(error) if error.is_integrity() => Kind::Integrity,
+            Self::Document { source, .. } if source.is_integrity() => Kind::Integrity,
+            Self::Chain(_)
+            | Self::LayerDigest { .. }
+            | Self::LayerDiffId { .. }
+            | Self::Stored(..)
+            | Self::Overlay(..) => Kind::Integrity,
+            Self::Offline { .. } => Kind::Missing,
+            _ => Kind::Failed,
+        }
+    }
+
+    /// The stable code of the diagnostic.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Registry(error) => match error.kind() {
+                registry::error::ErrorKind::Network => "network",
+                registry::error::ErrorKind::RateLimited => "rate-limited",
+                registry::error::ErrorKind::Denied => "denied",
+                registry::error::ErrorKind::NotFound => "not-found",
+                registry::error::ErrorKind::Integrity => "digest-mismatch",
+                registry::error::ErrorKind::Unsupported => "unsupported-image",
+                registry::error::ErrorKind::Protocol => "registry-protocol",
+                registry::error::ErrorKind::Settings => "tls-setup",
+            },
+            Self::Store(error) => error.code(),
+            Self::Archive(_) => "layout",
+            Self::Chain(_) => "lock-mismatch",
+            Self::Document { source: DocumentError::PlatformMismatch { .. }, .. } => {
+                "platform-mismatch"
+            }
+            Self::Document { .. } | Self::LayerType { .. } | Self::Unsupported(_) => {
+                "unsupported-image"
+            }
+            Self::NoPlatform { .. } => "no-platform",
+            Self::Offline { .. } => "offline",
+            Self::LayerDigest { .. } => "digest-mismatch",
+            Self::LayerDiffId { .. } => "diff-id-mismatch",
+            Self::Layer { source, .. } => source.code(),
+            Self::Stored(..) | Self::Overlay(..) => "artifact-damaged",
+            Self::Merge(_, source) => source.code(),
+            Self::LayerImage { .. } | Self::Fsmeta(..) => "erofs",
+            Self::TooLong(..) | Self::Vmdk(..) => "disk",
+            Self::Skipped { .. } => "skipped",
+            Self::Aborted(_) => "aborted",
+        }
+    }
+
+    /// What to do next, where that can be known.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => error.help(),
+            Self::LayerDigest { .. } | Self::LayerDiffId { .. } | Self::Chain(_) => Some(
+                "find out who changed the image, the mirror or the lock before you lock again",
+            ),
+            Self::Offline { .. } => Some(
+                "run `sandbox-images sync` once with a network, or bring the store of a host that has one",
+            ),
+            Self::Registry(error) if error.kind() == registry::error::ErrorKind::Denied => {
+                Some("log in with `docker login`, or check the name")
+            }
+            _ => None,
+        }
+    }
+}
+
+fn names(platforms: &[Platform]) -> String {
+    match platforms {
+        [] => "none with a name".to_owned(),
+        _ => platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}

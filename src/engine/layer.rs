@@ -1,0 +1,159 @@
+//! A layer's blob becomes its EROFS image in one pass, while it streams.
+//!
+//! ```text
+//! blob ─▶ SHA-256 (digest) ─▶ inflate ─▶ SHA-256 (diff_id) ─▶ tar ─▶ changeset ─▶ EROFS ─▶ store
+//! ```
+//!
+//! Wrong bytes are found at the end of the stream, when its digest is known; until then the image is a
+//! temporary file. A stream that cannot be read as a layer is hashed to its end all the same: only the
+//! digest tells whether the layer is bad or the transfer was.
+
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt as _;
+use tokio::task::spawn_blocking;
+
+use crate::disk::erofs::error::Error as ErofsError;
+use crate::disk::erofs::layer::LayerWriter;
+use crate::engine::apply::Context;
+use crate::engine::error::Error;
+use crate::engine::pipe::{Sender, pipe};
+use crate::engine::source::{Blob, Source};
+use crate::layer::builder::error::ChangesetError;
+use crate::layer::changeset::Changeset;
+use crate::layer::decompress::Decompressor;
+use crate::layer::limits::Limits;
+use crate::layer::read::ReadError;
+use crate::oci::digest::{DiffId, HashingReader};
+use crate::plan::action::{Action, FetchLayer};
+use crate::plan::event::Event;
+use crate::registry::blob::BlobStream;
+use crate::store::guard::ArtifactGuard;
+use crate::store::ingest::{Expected, Ingest};
+use crate::store::record::Record;
+
+/// Compressed bytes that are read at once.
+const INPUT_BYTES: usize = 128 << 10;
+
+/// The shortest time between two reports on one layer.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// Transfers of one layer that came whole and wrong: a second one may meet a mended cache, a third will not.
+const TRANSFERS_MAX: u32 = 2;
+
+/// Fetches `layer` from `source`, builds its image and commits it under `guard`.
+pub(super) async fn fetch(
+    context: &Arc<Context>,
+    source: &Source,
+    layer: &FetchLayer,
+    guard: ArtifactGuard,
+) -> Result<Record, Error> {
+    let mut transfers = 1;
+    let built = loop {
+        match transfer(context, source, layer).await {
+            Err(Error::LayerDigest { .. }) if transfers < TRANSFERS_MAX => transfers += 1,
+            result => break result?,
+        }
+    };
+    let artifact = guard.artifact();
+    let committed = spawn_blocking(move || built.commit(guard, Expected::default())).await;
+    Ok(committed.map_err(|_| Error::Aborted(artifact))??)
+}
+
+/// One transfer and the image it makes, complete and checked but not committed.
+async fn transfer(context: &Arc<Context>, source: &Source, layer: &FetchLayer) -> Result<Ingest, Error> {
+    let artifact = Action::FetchLayer(layer.clone()).makes();
+    let ingest = context.run.ingest(image_bytes_max(&context.limits))?;
+    let (layer, limits) = (layer.clone(), context.limits);
+    match source.blob(layer.digest, layer.size)? {
+        Blob::File(file) => {
+            let built = spawn_blocking(move || build(file, &layer, ingest, &limits)).await;
+            built.map_err(|_| Error::Aborted(artifact))?
+        }
+        Blob::Stream(stream) => {
+            let (sender, reader) = pipe();
+            let feeding = feed(context, stream, sender, layer.clone());
+            let building = spawn_blocking(move || build(reader, &layer, ingest, &limits));
+            let (fed, built) = tokio::join!(feeding, building);
+            fed?;
+            built.map_err(|_| Error::Aborted(artifact))?
+        }
+    }
+}
+
+/// Passes the stream on, and reports how far it is.
+async fn feed(
+    context: &Context,
+    mut stream: BlobStream,
+    sender: Sender,
+    layer: FetchLayer,
+) -> Result<(), Error> {
+    let mut received_bytes = 0;
+    let mut reported = Instant::now();
+    while let Some(bytes) = stream.try_next().await? {
+        received_bytes += bytes.len() as u64;
+        if !sender.send(bytes).await {
+            return Ok(());
+        }
+        if reported.elapsed() >= REPORT_EVERY {
+            reported = Instant::now();
+            let (diff_id, size_bytes) = (layer.diff_id, layer.size);
+            context.reporter.report(Event::LayerProgress { diff_id, received_bytes, size_bytes });
+        }
+    }
+    Ok(())
+}
+
+/// Reads the blob to its end and builds the image.
+fn build(
+    blob: impl Read,
+    layer: &FetchLayer,
+    ingest: Ingest,
+    limits: &Limits,
+) -> Result<Ingest, Error> {
+    let mut input = BufReader::with_capacity(INPUT_BYTES, HashingReader::new(blob));
+    let built = image(&mut input, layer, ingest, limits);
+    // What follows the compressed stream's own end, and all that follows an error.
+    io::copy(&mut input, &mut io::sink()).map_err(|error| unreadable(layer, error))?;
+    let (_, actual, _) = input.into_inner().finish();
+    if actual != layer.digest {
+        let reference = layer.origin.source.clone();
+        return Err(Error::LayerDigest { expected: layer.digest, actual, reference });
+    }
+    let (ingest, actual) = built?;
+    if actual != layer.diff_id {
+        let (digest, expected) = (layer.digest, layer.diff_id);
+        return Err(Error::LayerDiffId { digest, expected, actual });
+    }
+    Ok(ingest)
+}
+
+/// Inflates, hashes, parses and writes.
+fn image(
+    input: &mut BufReader<impl Read>,
+    layer: &FetchLayer,
+    ingest: Ingest,
+    limits: &Limits,
+) -> Result<(Ingest, DiffId), Error> {
+    let digest = layer.digest;
+    let refused = |source: ChangesetError| Error::Layer { digest, source };
+    let not_written = |source: ErofsError| Error::LayerImage { digest, source };
+    let decompressor = Decompressor::new(input, limits).map_err(|error| unreadable(layer, error))?;
+    let mut tar = HashingReader::new(decompressor);
+    let mut writer = LayerWriter::new(ingest).map_err(not_written)?;
+    let changeset = Changeset::read(&mut tar, limits, 0, &mut writer).map_err(refused)?;
+    let (_, diff_id, _) = tar.finish();
+    let (ingest, _) = writer.finish(&changeset.into_overlay(), layer.diff_id).map_err(not_written)?;
+    Ok((ingest, DiffId(diff_id)))
+}
+
+fn unreadable(layer: &FetchLayer, error: io::Error) -> Error {
+    Error::Layer { digest: layer.digest, source: ChangesetError::Read(ReadError::Input(error)) }
+}
+
+/// The largest image that the limits allow: all data, and 8 KiB of metadata an entry.
+fn image_bytes_max(limits: &Limits) -> u64 {
+    limits.apparent_bytes_max.saturating_add(limits.entries_max.saturating_mul(8 << 10))
+}

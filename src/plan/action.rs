@@ -1,0 +1,144 @@
+//! What can be done to a store, as data.
+//!
+//! Each [`Action`] makes one artifact and says which others must be there before: [`Action::needs`] and
+//! [`Action::makes`] are all that a scheduler has to know, and the same values are what a dry run prints.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::oci::digest::{ChainId, DiffId, Digest};
+use crate::oci::platform::Platform;
+use crate::plan::artifact::Artifact;
+use crate::spec::lockfile::media::LayerType;
+use crate::spec::name::ImageName;
+use crate::spec::source::ImageSource;
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub enum Action {
+    /// Fetch an index, a manifest or a config.
+    FetchDocument(FetchDocument),
+    /// Fetch a compressed layer and make its EROFS image while it streams.
+    FetchLayer(FetchLayer),
+    /// Merge the metadata of a stack of layers.
+    BuildFsmeta(Stack),
+    /// Write the text that joins merged metadata and layers into a disk.
+    WriteDisk(Stack),
+}
+
+/// Which image something is wanted for, and where that image comes from. Of several images that share it,
+/// the first by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The image.
+    pub image: ImageName,
+    /// The platform of it.
+    pub platform: Platform,
+    /// Where it comes from.
+    pub source: ImageSource,
+}
+
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DocumentKind {
+    /// An OCI index or a Docker manifest list.
+    Index,
+    /// An OCI or Docker manifest.
+    Manifest,
+    /// An image config.
+    Config,
+}
+
+/// A document to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FetchDocument {
+    /// What it is.
+    pub kind: DocumentKind,
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Their number.
+    #[serde(rename = "size_bytes")]
+    pub size: u64,
+    /// Where to get it.
+    pub origin: Origin,
+}
+
+/// A layer to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FetchLayer {
+    /// The digest of the compressed bytes.
+    pub digest: Digest,
+    /// Their number.
+    #[serde(rename = "size_bytes")]
+    pub size: u64,
+    /// The digest of the uncompressed tar.
+    pub diff_id: DiffId,
+    /// Its media type.
+    #[serde(rename = "media_type")]
+    pub layer_type: LayerType,
+    /// The manifest that lists it: checked against the lock before a layer is fetched on its word.
+    pub manifest: Digest,
+    /// The config that has its `diff_id`.
+    pub config: Digest,
+    /// Where to get it.
+    pub origin: Origin,
+}
+
+/// A stack of layers from which something is to be built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stack {
+    /// Its identity.
+    pub chain_id: ChainId,
+    /// The layers, bottom to top.
+    pub layers: Vec<DiffId>,
+    /// Whom it is built for.
+    pub origin: Origin,
+}
+
+impl Action {
+    /// What must be in the store before it can be done.
+    pub fn needs(&self) -> BTreeSet<Artifact> {
+        let layers = |stack: &Stack| stack.layers.iter().copied().map(Artifact::Layer).collect();
+        match self {
+            Self::FetchDocument(_) => BTreeSet::new(),
+            Self::FetchLayer(layer) => [layer.manifest, layer.config].map(Artifact::Blob).into(),
+            Self::BuildFsmeta(stack) => layers(stack),
+            Self::WriteDisk(stack) => {
+                let mut needs: BTreeSet<Artifact> = layers(stack);
+                needs.insert(Artifact::Fsmeta(stack.chain_id));
+                needs
+            }
+        }
+    }
+
+    /// What is in the store after it was done.
+    pub const fn makes(&self) -> Artifact {
+        match self {
+            Self::FetchDocument(document) => Artifact::Blob(document.digest),
+            Self::FetchLayer(layer) => Artifact::Layer(layer.diff_id),
+            Self::BuildFsmeta(stack) => Artifact::Fsmeta(stack.chain_id),
+            Self::WriteDisk(stack) => Artifact::Disk(stack.chain_id),
+        }
+    }
+
+    /// Bytes that it transfers, if nothing is there in another form.
+    pub const fn download_bytes(&self) -> u64 {
+        match self {
+            Self::FetchDocument(document) => document.size,
+            Self::FetchLayer(layer) => layer.size,
+            Self::BuildFsmeta(_) | Self::WriteDisk(_) => 0,
+        }
+    }
+
+    /// Whom it is done for, and where what it fetches comes from.
+    pub const fn origin(&self) -> &Origin {
+        match self {
+            Self::FetchDocument(document) => &document.origin,
+            Self::FetchLayer(layer) => &layer.origin,
+            Self::BuildFsmeta(stack) | Self::WriteDisk(stack) => &stack.origin,
+        }
+    }
+}
