@@ -9,25 +9,15 @@
 mod support;
 
 mod architecture;
-
-mod tar_reader;
-
-mod store;
-
-mod tar_reader;
-mod registry;
-
-mod lock_versions;
-mod layers;
-mod erofs;
-mod lock;
-
-mod sync;
-
-mod offline;
-
-mod hostile_registry;
-
 mod crash;
-
+mod erofs;
+mod hostile_registry;
+mod layers;
+mod lock;
+mod lock_versions;
+mod offline;
 mod real_image;
+mod registry;
+mod store;
+mod sync;
+mod tar_reader;

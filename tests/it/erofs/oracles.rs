@@ -14,7 +14,8 @@ use sandbox_images::oci::digest::Digest;
 use super::listing::{self, Listing};
 use super::sample::{Stack, everything};
 use crate::support::mount::Mount;
-use crate::support::process::{needs, run_program};
+use crate::support::needs::needs;
+use crate::support::process::run_program;
 
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
