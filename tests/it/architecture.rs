@@ -12,30 +12,17 @@ const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 /// The rooms that do no I/O, and what they may therefore not mention.
 const PURE_ROOMS: [&str; 5] = ["oci", "layer", "disk", "spec", "plan"];
 const IMPURE: [&str; 8] = [
-    "tokio::",
-    "reqwest::",
-    "std::fs",
-    "std::env::var",
-    "std::net",
-    "std::process",
-    "SystemTime",
-    "Instant",
+    "tokio::", "reqwest::", "std::fs", "std::env::var", "std::net", "std::process", "SystemTime", "Instant",
 ];
 
 /// The modules that `file` declares, in order.
 fn declared(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
     let name = |line: &str| {
-        let rest = line
-            .strip_prefix("pub(crate) ")
-            .or(line.strip_prefix("pub "))
-            .unwrap_or(line);
+        let rest = line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub ")).unwrap_or(line);
         Some(rest.strip_prefix("mod ")?.strip_suffix(';')?.to_owned())
     };
-    text.lines()
-        .filter_map(name)
-        .filter(|name| name != "tests")
-        .collect()
+    text.lines().filter_map(name).filter(|name| name != "tests").collect()
 }
 
 /// Every Rust file of the module `name` in `folder`: its own file and all below it.
@@ -73,33 +60,20 @@ fn check(file: &Path, folder: &Path, path: &str, violations: &mut Vec<String>) {
     for (place, module) in modules.iter().enumerate() {
         let below = &modules[place + 1..];
         let forms = [format!("{path}::"), "super::".to_owned()];
-        let forms = if path == "crate" {
-            &forms[..1]
-        } else {
-            &forms[..]
-        };
+        let forms = if path == "crate" { &forms[..1] } else { &forms[..] };
         each_line(folder, module, |file, number, line| {
             let own_file = file == folder.join(format!("{module}.rs"));
             for later in below {
                 let absolute = line.contains(&format!("{}{later}::", forms[0]));
-                let relative =
-                    forms.len() > 1 && own_file && line.contains(&format!("super::{later}::"));
+                let relative = forms.len() > 1 && own_file && line.contains(&format!("super::{later}::"));
                 if absolute || relative {
-                    violations.push(format!(
-                        "{}:{number}: `{module}` uses `{later}`",
-                        file.display()
-                    ));
+                    violations.push(format!("{}:{number}: `{module}` uses `{later}`", file.display()));
                 }
             }
         });
         let inner = folder.join(module);
         if inner.is_dir() {
-            check(
-                &folder.join(format!("{module}.rs")),
-                &inner,
-                &format!("{path}::{module}"),
-                violations,
-            );
+            check(&folder.join(format!("{module}.rs")), &inner, &format!("{path}::{module}"), violations);
         }
     }
 }
@@ -118,14 +92,8 @@ fn imports_name_one_module_and_stay_in_their_folder() {
     for room in declared(&src.join("lib.rs")) {
         each_line(src, &room, |file, number, line| {
             let place = format!("{}:{number}", file.display());
-            assert!(
-                !line.contains("use crate::{"),
-                "{place}: import one module at a time"
-            );
-            assert!(
-                !line.contains("super::super"),
-                "{place}: name the module from `crate`"
-            );
+            assert!(!line.contains("use crate::{"), "{place}: import one module at a time");
+            assert!(!line.contains("super::super"), "{place}: name the module from `crate`");
         });
     }
 }
@@ -135,17 +103,10 @@ fn the_core_does_no_io() {
     let src = Path::new(SRC);
     let rooms = declared(&src.join("lib.rs"));
     for room in PURE_ROOMS {
-        assert!(
-            rooms.iter().any(|name| name == room),
-            "there is no room `{room}`"
-        );
+        assert!(rooms.iter().any(|name| name == room), "there is no room `{room}`");
         each_line(src, room, |file, number, line| {
             for word in IMPURE {
-                assert!(
-                    !line.contains(word),
-                    "{}:{number}: `{word}` in the pure core",
-                    file.display()
-                );
+                assert!(!line.contains(word), "{}:{number}: `{word}` in the pure core", file.display());
             }
         });
     }
@@ -157,11 +118,7 @@ fn the_library_prints_nothing_and_reads_no_environment() {
     for room in declared(&src.join("lib.rs")) {
         each_line(src, &room, |file, number, line| {
             for word in ["println!", "eprintln!", "env::var", "std::io::stdout"] {
-                assert!(
-                    !line.contains(word),
-                    "{}:{number}: `{word}` in the library",
-                    file.display()
-                );
+                assert!(!line.contains(word), "{}:{number}: `{word}` in the library", file.display());
             }
         });
     }

@@ -23,6 +23,8 @@ pub(crate) mod file_tree;
 
 pub(crate) mod mount;
 
+pub(crate) mod fsck;
+
 pub(crate) mod docker_registry;
 
 pub(crate) mod layer_tree;

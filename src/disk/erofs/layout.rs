@@ -356,3 +356,90 @@ pub(super) fn names(directory: &Directory) -> impl Iterator<Item = (&[u8], Targe
         .chain([(dots, Target::Parent)])
         .chain(between(Bound::Excluded(dots), Bound::Unbounded))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DataLayout::{FlatInline, FlatPlain};
+
+    #[test]
+    fn what_fits_a_block_never_straddles_two() {
+        assert_eq!(fit(64, 64, 100, false), (64, FlatInline));
+        assert_eq!(fit(4032, 64, 0, false), (4032, FlatPlain));
+        assert_eq!(fit(4064, 64, 0, false), (4096, FlatPlain));
+        assert_eq!(fit(4032, 64, 1, false), (4096, FlatInline));
+        assert_eq!(fit(64, 64, 4032, false), (4096, FlatInline));
+        assert_eq!(fit(64, 64, 4033, false), (64, FlatPlain));
+        assert_eq!(fit(64, 5000, 0, false), (64, FlatPlain));
+    }
+
+    #[test]
+    fn the_root_stays_where_the_superblock_says() {
+        assert_eq!(fit(32, 64, 4000, true), (32, FlatInline));
+        assert_eq!(fit(32, 64, 4001, true), (32, FlatPlain));
+        assert_eq!(fit(32, 4096, 100, true), (32, FlatPlain));
+    }
+
+    #[test]
+    fn dots_are_sorted_among_all_names() {
+        let mut tree = Tree::new(Metadata::implied());
+        for name in [&b"a"[..], b"...", b".-", b".a", b"-", b"!a", &[0xff]] {
+            let id = tree.add_directory(Metadata::implied());
+            tree.insert(DirectoryId::ROOT, name.into(), Node::Directory(id));
+        }
+        let root = tree.directory(DirectoryId::ROOT);
+        let sorted: Vec<&[u8]> = names(root).map(|(name, _)| name).collect();
+        let expected: [&[u8]; 9] = [
+            b"!a",
+            b"-",
+            b".",
+            b".-",
+            b"..",
+            b"...",
+            b".a",
+            b"a",
+            &[0xff],
+        ];
+        assert_eq!(sorted, expected);
+        assert_eq!(directory_bytes(root), 9 * 12 + 15);
+    }
+
+    #[test]
+    fn compact_inodes_have_the_most_frequent_time_and_of_several_the_earliest() {
+        let mut tree = Tree::new(Metadata::implied());
+        for (name, seconds) in [(b"a", 3), (b"b", 2), (b"c", 2), (b"d", 3), (b"e", 1)] {
+            let mut metadata = Metadata::implied();
+            metadata.mtime.seconds = seconds;
+            let id = tree.add_directory(metadata);
+            tree.insert(DirectoryId::ROOT, (*name).into(), Node::Directory(id));
+        }
+        let layout = Layout::new(&tree, Forms::Shortest).unwrap();
+        assert_eq!(layout.epoch.seconds, 2);
+        let forms = layout
+            .places
+            .iter()
+            .map(|place| place.form == Form::Compact);
+        let compact: Vec<bool> = forms.collect();
+        assert_eq!(compact, [false, false, true, true, false, false]);
+    }
+
+    #[test]
+    fn what_the_format_cannot_hold_is_refused() {
+        let names: [&[u8]; 6] = [b"", b".", b"..", b"a/b", b"a\0", &[b'a'; 256]];
+        for name in names {
+            let mut tree = Tree::new(Metadata::implied());
+            let id = tree.add_directory(Metadata::implied());
+            tree.insert(DirectoryId::ROOT, name.into(), Node::Directory(id));
+            let refused = Layout::new(&tree, Forms::Extended);
+            assert!(matches!(refused, Err(Error::Name(_))), "{name:?}");
+        }
+        let mut tree = Tree::new(Metadata::implied());
+        tree.insert(
+            DirectoryId::ROOT,
+            (*b"loop").into(),
+            Node::Directory(DirectoryId::ROOT),
+        );
+        let refused = Layout::new(&tree, Forms::Extended);
+        assert!(matches!(refused, Err(Error::DirectoryTwice(_))));
+    }
+}

@@ -100,19 +100,19 @@ fn attributes_that_many_inodes_share_do_not_multiply() {
         );
     }
     let mut image = sample.layer_image().1;
-    let first = image
-        .windows(4)
-        .position(|bytes| bytes == [1, 0, 151, 58])
-        .unwrap();
-    let pipe = [image[first], image[first + 1], 0, 0];
-    let copied: [u8; 4] = image[first..first + 4].try_into().unwrap();
-    let metadata = image.len() / 4096 * 4096 - image.len() / 4096 * 4096 + 4096;
-    for offset in (metadata..image.len() - 64).step_by(32) {
-        if image[offset..offset + 4] == pipe && image[offset + 5] == 0o020 {
-            image[offset..offset + 4].copy_from_slice(&copied);
+    // An extended inode's format, its attributes' length, and a pipe's mode.
+    let with_xattrs = [1, 0, 155, 58, 0xed, 0x11];
+    let without = [1, 0, 0, 0, 0xed, 0x11];
+    assert!(image.windows(6).any(|bytes| bytes == with_xattrs));
+    let mut copies = 0;
+    for offset in (4096..image.len() - 64).step_by(32) {
+        if image[offset..offset + 6] == without {
+            image[offset..offset + 6].copy_from_slice(&with_xattrs);
+            copies += 1;
         }
     }
-    assert!(read(&image).is_err());
+    assert_eq!(copies, 200);
+    assert!(matches!(read(&image), Err(ReadError::Budget { .. })));
 }
 
 proptest! {

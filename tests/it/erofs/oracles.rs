@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use erofs_rs::EroFS;
@@ -13,6 +14,7 @@ use sandbox_images::oci::digest::Digest;
 
 use super::listing::{self, Listing};
 use super::sample::{Stack, everything};
+use crate::support::fsck::{Depth, fsck};
 use crate::support::mount::Mount;
 use crate::support::needs::needs;
 use crate::support::process::run_program;
@@ -21,6 +23,13 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, bytes).unwrap();
     path
+}
+
+fn put_devices(folder: &Path, stack: &Stack) -> Vec<PathBuf> {
+    (0..)
+        .zip(stack.devices())
+        .map(|(index, bytes): (u32, _)| put(folder, &format!("device{index}"), &bytes))
+        .collect()
 }
 
 #[test]
@@ -47,10 +56,7 @@ fn the_kernel_shows_a_stack_as_it_was_stitched_and_with_devices() {
     let mount = Mount::erofs(&put(folder.path(), "disk", &stack.disk()));
     listing::assert_equal(&listing::of_mount(mount.path()), &expected);
 
-    let devices: Vec<PathBuf> = (0..)
-        .zip(stack.devices())
-        .map(|(index, bytes): (u32, _)| put(folder.path(), &format!("device{index}"), &bytes))
-        .collect();
+    let devices = put_devices(folder.path(), &stack);
     let fsmeta = put(folder.path(), "fsmeta", &stack.fsmeta);
     let mount = Mount::erofs_with_devices(&fsmeta, &devices);
     listing::assert_equal(&listing::of_mount(mount.path()), &expected);
@@ -64,11 +70,11 @@ fn fsck_has_no_complaint() {
     let folder = tempfile::tempdir().unwrap();
     let (_, layer, _) = everything(1).layer_image();
     let stack = everything(3).stack();
-    for (name, bytes) in [("layer", layer), ("disk", stack.disk())] {
-        let path = put(folder.path(), name, &bytes);
-        let said = run_program("fsck.erofs", [path.as_os_str()]);
-        assert!(said.contains("No errors found"), "{said}");
-    }
+    let layer = put(folder.path(), "layer", &layer);
+    fsck(&layer, &[], Depth::Contents);
+    let disk = put(folder.path(), "disk", &stack.disk());
+    let devices = put_devices(folder.path(), &stack);
+    fsck(&disk, &devices, Depth::Contents);
 }
 
 /// What `erofs-rs` shows of an image: all but the names of hard links and the root's attributes.
@@ -179,24 +185,72 @@ fn qemu_reads_the_disk_as_the_concatenation_of_its_parts() {
     assert!(fs::read(raw).unwrap() == stack.disk());
 }
 
-#[test]
-fn imago_reads_the_disk_as_the_concatenation_of_its_parts() {
+/// What imago shows of the disk from `start` to its end, and how long it is.
+fn read_by_imago(vmdk: &Path, start: u64) -> (Vec<u8>, u64) {
     use imago::file::File;
     use imago::{FormatAccess, FormatDriverBuilder, PermissiveImplicitOpenGate};
 
-    let folder = tempfile::tempdir().unwrap();
-    let stack = everything(3).stack();
-    let vmdk = write_disk(folder.path(), &stack);
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-    let bytes = runtime.block_on(async {
-        let disk = imago::vmdk::Vmdk::<File>::builder_path(&vmdk)
+    runtime.block_on(async {
+        let disk = imago::vmdk::Vmdk::<File>::builder_path(vmdk)
             .open(PermissiveImplicitOpenGate::default())
             .await
             .unwrap();
         let disk = FormatAccess::new(disk);
-        let mut bytes = vec![0; usize::try_from(disk.size()).unwrap()];
-        disk.read(&mut bytes[..], 0).await.unwrap();
-        bytes
-    });
-    assert!(bytes == stack.disk());
+        let mut bytes = vec![0; usize::try_from(disk.size() - start).unwrap()];
+        disk.read(&mut bytes[..], start).await.unwrap();
+        (bytes, disk.size())
+    })
+}
+
+#[test]
+fn imago_reads_the_disk_as_the_concatenation_of_its_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = everything(3).stack();
+    let vmdk = write_disk(folder.path(), &stack);
+    assert!(read_by_imago(&vmdk, 0).0 == stack.disk());
+}
+
+#[test]
+fn a_layer_beyond_4_gib_is_read_to_its_end() {
+    const HOLE_BYTES: u64 = 5 << 30;
+    if !needs(&["qemu-img"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let extent = |name: &str, size_bytes: u64| {
+        let file = fs::File::create(folder.path().join(name)).unwrap();
+        file.set_len(size_bytes).unwrap();
+        file.write_all_at(name.as_bytes(), size_bytes - 512)
+            .unwrap();
+        let file = name.to_owned();
+        Extent {
+            file,
+            sectors: size_bytes / 512,
+        }
+    };
+    let extents = vec![
+        extent("fsmeta", 4096),
+        extent("large", HOLE_BYTES),
+        extent("last", 4096),
+    ];
+    let text = Vmdk::new(&Digest::of(""), extents).render().unwrap();
+    let vmdk = put(folder.path(), "disk.vmdk", text.as_bytes());
+    let raw = folder.path().join("raw");
+    let formats = ["convert", "-f", "vmdk", "-O", "raw"].map(Path::new);
+    run_program("qemu-img", formats.into_iter().chain([&*vmdk, &*raw]));
+
+    let mut expected = vec![0; 4096 + 512];
+    expected[..5].copy_from_slice(b"large");
+    expected[4096..4100].copy_from_slice(b"last");
+    let start = HOLE_BYTES + 4096 - 512;
+    let mut by_qemu = vec![0; expected.len()];
+    let converted = fs::File::open(raw).unwrap();
+    converted.read_exact_at(&mut by_qemu, start).unwrap();
+    let (by_imago, size_bytes) = read_by_imago(&vmdk, start);
+    assert!(by_qemu == expected && by_imago == expected);
+    assert_eq!(
+        [converted.metadata().unwrap().len(), size_bytes],
+        [HOLE_BYTES + 8192; 2]
+    );
 }

@@ -37,7 +37,7 @@ pub(crate) fn meta(mode: u16, seconds: i64) -> Metadata {
     }
 }
 
-/// The diff_id of the layer at `index` of any stack.
+/// The `diff_id` of the layer at `index` of any stack.
 pub(crate) fn diff_id(index: usize) -> DiffId {
     DiffId(Digest::of(format!("layer {index}")))
 }
@@ -185,9 +185,9 @@ pub(crate) fn everything(layers: u16) -> Sample {
         let path = [b"names/", name].concat();
         sample.file(0, &path, meta(0o644, 5), name);
     }
-    for (index, size) in [0, 1, 4095, 4096, 4097, 70_000].into_iter().enumerate() {
-        let layer = u16::try_from(index).unwrap() % layers;
-        let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+    for (index, size) in (0..).zip([0, 1, 4095, 4096, 4097, 70_000]) {
+        let layer = index % layers;
+        let bytes: Vec<u8> = (0..=250).cycle().take(size).collect();
         let path = format!("size{size}");
         sample.file(layer, path.as_bytes(), meta(0o4755, 5), &bytes);
     }

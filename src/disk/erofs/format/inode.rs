@@ -201,3 +201,50 @@ pub const fn decode_device(packed: u32) -> Device {
         minor: (packed & 0xff) | ((packed >> 12) & 0xf_ff00),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_numbers_are_packed_as_the_kernel_does() {
+        let device = |major, minor| Device { major, minor };
+        assert_eq!(encode_device(device(8, 1)), Some(0x801));
+        assert_eq!(encode_device(device(0xabc, 0xd_ef12)), Some(0xdef_abc12));
+        assert_eq!(decode_device(0xdef_abc12), device(0xabc, 0xd_ef12));
+        assert_eq!(encode_device(device(0x1000, 0)), None);
+        assert_eq!(encode_device(device(0, 0x10_0000)), None);
+    }
+
+    #[test]
+    fn an_inode_of_either_form_is_read_back_and_a_changed_one_is_not() {
+        let epoch = Timestamp {
+            seconds: -2,
+            nanoseconds: 5,
+        };
+        let inode = |form| Inode {
+            form,
+            layout: DataLayout::FlatInline,
+            xattr_icount: 3,
+            mode: S_IFLNK | 0o777,
+            nlink: 65_535,
+            size_bytes: 6,
+            i_u: u32::MAX,
+            ino: 9,
+            uid: 65_535,
+            gid: 1,
+            mtime: epoch,
+        };
+        for form in [Form::Compact, Form::Extended] {
+            let bytes = inode(form).encode();
+            let bytes = &bytes[..form.size_bytes()];
+            assert_eq!(Inode::decode(bytes, epoch), Some(inode(form)));
+            assert_eq!(Inode::decode(&bytes[1..], epoch), None);
+            for reserved in [1, form.size_bytes() - 1] {
+                let mut changed = bytes.to_vec();
+                changed[reserved] = 1;
+                assert_eq!(Inode::decode(&changed, epoch), None, "byte {reserved}");
+            }
+        }
+    }
+}

@@ -119,3 +119,56 @@ pub fn decode(area: &[u8]) -> Option<Xattrs> {
     }
     (canonical == area).then_some(xattrs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xattrs(pairs: &[(&str, &[u8])]) -> Xattrs {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.as_bytes().into(), (*value).into()))
+            .collect()
+    }
+
+    #[test]
+    fn an_area_is_sorted_by_namespace_and_read_back() {
+        let all = xattrs(&[
+            ("security.c", b"1"),
+            ("trusted.b", b""),
+            ("user.a", b"12345"),
+            ("system.posix_acl_access", b"acl"),
+        ]);
+        let mut area = Vec::new();
+        encode(&all, &mut area);
+        assert_eq!(
+            area,
+            [
+                &[0; 12][..],
+                &[1, 1, 5, 0, b'a', b'1', b'2', b'3', b'4', b'5', 0, 0],
+                &[0, 2, 3, 0, b'a', b'c', b'l', 0],
+                &[1, 4, 0, 0, b'b', 0, 0, 0],
+                &[1, 6, 1, 0, b'c', b'1', 0, 0],
+            ]
+            .concat()
+        );
+        assert_eq!(area_bytes(&all).unwrap(), area.len());
+        assert_eq!(area_bytes_of(icount(area.len())), area.len());
+        assert_eq!(decode(&area), Some(all));
+        assert_eq!(decode(&[]), Some(Xattrs::new()));
+    }
+
+    #[test]
+    fn what_erofs_has_no_room_for_is_refused() {
+        for name in ["user.", "trusted.", "security.", "system.x", "other.a", ""] {
+            let refused = area_bytes(&xattrs(&[(name, b"")]));
+            assert!(matches!(refused, Err(Error::XattrName(_))), "{name}");
+        }
+        let long = vec![0; 65_536];
+        let refused = area_bytes(&xattrs(&[("user.a", &long)]));
+        assert!(matches!(refused, Err(Error::XattrValue { .. })));
+        let five = ["user.a", "user.b", "user.c", "user.d", "user.e"];
+        let refused = area_bytes(&xattrs(&five.map(|name| (name, &long[1..]))));
+        assert!(matches!(refused, Err(Error::Xattrs(_))));
+    }
+}
