@@ -2,21 +2,22 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
     reason = "tests write fixtures, read the environment and damage stores on purpose"
 )]
 
 mod support;
 
 mod architecture;
-
-mod tar_reader;
-
-mod layers;
-
+mod crash;
 mod erofs;
-
+mod hostile_registry;
+mod layers;
+mod lock;
 mod lock_versions;
-
-mod store;
-
+mod offline;
+mod real_image;
 mod registry;
+mod store;
+mod sync;
+mod tar_reader;

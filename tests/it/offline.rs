@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::fixture::{registry_and_project, two_platforms};
 use crate::support::image::Layer;
-use crate::support::process::needs;
+use crate::support::needs::needs;
 use crate::support::project::{Project, Ran};
 
 /// A synced project whose registry has been stopped, and its layers.

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::support::debian;
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::file_tree::{FileTree, sha256_of};
+use crate::support::fsck::{Depth, fsck};
 use crate::support::mount::{Mount, stitch, vmdk_parts};
-use crate::support::process::{bounded, needs, run};
+use crate::support::needs::needs;
+use crate::support::process::{bounded, run};
 use crate::support::project::{Project, Ran};
 use crate::support::qemu::{self, Guest, file_sums_of};
 
@@ -67,8 +69,9 @@ impl Synced {
 fn project_of(registry: &DockerRegistry) -> Project {
     Project::new(&format!(
         "manifest-version = 1\n\n\
-         [defaults]\nplatforms = [\"linux/amd64\"]\n\n\
+         [defaults]\nplatforms = [\"{}\"]\n\n\
          [images]\ndebian = \"{}/debian:v1\"\n",
+        debian::host_platform(),
         registry.address()
     ))
 }
@@ -134,15 +137,10 @@ fn fsck_finds_nothing_wrong_in_any_part() {
     let parts = vmdk_parts(&synced.disk());
     let (fsmeta, layers) = parts.split_first().expect("a disk has an fsmeta");
     for layer in layers {
-        run(bounded("fsck.erofs").arg(layer));
+        fsck(layer, &[], Depth::Contents);
     }
-    let devices = layers
-        .iter()
-        .map(|layer| format!("--device={}", layer.display()));
-    run(bounded("fsck.erofs").args(devices).arg(fsmeta));
-    run(bounded("fsck.erofs")
-        .arg("--extract")
-        .arg(synced.stitched(scratch.path())));
+    fsck(fsmeta, layers, Depth::Metadata);
+    fsck(&synced.stitched(scratch.path()), layers, Depth::Contents);
 }
 
 #[test]

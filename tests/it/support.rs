@@ -2,6 +2,8 @@
 
 pub(crate) mod process;
 
+pub(crate) mod needs;
+
 pub(crate) mod cache;
 
 pub(crate) mod layer_tar;
@@ -20,6 +22,8 @@ pub(crate) mod registry;
 pub(crate) mod file_tree;
 
 pub(crate) mod mount;
+
+pub(crate) mod fsck;
 
 pub(crate) mod docker_registry;
 

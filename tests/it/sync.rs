@@ -7,7 +7,7 @@ use crate::support::fixture::{project_naming, registry_and_project, serve, two_p
 use crate::support::image::{Compression, Family, Image, Layer};
 use crate::support::layer_text::layer_tar;
 use crate::support::mount::{Mount, stitch, vmdk_parts};
-use crate::support::process::needs;
+use crate::support::needs::needs;
 use crate::support::project::{Project, Ran};
 use crate::support::registry::TestRegistry;
 

@@ -16,13 +16,21 @@ use super::cache::cached;
 use super::image::{Compression, Described, Family, config_json, write_layout_index};
 use super::layer_tar::{TarEntry, TarKind};
 use super::layer_tree::layer_entries;
+use super::needs::debian_mirror;
 use super::process::{bounded, output, run};
 
 /// The tag of the image in its layout.
 pub(crate) const TAG: &str = "v1";
 
 /// What [`layout`] needs of the machine.
-pub(crate) const NEEDS: &[&str] = &["root", "debootstrap", "setfattr", "setfacl", "chroot"];
+pub(crate) const NEEDS: &[&str] = &[
+    "root",
+    "debian mirror",
+    "debootstrap",
+    "setfattr",
+    "setfacl",
+    "chroot",
+];
 
 /// Installs python3 in the directory it is run in. What differs from run to run is left out.
 const INSTALL_PYTHON: &str = "
@@ -110,11 +118,7 @@ fn build(layout: &Path) -> io::Result<()> {
 
 /// Writes a minimal Debian root file system of the machine's own release.
 fn bootstrap(root: &Path) {
-    let targets = run(bounded("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]));
-    let mirror = targets
-        .lines()
-        .find(|uri| uri.trim_end_matches('/').ends_with("/debian"))
-        .expect("apt knows a Debian mirror");
+    let mirror = debian_mirror().expect("apt knows a Debian mirror");
     let release = fs::read_to_string("/etc/os-release").expect("the machine has a release");
     let suite = release
         .lines()
@@ -169,7 +173,7 @@ fn write_documents(layout: &Path, layers: &[Vec<TarEntry>]) -> io::Result<()> {
         described.push(layer.json());
         diff_ids.push(diff_id.to_string());
     }
-    let config = config_json("linux/amd64", &diff_ids);
+    let config = config_json(host_platform(), &diff_ids);
     let config = write_document(layout, Family::Oci.config(), &config)?;
     let manifest = json!({
         "schemaVersion": 2, "mediaType": Family::Oci.manifest(),
@@ -177,6 +181,15 @@ fn write_documents(layout: &Path, layers: &[Vec<TarEntry>]) -> io::Result<()> {
     });
     let manifest = write_document(layout, Family::Oci.manifest(), &manifest)?;
     write_layout_index(layout, &manifest, TAG)
+}
+
+/// What the packages of this machine's mirror run on.
+pub(crate) fn host_platform() -> &'static str {
+    if cfg!(target_arch = "aarch64") {
+        "linux/arm64"
+    } else {
+        "linux/amd64"
+    }
 }
 
 fn write_document(
@@ -250,7 +263,7 @@ impl<W: Write> Write for Hashed<W> {
 #[test]
 fn umoci_unpacks_what_the_image_is_made_of() {
     use super::file_tree::FileTree;
-    use super::process::needs;
+    use super::needs::needs;
     if !needs(&[NEEDS, &["umoci"]].concat()) {
         return;
     }

@@ -112,7 +112,7 @@ fn listening_address(log: ChildStderr) -> Option<String> {
 #[test]
 fn an_image_is_pushed_with_its_digest() {
     use super::image::{Image, Layer};
-    use super::process::needs;
+    use super::needs::needs;
     if !needs(&["docker-registry", "skopeo"]) {
         return;
     }

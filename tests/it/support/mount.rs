@@ -138,7 +138,7 @@ fn a_disk_is_the_concatenation_of_its_parts() {
 #[test]
 fn the_kernel_shows_what_an_image_holds() {
     use super::file_tree::FileTree;
-    use super::process::needs;
+    use super::needs::needs;
     if !needs(&["root", "erofs", "mkfs.erofs"]) {
         return;
     }

@@ -1,10 +1,7 @@
-//! Other programs, run to their end and never for ever, and the question whether they are there.
+//! Other programs, run to their end and never for ever.
 
 use std::ffi::OsStr;
-use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::{env, fs, io, thread};
 
 /// The longest any program of a test may run; a whole `debootstrap` over a slow mirror fits.
 const RUN_SECONDS_MAX: u32 = 900;
@@ -52,58 +49,4 @@ pub(crate) fn run_program<A: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = A>,
 ) -> String {
     run(bounded(program).args(arguments))
-}
-
-/// Whether this machine has all that a test needs: `root`, `erofs` (the kernel can mount it), or
-/// programs. A test that needs more prints why it is skipped, or fails if
-/// `SANDBOX_IMAGES_TEST_NO_SKIP=1`, so that nothing skips unseen where everything was installed.
-pub(crate) fn needs(what: &[&str]) -> bool {
-    let missing: Vec<&str> = what
-        .iter()
-        .copied()
-        .filter(|need| !is_there(need))
-        .collect();
-    if missing.is_empty() {
-        return true;
-    }
-    let test = thread::current().name().unwrap_or("a test").to_owned();
-    let reason = format!("skipped: {test}: this machine lacks {}", missing.join(", "));
-    let may_skip = env::var("SANDBOX_IMAGES_TEST_NO_SKIP").as_deref() != Ok("1");
-    assert!(may_skip, "{reason}");
-    // Straight to the terminal: what tests print is shown only when they fail.
-    writeln!(io::stderr(), "{reason}").expect("standard error takes a line");
-    false
-}
-
-fn is_there(need: &str) -> bool {
-    match need {
-        "root" => rustix::process::geteuid().is_root(),
-        "erofs" => kernel_knows_erofs() || (modprobe_erofs() && kernel_knows_erofs()),
-        program => {
-            let path = env::var_os("PATH").unwrap_or_default();
-            let found = |directory: &Path| directory.join(program).is_file();
-            env::split_paths(&path).any(|directory| found(&directory))
-                || ["/usr/sbin", "/sbin"]
-                    .iter()
-                    .any(|directory| found(Path::new(directory)))
-        }
-    }
-}
-
-fn kernel_knows_erofs() -> bool {
-    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    known.split_whitespace().any(|name| name == "erofs")
-}
-
-fn modprobe_erofs() -> bool {
-    Command::new("modprobe")
-        .arg("erofs")
-        .output()
-        .is_ok_and(|output| output.status.success())
-}
-
-#[test]
-fn a_need_is_a_program_or_a_power() {
-    assert!(needs(&["sh", "timeout"]));
-    assert!(!is_there("a-program-that-nobody-has"));
 }

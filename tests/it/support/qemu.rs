@@ -9,6 +9,7 @@ use super::process::{bounded, bounded_by, output, run};
 
 /// What [`Guest::prepare`] and [`file_sums_of`] need of the machine.
 pub(crate) const NEEDS: &[&str] = &[
+    "x86_64",
     "qemu-system-x86_64",
     "apt-get",
     "dpkg",
@@ -235,7 +236,8 @@ fn newer_kernels_have_greater_numbers() {
 
 #[test]
 fn a_guest_sees_the_files_of_a_disk_in_two_parts() {
-    use super::process::{needs, run_program};
+    use super::needs::needs;
+    use super::process::run_program;
     if !needs(&[NEEDS, &["mkfs.erofs"]].concat()) {
         return;
     }
