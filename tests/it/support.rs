@@ -1,3 +1,3 @@
 //! What the tests share.
 
-pub(crate) mod registry;
+pub mod registry;
