@@ -18,3 +18,5 @@ pub mod store;
 pub mod registry;
 
 pub mod archive;
+
+pub mod engine;

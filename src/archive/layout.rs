@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::archive::error::Error;
-use crate::oci::document::Document;
-use crate::oci::document::descriptor::Descriptor;
+use crate::oci::digest::Digest;
+use crate::oci::document::descriptor::{Descriptor, check_digest};
 use crate::oci::document::index::Index;
 use crate::oci::document::media_type::OCI_INDEX;
 use crate::oci::document::parsed::{MANIFEST_BYTES_MAX, Parsed};
+use crate::oci::document::{Document, Root};
 
 /// Bytes of `oci-layout`, which holds one version.
 const MARKER_BYTES_MAX: u64 = 4 << 10;
@@ -110,6 +111,18 @@ impl Layout {
             path,
             source: Box::new(source),
         })
+    }
+
+    /// The index or manifest with the digest `digest`, whether a name still leads to it or not.
+    pub fn read_root(&self, digest: Digest) -> Result<Document<Root>, Error> {
+        let path = self.root.join("blobs/sha256").join(digest.hex());
+        let bytes = read(&self.root, &path, Root::BYTES_MAX)?;
+        check_digest(&bytes, digest)
+            .and_then(|()| Document::parse(bytes, None))
+            .map_err(|source| Error::Document {
+                path,
+                source: Box::new(source),
+            })
     }
 
     /// The file of a blob, which has the descriptor's size. Its digest is for the reader to verify.

@@ -24,28 +24,40 @@ use crate::store::run::Run;
 /// Bytes of an fsmeta: the metadata of the most entries that a stack may have.
 const FSMETA_BYTES_MAX: u64 = 16 << 30;
 
-/// Bytes of a disk's text: a line for each layer.
-const DISK_BYTES_MAX: u64 = 1 << 20;
-
 /// Bytes that are gathered for one write.
 const OUTPUT_BYTES: usize = 256 << 10;
 
 /// Merges the layers of `stack` and commits their metadata.
-pub(super) fn fsmeta(store: &Store, run: &Run, stack: &Stack, guard: ArtifactGuard) -> Result<Record, Error> {
+pub(super) fn fsmeta(
+    store: &Store,
+    run: &Run,
+    stack: &Stack,
+    guard: ArtifactGuard,
+) -> Result<Record, Error> {
     let artifact = guard.artifact();
-    let images = stack.layers.iter().map(|&layer| open_layer(store, layer)).collect::<Result<Vec<_>, _>>()?;
+    let images = stack
+        .layers
+        .iter()
+        .map(|&layer| open_layer(store, layer))
+        .collect::<Result<Vec<_>, _>>()?;
     let merged = merge_images(artifact, stack, &images)?;
     let images: Vec<LayerImage> = stack
         .layers
         .iter()
         .zip(&images)
-        .map(|(&diff_id, image)| LayerImage { diff_id, blocks: image.superblock().blocks })
+        .map(|(&diff_id, image)| LayerImage {
+            diff_id,
+            blocks: image.superblock().blocks,
+        })
         .collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
-    fsmeta::write(&merged.tree, &images, &mut out).map_err(|error| Error::Fsmeta(artifact, error))?;
+    fsmeta::write(&merged.tree, &images, &mut out)
+        .map_err(|error| Error::Fsmeta(artifact, error))?;
     let not_written = |error| Error::Fsmeta(artifact, ErofsError::from(error));
     out.flush().map_err(not_written)?;
-    let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
+    let ingest = out
+        .into_inner()
+        .map_err(|error| not_written(error.into_error()))?;
     Ok(ingest.commit(guard, Expected::default())?)
 }
 
@@ -56,12 +68,18 @@ fn open_layer(store: &Store, layer: DiffId) -> Result<Image<File>, Error> {
 }
 
 /// Merges the trees of the layers' images, each of which is let go when it is merged.
-fn merge_images(artifact: Artifact, stack: &Stack, images: &[Image<File>]) -> Result<Merged, Error> {
+fn merge_images(
+    artifact: Artifact,
+    stack: &Stack,
+    images: &[Image<File>],
+) -> Result<Merged, Error> {
     let mut failed = None;
     let mut layers = stack.layers.iter().zip(images).zip(0..);
     let changesets = std::iter::from_fn(|| {
         let ((&diff_id, image), place) = layers.next()?;
-        changeset(diff_id, image, place).map_err(|error| failed = Some(error)).ok()
+        changeset(diff_id, image, place)
+            .map_err(|error| failed = Some(error))
+            .ok()
     });
     let merged = merge(changesets).map_err(|error| Error::Merge(artifact, error));
     match failed {
@@ -72,18 +90,26 @@ fn merge_images(artifact: Artifact, stack: &Stack, images: &[Image<File>]) -> Re
 
 fn changeset(diff_id: DiffId, image: &Image<File>, place: u16) -> Result<Changeset, Error> {
     let artifact = Artifact::Layer(diff_id);
-    let tree = image.tree(place).map_err(|error| Error::Stored(artifact, error))?;
+    let tree = image
+        .tree(place)
+        .map_err(|error| Error::Stored(artifact, error))?;
     Changeset::from_overlay(tree).map_err(|error| Error::Overlay(artifact, error))
 }
 
 /// Writes the text that joins the fsmeta of `stack` and its layers, and commits it.
-pub(super) fn disk(store: &Store, run: &Run, stack: &Stack, guard: ArtifactGuard) -> Result<Record, Error> {
+pub(super) fn disk(
+    store: &Store,
+    run: &Run,
+    stack: &Stack,
+    guard: ArtifactGuard,
+) -> Result<Record, Error> {
     let artifact = guard.artifact();
     let fsmeta = Artifact::Fsmeta(stack.chain_id);
     let (record, file) = store.open(fsmeta)?;
     let image = Image::open(file).map_err(|error| Error::Stored(fsmeta, error))?;
     let layers = image.devices().iter().map(LayerImage::from);
-    let extents = stitch(image.superblock().blocks, layers).map_err(|error| Error::TooLong(artifact, error))?;
+    let extents = stitch(image.superblock().blocks, layers)
+        .map_err(|error| Error::TooLong(artifact, error))?;
     let named = |Extent { file, sectors }| Extent {
         file: match file {
             Part::Fsmeta => relative_path(fsmeta),
@@ -92,10 +118,10 @@ pub(super) fn disk(store: &Store, run: &Run, stack: &Stack, guard: ArtifactGuard
         sectors,
     };
     let vmdk = Vmdk::new(&record.digest, extents.into_iter().map(named).collect());
-    let text = vmdk.render().map_err(|error| Error::Vmdk(artifact, error))?;
-    let mut ingest = run.ingest(DISK_BYTES_MAX)?;
-    ingest.write_all(text.as_bytes()).map_err(|error| Error::Fsmeta(artifact, ErofsError::from(error)))?;
-    Ok(ingest.commit(guard, Expected::default())?)
+    let text = vmdk
+        .render()
+        .map_err(|error| Error::Vmdk(artifact, error))?;
+    Ok(run.commit_bytes(guard, text.as_bytes())?)
 }
 
 /// From the folder of a disk, `f1/disks/sha256`, to `artifact`, which is in the same `f1`.

@@ -79,7 +79,9 @@ pub enum Error {
     #[error("`{0}` cannot be read: docker archives are not supported as sources yet")]
     Unsupported(ImageSource),
     /// It is to be fetched, and there is no network.
-    #[error("{artifact} ({size_bytes} bytes) is not in the store, and `{reference}` is not asked offline")]
+    #[error(
+        "{artifact} ({size_bytes} bytes) is not in the store, and `{reference}` is not asked offline"
+    )]
     Offline {
         /// What is missing.
         artifact: Artifact,
@@ -200,9 +202,10 @@ impl Error {
             Self::Store(error) => error.code(),
             Self::Archive(_) => "layout",
             Self::Chain(_) => "lock-mismatch",
-            Self::Document { source: DocumentError::PlatformMismatch { .. }, .. } => {
-                "platform-mismatch"
-            }
+            Self::Document {
+                source: DocumentError::PlatformMismatch { .. },
+                ..
+            } => "platform-mismatch",
             Self::Document { .. } | Self::LayerType { .. } | Self::Unsupported(_) => {
                 "unsupported-image"
             }
@@ -224,9 +227,9 @@ impl Error {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.help(),
-            Self::LayerDigest { .. } | Self::LayerDiffId { .. } | Self::Chain(_) => Some(
-                "find out who changed the image, the mirror or the lock before you lock again",
-            ),
+            Self::LayerDigest { .. } | Self::LayerDiffId { .. } | Self::Chain(_) => {
+                Some("find out who changed the image, the mirror or the lock before you lock again")
+            }
             Self::Offline { .. } => Some(
                 "run `sandbox-images sync` once with a network, or bring the store of a host that has one",
             ),
@@ -241,6 +244,10 @@ impl Error {
 fn names(platforms: &[Platform]) -> String {
     match platforms {
         [] => "none with a name".to_owned(),
-        _ => platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        _ => platforms
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }

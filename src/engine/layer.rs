@@ -9,15 +9,13 @@
 //! digest tells whether the layer is bad or the transfer was.
 
 use std::io::{self, BufReader, Read};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
-use tokio::task::spawn_blocking;
 
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::layer::LayerWriter;
-use crate::engine::apply::Context;
+use crate::engine::apply::{Context, blocking};
 use crate::engine::error::Error;
 use crate::engine::pipe::{Sender, pipe};
 use crate::engine::source::{Blob, Source};
@@ -26,8 +24,10 @@ use crate::layer::changeset::Changeset;
 use crate::layer::decompress::Decompressor;
 use crate::layer::limits::Limits;
 use crate::layer::read::ReadError;
+use crate::layer::warning::Warnings;
 use crate::oci::digest::{DiffId, HashingReader};
-use crate::plan::action::{Action, FetchLayer};
+use crate::plan::action::FetchLayer;
+use crate::plan::artifact::Artifact;
 use crate::plan::event::Event;
 use crate::registry::blob::BlobStream;
 use crate::store::guard::ArtifactGuard;
@@ -45,41 +45,70 @@ const TRANSFERS_MAX: u32 = 2;
 
 /// Fetches `layer` from `source`, builds its image and commits it under `guard`.
 pub(super) async fn fetch(
-    context: &Arc<Context>,
+    context: &Context,
     source: &Source,
     layer: &FetchLayer,
     guard: ArtifactGuard,
 ) -> Result<Record, Error> {
     let mut transfers = 1;
-    let built = loop {
+    let (ingest, warnings) = loop {
         match transfer(context, source, layer).await {
             Err(Error::LayerDigest { .. }) if transfers < TRANSFERS_MAX => transfers += 1,
             result => break result?,
         }
     };
+    report(context, layer, &warnings);
     let artifact = guard.artifact();
-    let committed = spawn_blocking(move || built.commit(guard, Expected::default())).await;
-    Ok(committed.map_err(|_| Error::Aborted(artifact))??)
+    blocking(artifact, move || {
+        Ok(ingest.commit(guard, Expected::default())?)
+    })
+    .await
 }
 
-/// One transfer and the image it makes, complete and checked but not committed.
-async fn transfer(context: &Arc<Context>, source: &Source, layer: &FetchLayer) -> Result<Ingest, Error> {
-    let artifact = Action::FetchLayer(layer.clone()).makes();
+/// An image that is complete and checked but not committed, and what was noticed on the way.
+type Built = (Ingest, Warnings);
+
+/// One transfer and the image it makes.
+async fn transfer(context: &Context, source: &Source, layer: &FetchLayer) -> Result<Built, Error> {
+    let artifact = Artifact::Layer(layer.diff_id);
     let ingest = context.run.ingest(image_bytes_max(&context.limits))?;
-    let (layer, limits) = (layer.clone(), context.limits);
+    let (wanted, limits) = (layer.clone(), context.limits);
     match source.blob(layer.digest, layer.size)? {
-        Blob::File(file) => {
-            let built = spawn_blocking(move || build(file, &layer, ingest, &limits)).await;
-            built.map_err(|_| Error::Aborted(artifact))?
-        }
+        Blob::File(file) => blocking(artifact, move || build(file, &wanted, ingest, &limits)).await,
         Blob::Stream(stream) => {
             let (sender, reader) = pipe();
-            let feeding = feed(context, stream, sender, layer.clone());
-            let building = spawn_blocking(move || build(reader, &layer, ingest, &limits));
+            let feeding = feed(context, stream, sender, layer);
+            let building = blocking(artifact, move || build(reader, &wanted, ingest, &limits));
             let (fed, built) = tokio::join!(feeding, building);
-            fed?;
-            built.map_err(|_| Error::Aborted(artifact))?
+            fed.and(built)
         }
+    }
+}
+
+fn report(context: &Context, layer: &FetchLayer, warnings: &Warnings) {
+    let warn = |code: &str, message: String| {
+        let image = Some(layer.origin.image.clone());
+        context.reporter.report(Event::Warning {
+            code: code.to_owned(),
+            image,
+            message,
+        });
+    };
+    for warning in warnings.iter() {
+        warn(
+            warning.code(),
+            format!("layer `{}`: {warning}", layer.digest),
+        );
+    }
+    if warnings.dropped() > 0 {
+        warn(
+            "more-warnings",
+            format!(
+                "layer `{}`: {} more warnings",
+                layer.digest,
+                warnings.dropped()
+            ),
+        );
     }
 }
 
@@ -88,7 +117,7 @@ async fn feed(
     context: &Context,
     mut stream: BlobStream,
     sender: Sender,
-    layer: FetchLayer,
+    layer: &FetchLayer,
 ) -> Result<(), Error> {
     let mut received_bytes = 0;
     let mut reported = Instant::now();
@@ -100,7 +129,11 @@ async fn feed(
         if reported.elapsed() >= REPORT_EVERY {
             reported = Instant::now();
             let (diff_id, size_bytes) = (layer.diff_id, layer.size);
-            context.reporter.report(Event::LayerProgress { diff_id, received_bytes, size_bytes });
+            context.reporter.report(Event::LayerProgress {
+                diff_id,
+                received_bytes,
+                size_bytes,
+            });
         }
     }
     Ok(())
@@ -112,7 +145,7 @@ fn build(
     layer: &FetchLayer,
     ingest: Ingest,
     limits: &Limits,
-) -> Result<Ingest, Error> {
+) -> Result<Built, Error> {
     let mut input = BufReader::with_capacity(INPUT_BYTES, HashingReader::new(blob));
     let built = image(&mut input, layer, ingest, limits);
     // What follows the compressed stream's own end, and all that follows an error.
@@ -120,14 +153,22 @@ fn build(
     let (_, actual, _) = input.into_inner().finish();
     if actual != layer.digest {
         let reference = layer.origin.source.clone();
-        return Err(Error::LayerDigest { expected: layer.digest, actual, reference });
+        return Err(Error::LayerDigest {
+            expected: layer.digest,
+            actual,
+            reference,
+        });
     }
-    let (ingest, actual) = built?;
+    let (built, actual) = built?;
     if actual != layer.diff_id {
         let (digest, expected) = (layer.digest, layer.diff_id);
-        return Err(Error::LayerDiffId { digest, expected, actual });
+        return Err(Error::LayerDiffId {
+            digest,
+            expected,
+            actual,
+        });
     }
-    Ok(ingest)
+    Ok(built)
 }
 
 /// Inflates, hashes, parses and writes.
@@ -136,24 +177,33 @@ fn image(
     layer: &FetchLayer,
     ingest: Ingest,
     limits: &Limits,
-) -> Result<(Ingest, DiffId), Error> {
+) -> Result<(Built, DiffId), Error> {
     let digest = layer.digest;
     let refused = |source: ChangesetError| Error::Layer { digest, source };
     let not_written = |source: ErofsError| Error::LayerImage { digest, source };
-    let decompressor = Decompressor::new(input, limits).map_err(|error| unreadable(layer, error))?;
+    let decompressor =
+        Decompressor::new(input, limits).map_err(|error| unreadable(layer, error))?;
     let mut tar = HashingReader::new(decompressor);
     let mut writer = LayerWriter::new(ingest).map_err(not_written)?;
     let changeset = Changeset::read(&mut tar, limits, 0, &mut writer).map_err(refused)?;
     let (_, diff_id, _) = tar.finish();
-    let (ingest, _) = writer.finish(&changeset.into_overlay(), layer.diff_id).map_err(not_written)?;
-    Ok((ingest, DiffId(diff_id)))
+    let warnings = changeset.warnings().clone();
+    let (ingest, _) = writer
+        .finish(&changeset.into_overlay(), layer.diff_id)
+        .map_err(not_written)?;
+    Ok(((ingest, warnings), DiffId(diff_id)))
 }
 
 fn unreadable(layer: &FetchLayer, error: io::Error) -> Error {
-    Error::Layer { digest: layer.digest, source: ChangesetError::Read(ReadError::Input(error)) }
+    Error::Layer {
+        digest: layer.digest,
+        source: ChangesetError::Read(ReadError::Input(error)),
+    }
 }
 
 /// The largest image that the limits allow: all data, and 8 KiB of metadata an entry.
 fn image_bytes_max(limits: &Limits) -> u64 {
-    limits.apparent_bytes_max.saturating_add(limits.entries_max.saturating_mul(8 << 10))
+    limits
+        .apparent_bytes_max
+        .saturating_add(limits.entries_max.saturating_mul(8 << 10))
 }

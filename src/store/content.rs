@@ -7,6 +7,9 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
+use crate::disk::erofs::format::BLOCK_BYTES;
+use crate::disk::erofs::format::superblock::superblock_checksum_ok;
+use crate::disk::file::ReadAt;
 use crate::oci::digest::{Digest, Hasher};
 
 /// Bytes that are read at once: beyond this, larger reads are no faster.
@@ -69,27 +72,24 @@ fn chunks(bytes: u64) -> impl Iterator<Item = usize> {
         .chain((rest > 0).then_some(rest))
 }
 
-/// Bytes of an EROFS image's first block.
-const BLOCK_BYTES: usize = 4096;
-
 /// Whether the first block of `file` is an EROFS superblock that fits its checksum.
 pub(super) fn has_whole_superblock(file: &File) -> io::Result<bool> {
     let mut block = [0; BLOCK_BYTES];
     match file.read_exact_at(&mut block, 0) {
-        Ok(()) => Ok(superblock_fits(&block)),
+        Ok(()) => Ok(superblock_checksum_ok(&block)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Linux's `erofs_superblock_csum_verify`: CRC32C, seed `!0` and no final inversion, over the block from
-/// byte 1024 on, with the checksum itself taken as zero.
-fn superblock_fits(block: &[u8; BLOCK_BYTES]) -> bool {
-    const MAGIC: [u8; 4] = 0xE0F5_E1E2_u32.to_le_bytes();
-    let (magic, rest) = block[1024..].split_at(4);
-    let (checksum, rest) = rest.split_at(4);
-    let sum = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(magic), &[0; 4]), rest);
-    magic == MAGIC && checksum == (!sum).to_le_bytes()
+impl ReadAt for File {
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_exact_at(buffer, offset_bytes)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
 }
 
 #[cfg(test)]

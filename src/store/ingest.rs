@@ -15,6 +15,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::content::digest_of;
@@ -25,6 +26,7 @@ use super::layout::file_name_of;
 use super::presence::{Depth, examine};
 use super::record::Record;
 use super::workspace::Workspace;
+use crate::disk::file::{BlockFile, ReadAt};
 use crate::oci::digest::{Digest, Hasher};
 use crate::plan::artifact::Artifact;
 
@@ -67,27 +69,12 @@ impl Ingest {
         })
     }
 
-    /// Writes `bytes` at `offset`. What is skipped is a hole.
-    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.running = None;
-        self.write_bounded(offset, bytes)
-    }
-
-    /// Fills `buffer` with the bytes at `offset`; an error if the file ends before.
-    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file
-            .read_exact_at(buffer, offset)
-            .map_err(|error| self.explain("read", error))
-    }
-
-    /// Cuts the file to `size_bytes`, or extends it with a hole.
-    pub fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
-        self.running = None;
-        self.bound(size_bytes)?;
-        self.file
-            .set_len(size_bytes)
-            .map_err(|error| self.explain("resize", error))?;
-        self.size_bytes = size_bytes;
+    /// Appends `bytes`.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.write_bounded(self.size_bytes, bytes)?;
+        if let Some(hasher) = &mut self.running {
+            hasher.update(bytes);
+        }
         Ok(())
     }
 
@@ -119,9 +106,8 @@ impl Ingest {
         }
         let actual = match self.running.clone() {
             Some(hasher) => hasher.finish(),
-            None => digest_of(&self.file, self.size_bytes).map_err(|error| {
-                Error::io("read", self.workspace.directory.path_of(&self.name), error)
-            })?,
+            None => digest_of(&self.file, self.size_bytes)
+                .map_err(|error| Error::io("read", self.path(), error))?,
         };
         let named = match artifact {
             Artifact::Blob(digest) => Some(digest),
@@ -158,49 +144,67 @@ impl Ingest {
             .publish_bytes(&record.to_json(), records, &name, MODE_SEALED)
     }
 
-    fn write_bounded(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write_bounded(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let end = offset.saturating_add(bytes.len() as u64);
         self.bound(end)?;
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(|error| self.explain("write", error))?;
+        let written = self.file.write_all_at(bytes, offset);
+        written.map_err(|error| Error::io("write", self.path(), error))?;
         self.size_bytes = self.size_bytes.max(end);
         Ok(())
     }
 
-    fn bound(&self, size_bytes: u64) -> io::Result<()> {
-        if size_bytes <= self.limit_bytes {
-            return Ok(());
+    fn bound(&self, size_bytes: u64) -> Result<(), Error> {
+        let limit = self.limit_bytes;
+        match size_bytes <= limit {
+            true => Ok(()),
+            false => Err(Error::TooLarge {
+                path: self.path(),
+                limit,
+            }),
         }
-        let (path, limit) = (
-            self.workspace.directory.path_of(&self.name),
-            self.limit_bytes,
-        );
-        Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            Error::TooLarge { path, limit },
-        ))
     }
 
-    /// The same error, of the same kind, with the file's path and the next step in its cause.
-    fn explain(&self, action: &'static str, error: io::Error) -> io::Error {
-        let kind = error.kind();
-        let path = self.workspace.directory.path_of(&self.name);
-        io::Error::new(kind, Error::io(action, path, error))
+    fn path(&self) -> PathBuf {
+        self.workspace.directory.path_of(&self.name)
     }
 }
 
 impl io::Write for Ingest {
     /// Appends `bytes`, all of them.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_bounded(self.size_bytes, bytes)?;
-        if let Some(hasher) = &mut self.running {
-            hasher.update(bytes);
-        }
+        self.append(bytes).map_err(io::Error::other)?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ReadAt for Ingest {
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset_bytes)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.size_bytes)
+    }
+}
+
+impl BlockFile for Ingest {
+    fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.running = None;
+        self.write_bounded(offset_bytes, bytes)
+            .map_err(io::Error::other)
+    }
+
+    fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
+        self.running = None;
+        self.bound(size_bytes).map_err(io::Error::other)?;
+        self.file
+            .set_len(size_bytes)
+            .map_err(|error| io::Error::other(Error::io("resize", self.path(), error)))?;
+        self.size_bytes = size_bytes;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::directory::MODE_PLAIN;
 use super::error::Error;
 use super::guard::{ArtifactGuard, Caller, SharedGuard};
-use super::ingest::Ingest;
+use super::ingest::{Expected, Ingest};
 use super::layout::Layout;
 use super::presence::{Depth, examine, inventory};
 use super::record::Record;
@@ -88,6 +88,13 @@ impl Run {
     /// Begins a file that may grow to `limit_bytes`.
     pub fn ingest(&self, limit_bytes: u64) -> Result<Ingest, Error> {
         Ingest::new(Arc::clone(&self.workspace), limit_bytes)
+    }
+
+    /// Makes `bytes` the artifact that `guard` guards.
+    pub fn commit_bytes(&self, guard: ArtifactGuard, bytes: &[u8]) -> Result<Record, Error> {
+        let mut ingest = self.ingest(bytes.len() as u64)?;
+        ingest.append(bytes)?;
+        ingest.commit(guard, Expected::default())
     }
 
     /// Writes a project's root, whole and durable.

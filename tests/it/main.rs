@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::unwrap_used,
     reason = "tests write fixtures, read the environment and damage stores on purpose"
 )]
 
@@ -12,22 +11,12 @@ mod architecture;
 
 mod tar_reader;
 
-mod store;
+mod layers;
 
-mod tar_reader;
-mod registry;
+mod erofs;
 
 mod lock_versions;
-mod layers;
-mod erofs;
-mod lock;
 
-mod sync;
+mod store;
 
-mod offline;
-
-mod hostile_registry;
-
-mod crash;
-
-mod real_image;
+mod registry;

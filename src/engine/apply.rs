@@ -1,0 +1,261 @@
+//! Apply: does what a plan says, several actions at once, each artifact once.
+//!
+//! An action that fails takes with it what needs its artifact; all others go on. Nothing here decides what
+//! is to be done.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use tokio::task::{JoinSet, spawn_blocking};
+
+use crate::engine::error::Error;
+use crate::engine::schedule::Schedule;
+use crate::engine::source::{Source, Sources};
+use crate::engine::{build, layer};
+use crate::layer::limits::Limits;
+use crate::oci::document::config::ImageConfig;
+use crate::oci::document::descriptor::Descriptor;
+use crate::oci::document::index::Index;
+use crate::oci::document::manifest::Manifest;
+use crate::plan::action::{Action, DocumentKind, FetchDocument, FetchLayer, Origin, Stack};
+use crate::plan::artifact::Artifact;
+use crate::plan::event::{Event, Reporter};
+use crate::store::Store;
+use crate::store::guard::ArtifactGuard;
+use crate::store::record::Record;
+use crate::store::run::{Claim, Run};
+
+/// What all actions of a run share.
+pub struct Context {
+    /// Where artifacts go.
+    pub store: Store,
+    /// The run under way in it.
+    pub run: Run,
+    /// Where images come from.
+    pub sources: Sources,
+    /// What a layer may hold.
+    pub limits: Limits,
+    /// How many layers, fsmetas and disks are worked on at once.
+    pub jobs: NonZeroUsize,
+    /// Who is told.
+    pub reporter: Arc<dyn Reporter>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            store,
+            sources,
+            jobs,
+            ..
+        } = self;
+        f.debug_struct("Context")
+            .field("store", store)
+            .field("sources", sources)
+            .field("jobs", jobs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Documents that are fetched at once: they are small, and their cost is the way to the registry and back.
+const DOCUMENTS_AT_ONCE: usize = 16;
+
+/// An action that was not done.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub action: Action,
+    /// Why.
+    pub error: Error,
+}
+
+/// Fetches the documents among `actions`.
+pub async fn documents(context: &Arc<Context>, actions: Vec<Action>) -> Vec<Failure> {
+    let documents = actions
+        .into_iter()
+        .filter(|action| matches!(action, Action::FetchDocument(_)));
+    apply(context, documents.collect(), DOCUMENTS_AT_ONCE).await
+}
+
+/// Does `actions`, and answers what failed.
+pub async fn all(context: &Arc<Context>, actions: Vec<Action>) -> Vec<Failure> {
+    apply(context, actions, context.jobs.get()).await
+}
+
+async fn apply(context: &Arc<Context>, actions: Vec<Action>, at_once: usize) -> Vec<Failure> {
+    let mut schedule = Schedule::new(actions);
+    let mut running = JoinSet::new();
+    let mut failures = Vec::new();
+    loop {
+        while running.len() < at_once
+            && let Some(action) = schedule.next()
+        {
+            running.spawn(do_one(Arc::clone(context), action));
+        }
+        let Some(ended) = running.join_next().await else {
+            return failures;
+        };
+        match ended {
+            Ok((action, Ok(()))) => schedule.made(action.makes()),
+            Ok((action, Err(error))) => {
+                let artifact = action.makes();
+                failures.push(Failure { action, error });
+                for skipped in schedule.failed(artifact) {
+                    let error = Error::Skipped {
+                        artifact: skipped.action.makes(),
+                        because: skipped.because,
+                    };
+                    failures.push(Failure {
+                        action: skipped.action,
+                        error,
+                    });
+                }
+            }
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}
+
+/// Does `action`, unless its artifact is there meanwhile, and reports what came of it.
+async fn do_one(context: Arc<Context>, action: Action) -> (Action, Result<(), Error>) {
+    let done = claim_and_do(&context, &action).await;
+    match &done {
+        Ok(Some(record)) => context.reporter.report(done_event(&action, record)),
+        Ok(None) => {}
+        Err(error) => context.reporter.report(Event::Failed {
+            code: error.code().to_owned(),
+            image: action.origin().image.clone(),
+            message: error.to_string(),
+        }),
+    }
+    (action, done.map(drop))
+}
+
+/// Does `action` if its artifact is still not there when this run alone may make it.
+async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<Record>, Error> {
+    let artifact = action.makes();
+    let run = context.run.clone();
+    let claim = blocking(artifact, move || Ok(run.claim(artifact)?)).await?;
+    let guard = match claim {
+        Claim::Present(_) => return Ok(None),
+        Claim::Mine(guard) => guard,
+    };
+    let record = match action {
+        Action::FetchDocument(document) => fetch_document(context, document, guard).await?,
+        Action::FetchLayer(layer) => fetch_layer(context, layer, guard).await?,
+        Action::BuildFsmeta(stack) => built(context, stack, guard, build::fsmeta).await?,
+        Action::WriteDisk(stack) => built(context, stack, guard, build::disk).await?,
+    };
+    Ok(Some(record))
+}
+
+async fn fetch_document(
+    context: &Context,
+    document: &FetchDocument,
+    guard: ArtifactGuard,
+) -> Result<Record, Error> {
+    let artifact = guard.artifact();
+    let source = open(context, &document.origin, artifact, document.size).await?;
+    let descriptor = Descriptor::new("", document.digest, document.size);
+    let bytes = match document.kind {
+        DocumentKind::Index => source.document::<Index>(&descriptor).await?.into_bytes(),
+        DocumentKind::Manifest => source.document::<Manifest>(&descriptor).await?.into_bytes(),
+        DocumentKind::Config => source
+            .document::<ImageConfig>(&descriptor)
+            .await?
+            .into_bytes(),
+    };
+    let run = context.run.clone();
+    blocking(artifact, move || Ok(run.commit_bytes(guard, &bytes)?)).await
+}
+
+async fn fetch_layer(
+    context: &Arc<Context>,
+    layer: &FetchLayer,
+    guard: ArtifactGuard,
+) -> Result<Record, Error> {
+    let source = open(context, &layer.origin, guard.artifact(), layer.size).await?;
+    context.reporter.report(Event::LayerStarted {
+        diff_id: layer.diff_id,
+        digest: layer.digest,
+        size_bytes: layer.size,
+        image: layer.origin.image.clone(),
+    });
+    layer::fetch(context, &source, layer, guard).await
+}
+
+async fn built(
+    context: &Context,
+    stack: &Stack,
+    guard: ArtifactGuard,
+    build: fn(&Store, &Run, &Stack, ArtifactGuard) -> Result<Record, Error>,
+) -> Result<Record, Error> {
+    let (store, run, stack) = (context.store.clone(), context.run.clone(), stack.clone());
+    blocking(guard.artifact(), move || build(&store, &run, &stack, guard)).await
+}
+
+/// Opens where `origin`'s image comes from, for the sake of `artifact`.
+async fn open(
+    context: &Context,
+    origin: &Origin,
+    artifact: Artifact,
+    size_bytes: u64,
+) -> Result<Source, Error> {
+    let (sources, reference) = (context.sources.clone(), origin.source.clone());
+    let opened = blocking(artifact, move || sources.open(&reference)).await?;
+    opened.ok_or_else(|| Error::Offline {
+        artifact,
+        size_bytes,
+        reference: origin.source.clone(),
+    })
+}
+
+/// Runs `work` where it may wait for a disk or for another process.
+pub(super) async fn blocking<T: Send + 'static>(
+    artifact: Artifact,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => Err(Error::Aborted(artifact)),
+    }
+}
+
+fn done_event(action: &Action, record: &Record) -> Event {
+    let image = action.origin().image.clone();
+    match action {
+        &Action::FetchDocument(FetchDocument {
+            kind,
+            digest,
+            size: size_bytes,
+            ..
+        }) => Event::DocumentDone {
+            kind,
+            digest,
+            size_bytes,
+            image,
+        },
+        &Action::FetchLayer(FetchLayer {
+            diff_id,
+            digest,
+            size: size_bytes,
+            ..
+        }) => {
+            let image_bytes = record.size_bytes;
+            Event::LayerDone {
+                diff_id,
+                digest,
+                size_bytes,
+                image_bytes,
+                image,
+            }
+        }
+        &Action::BuildFsmeta(Stack { chain_id, .. }) => Event::FsmetaDone {
+            chain_id,
+            size_bytes: record.size_bytes,
+            image,
+        },
+        &Action::WriteDisk(Stack { chain_id, .. }) => Event::DiskDone { chain_id, image },
+    }
+}
