@@ -224,12 +224,12 @@ fn facts(tree: &Tree, path: &str) -> String {
             (kind, &tree.inode(id).metadata, links)
         }
     };
-    let xattrs: String = metadata
+    let xattrs: Vec<String> = metadata
         .xattrs
         .iter()
         .map(|(name, value)| format!(" {}[{}]", String::from_utf8_lossy(name), value.len()))
         .collect();
-    let (mode, time) = (metadata.mode, metadata.mtime);
+    let (mode, time, xattrs) = (metadata.mode, metadata.mtime, xattrs.concat());
     let (uid, gid) = (metadata.uid, metadata.gid);
     let (seconds, nanoseconds) = (time.seconds, time.nanoseconds);
     format!("{kind} {mode:o} {uid}:{gid} {seconds}+{nanoseconds} x{links}{xattrs}")
