@@ -70,11 +70,9 @@ pub struct Failure {
 }
 
 /// Fetches the documents among `actions`.
-pub async fn documents(context: &Arc<Context>, actions: Vec<Action>) -> Vec<Failure> {
-    let documents = actions
-        .into_iter()
-        .filter(|action| matches!(action, Action::FetchDocument(_)));
-    apply(context, documents.collect(), DOCUMENTS_AT_ONCE).await
+pub async fn documents(context: &Arc<Context>, actions: &[Action]) -> Vec<Failure> {
+    let documents = actions.iter().filter(|action| matches!(action, Action::FetchDocument(_)));
+    apply(context, documents.cloned().collect(), DOCUMENTS_AT_ONCE).await
 }
 
 /// Does `actions`, and answers what failed.

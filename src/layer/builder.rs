@@ -14,10 +14,8 @@ use super::entry::{DataSink, Entry, EntryKind};
 use super::limits::{LimitExceeded, Limits, SYMLINK_BYTES_MAX};
 use super::name::{CleanPath, Meaning, is_short_enough, join};
 use super::read::{self, Visitor};
-use super::resolve::{AtRoot, ResolveError, Resolved, Step, resolve};
-use super::tree::{
-    Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Node, Tree, Xattrs,
-};
+use super::resolve::{AtRoot, ResolveError, Resolved, look_up, resolve};
+use super::tree::{Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Node, Xattrs};
 use super::warning::WarningKind;
 use super::xattrs;
 use error::{ChangesetError, EntryError};
@@ -326,17 +324,6 @@ fn symlink_target(target: Vec<u8>) -> Result<Box<[u8]>, EntryError> {
         Err(EntryError::SymlinkNul)
     } else {
         Ok(target.into())
-    }
-}
-
-fn look_up<'a>(tree: &'a Tree, place: DirectoryId, name: &[u8]) -> Step<'a, DirectoryId> {
-    match tree.directory(place).entries.get(name) {
-        None => Step::Missing,
-        Some(&Node::Directory(id)) => Step::Directory(id),
-        Some(&Node::Inode(id)) => match &tree.inode(id).kind {
-            Kind::Symlink(target) => Step::Symlink(target),
-            _ => Step::Other,
-        },
     }
 }
 

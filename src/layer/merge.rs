@@ -17,7 +17,7 @@ use std::mem;
 
 use super::changeset::Changeset;
 use super::name::{CleanPath, is_short_enough, join};
-use super::resolve::{AtRoot, resolve};
+use super::resolve::{AtRoot, look_up, resolve};
 use super::tree::{DirectoryId, InodeId, Kind, Metadata, Name, Node, Tree};
 use super::warning::{WarningKind, Warnings};
 use error::MergeError;
@@ -154,7 +154,7 @@ impl Stack {
             DirectoryId::ROOT,
             path.parent(),
             AtRoot::Stay,
-            |place, name| view::look_up(&self.tree, place, name),
+            |place, name| look_up(&self.tree, place, name),
         )
         .ok()
         .filter(|resolved| resolved.missing.is_empty())?;

@@ -4,7 +4,7 @@
 //! absolute. What is missing is not an error: a caller that puts something there creates it.
 
 use super::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX, SYMLINKS_FOLLOWED_MAX};
-use super::tree::Name;
+use super::tree::{DirectoryId, InodeId, Kind, Name, Node, Tree};
 
 /// Names looked at on the way to one path, those in the targets of symlinks included. Forty symlinks of
 /// 2,000 names each would otherwise cost each entry of a hostile layer 80,000 lookups.
@@ -20,6 +20,27 @@ pub(super) enum Step<'a, P> {
     Other,
     /// Nothing.
     Missing,
+}
+
+/// What `name` is in the directory `place` of `tree`.
+pub(super) fn look_up<'a>(
+    tree: &'a Tree,
+    place: DirectoryId,
+    name: &[u8],
+) -> Step<'a, DirectoryId> {
+    match tree.directory(place).entries.get(name) {
+        None => Step::Missing,
+        Some(&Node::Directory(id)) => Step::Directory(id),
+        Some(&Node::Inode(id)) => look_at(tree, id),
+    }
+}
+
+/// What an inode of `tree` is to a path that goes on behind it.
+pub(super) fn look_at<P>(tree: &Tree, inode: InodeId) -> Step<'_, P> {
+    match &tree.inode(inode).kind {
+        Kind::Symlink(target) => Step::Symlink(target),
+        _ => Step::Other,
+    }
 }
 
 /// What `..` does at the root.
@@ -149,7 +170,7 @@ mod tests {
     use super::*;
 
     /// A directory `usr` with a directory `lib`, symlinks beside it, and a file.
-    fn look_up<'a>(place: u8, name: &[u8]) -> Step<'a, u8> {
+    fn example<'a>(place: u8, name: &[u8]) -> Step<'a, u8> {
         match (place, name) {
             (0, b"usr") => Step::Directory(1),
             (1, b"lib") => Step::Directory(2),
@@ -165,7 +186,7 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, expected: Result<(&str, usize), ResolveError>) {
-        let resolved = resolve(0, path.as_bytes(), AtRoot::Refuse, look_up);
+        let resolved = resolve(0, path.as_bytes(), AtRoot::Refuse, example);
         let resolved = resolved.map(|it| (String::from_utf8(it.path).unwrap(), it.missing.len()));
         assert_eq!(resolved, expected.map(|(path, n)| (path.to_owned(), n)));
     }
@@ -191,7 +212,7 @@ mod tests {
 
     #[test]
     fn above_the_root_there_is_only_the_root() {
-        let resolved = resolve(0, b"usr/up/lib", AtRoot::Stay, look_up).unwrap();
+        let resolved = resolve(0, b"usr/up/lib", AtRoot::Stay, example).unwrap();
         assert_eq!((resolved.place, &resolved.path[..]), (2, &b"usr/lib"[..]));
     }
 }

@@ -37,3 +37,4 @@ pub(crate) mod project;
 
 pub(crate) mod fixture;
 pub(crate) mod registry;
+pub mod registry;

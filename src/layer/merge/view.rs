@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::layer::changeset::Changeset;
-use crate::layer::resolve::Step;
-use crate::layer::tree::{DirectoryId, InodeId, Kind, Node, Tree};
+use crate::layer::resolve::{Step, look_at};
+use crate::layer::tree::{DirectoryId, InodeId, Node, Tree};
 
 /// A directory as a layer and the lower tree have it; one of the two may lack it.
 #[derive(Debug, Clone, Copy)]
@@ -49,39 +49,19 @@ impl<'a> View<'a> {
             .and_then(|id| self.own.tree.directory(id).entries.get(name).copied());
         match (own, lower) {
             (Some(Node::Inode(id)), _) => match self.links.get(&id) {
-                Some(&lower) => step(self.lower, lower),
-                None => step(&self.own.tree, id),
+                Some(&lower) => look_at(self.lower, lower),
+                None => look_at(&self.own.tree, id),
             },
             (Some(Node::Directory(own)), Some(Node::Inode(id))) if self.own.marks(own).implied => {
-                step(self.lower, id)
+                look_at(self.lower, id)
             }
-            (None, Some(Node::Inode(id))) => step(self.lower, id),
+            (None, Some(Node::Inode(id))) => look_at(self.lower, id),
             (None, None) => Step::Missing,
             (own, lower) => Step::Directory(Place {
                 own: directory(own),
                 lower: directory(lower),
             }),
         }
-    }
-}
-
-/// What a path in `tree` alone goes through.
-pub(super) fn look_up<'a>(
-    tree: &'a Tree,
-    place: DirectoryId,
-    name: &[u8],
-) -> Step<'a, DirectoryId> {
-    match tree.directory(place).entries.get(name) {
-        None => Step::Missing,
-        Some(&Node::Directory(id)) => Step::Directory(id),
-        Some(&Node::Inode(id)) => step(tree, id),
-    }
-}
-
-fn step<P>(tree: &Tree, id: InodeId) -> Step<'_, P> {
-    match &tree.inode(id).kind {
-        Kind::Symlink(target) => Step::Symlink(target),
-        _ => Step::Other,
     }
 }
 

@@ -187,13 +187,17 @@ fn dump(tree: &Tree) -> Vec<(Vec<u8>, String)> {
         .collect()
 }
 
-#[test]
-fn every_hand_made_layer_becomes_what_it_must() {
+fn cases() -> Vec<Case> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/layers/cases.json");
     let cases: Cases = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    assert_eq!(cases.cases.len(), 159);
+    cases.cases
+}
+
+#[test]
+fn every_hand_made_layer_becomes_what_it_must() {
+    let cases = cases();
+    assert_eq!(cases.len(), 159);
     let wrong: Vec<String> = cases
-        .cases
         .iter()
         .filter_map(|case| {
             let problem = judge(case).err()?;
@@ -201,4 +205,134 @@ fn every_hand_made_layer_becomes_what_it_must() {
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What `path` is in one line: type, mode, owner, time, names, device or target, attributes.
+fn facts(tree: &Tree, path: &str) -> String {
+    let (kind, metadata, links) = match tree.find(path.as_bytes()) {
+        None => return "nothing".to_owned(),
+        Some(Node::Directory(id)) => ("dir".to_owned(), &tree.directory(id).metadata, 1),
+        Some(Node::Inode(id)) => {
+            let kind = match &tree.inode(id).kind {
+                Kind::File(_) => "file".to_owned(),
+                Kind::Symlink(target) => format!("-> {}", String::from_utf8_lossy(target)),
+                Kind::CharDevice(device) => format!("char {}:{}", device.major, device.minor),
+                Kind::BlockDevice(device) => format!("block {}:{}", device.major, device.minor),
+                Kind::Fifo => "fifo".to_owned(),
+            };
+            let links = tree.link_counts()[id.index()];
+            (kind, &tree.inode(id).metadata, links)
+        }
+    };
+    let xattrs: String = metadata
+        .xattrs
+        .iter()
+        .map(|(name, value)| format!(" {}[{}]", String::from_utf8_lossy(name), value.len()))
+        .collect();
+    let (mode, time) = (metadata.mode, metadata.mtime);
+    let (uid, gid) = (metadata.uid, metadata.gid);
+    let (seconds, nanoseconds) = (time.seconds, time.nanoseconds);
+    format!("{kind} {mode:o} {uid}:{gid} {seconds}+{nanoseconds} x{links}{xattrs}")
+}
+
+/// Facts that `cases.json` leaves open or has only in words.
+const FACTS: &[(&str, &str, &str)] = &[
+    (
+        "pax-cap-newline",
+        "usr/bin/ping",
+        "file 755 0:0 1700000000+123456789 x1 security.capability[20]",
+    ),
+    (
+        "pax-empty-xattr",
+        "f",
+        "file 644 0:0 1700000000+0 x1 user.empty[0]",
+    ),
+    ("pax-global-path-uid", "x", "file 644 0:0 1700000000+0 x1"),
+    (
+        "name-backslash",
+        "a\\..\\..\\b",
+        "file 644 0:0 1700000000+0 x1",
+    ),
+    ("name-dotdot-inside", "b", "file 644 0:0 1700000000+0 x1"),
+    ("hardlink-ok", "b", "file 644 0:0 1700000000+0 x2"),
+    ("hardlink-abs", "a", "file 644 0:0 1700000000+0 x2"),
+    (
+        "hardlink-to-lower-layer",
+        "b",
+        "file 644 0:0 1700000000+0 x2",
+    ),
+    (
+        "hardlink-to-symlink",
+        "b",
+        "-> target 777 0:0 1700000000+0 x2",
+    ),
+    (
+        "hardlink-chain-1000",
+        "l1000",
+        "file 644 0:0 1700000000+0 x1001",
+    ),
+    (
+        "hardlink-target-deleted-above",
+        "b",
+        "file 644 0:0 1700000000+0 x1",
+    ),
+    ("hardlink-over-whiteout-name", "tmp/KEY", "nothing"),
+    ("wh-as-dir", "x", "nothing"),
+    (
+        "xattr-overlay-opaque-smuggle",
+        "d",
+        "dir 755 0:0 1700000000+0 x1",
+    ),
+    (
+        "xattr-overlay-opaque-smuggle",
+        "d/x",
+        "file 644 0:0 1700000000+0 x1",
+    ),
+    (
+        "xattr-overlay-redirect-smuggle",
+        "d",
+        "dir 755 0:0 1700000000+0 x1",
+    ),
+    ("xattr-user-overlay", "d", "dir 755 0:0 1700000000+0 x1"),
+    ("mtime-negative-base256", "a", "file 644 0:0 -5+0 x1"),
+    ("mtime-negative-pax", "a", "file 644 0:0 -6+750000000 x1"),
+    ("mtime-2107-and-later", "b", "file 644 0:0 8589934591+0 x1"),
+    ("mtime-ns", "a", "file 644 0:0 1700000000+999999999 x1"),
+    (
+        "uid-base256",
+        "a",
+        "file 644 2097157:4294967294 1700000000+0 x1",
+    ),
+    (
+        "uid-pax",
+        "a",
+        "file 644 4294967295:3000000000 1700000000+0 x1",
+    ),
+    ("mode-with-type-bits", "a", "file 755 0:0 1700000000+0 x1"),
+    ("mode-setuid", "a", "file 4755 0:0 1700000000+0 x1"),
+    ("mode-setuid", "b", "file 2755 0:0 1700000000+0 x1"),
+    ("mode-setuid", "c", "dir 1777 0:0 1700000000+0 x1"),
+    ("dev-nodes", "b", "block 259:70000 644 0:0 1700000000+0 x1"),
+    ("dev-nodes", "c", "char 1:3 666 0:0 1700000000+0 x1"),
+    ("dev-nodes", "p", "fifo 644 0:0 1700000000+0 x1"),
+    (
+        "xattr-unknown-namespace",
+        "a",
+        "file 644 0:0 1700000000+0 x1",
+    ),
+    ("xattr-libarchive-b64", "a", "file 644 0:0 1700000000+0 x1"),
+    ("xattr-on-symlink", "a", "-> b 777 0:0 1700000000+0 x1"),
+    ("gz-labelled-plain-tar", "b", "file 644 0:0 1700000000+0 x1"),
+    ("plain-labelled-gz", "b", "file 644 0:0 1700000000+0 x1"),
+];
+
+#[test]
+fn metadata_links_and_policies_are_as_documented() {
+    let cases = cases();
+    for &(name, path, expected) in FACTS {
+        let case = cases.iter().find(|case| case.name == name).unwrap();
+        let [tree, stored] = read_stack(case, &mut Files::default()).unwrap();
+        assert_eq!(facts(&tree, path), expected, "{name}");
+        assert_eq!(facts(&stored, path), expected, "{name}, stored");
+    }
 }

@@ -404,3 +404,11 @@ fn only_surviving_names_count_as_links() {
     counts.retain(|&count| count > 0);
     assert_eq!(counts, [3]);
 }
+
+#[test]
+fn a_symlink_that_leads_upwards_is_followed_until_it_ends() {
+    check(
+        &[&["a/l -> .."], &["a/l/a/l/a/l/x = 1", "a/l/a/y = 2"]],
+        &["a/ 755", "a/l -> ..", "a/y = 2", "x = 1"],
+    );
+}
