@@ -7,7 +7,7 @@
 
 pub mod files;
 
-mod relock;
+pub mod relock;
 
 mod documents;
 

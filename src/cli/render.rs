@@ -22,13 +22,10 @@ pub(crate) fn human(failure: &Failure, color: bool) -> String {
         text.push_str(&rendered);
         text.push('\n');
     }
+    for note in &failure.notes {
+        text.push_str(&format!("note: {}\n", printable(note)));
+    }
     text
-}
-
-/// A warning as text, with a line feed at its end.
-pub(crate) fn warning(diagnostic: &Diagnostic, texts: &Texts, color: bool) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-    in_file(&renderer, diagnostic, texts) + "\n"
 }
 
 fn plain(renderer: &Renderer, code: &str, message: &str, help: Option<&str>) -> String {
@@ -87,7 +84,12 @@ pub(crate) fn printable(text: &str) -> String {
 /// A failure as JSON.
 pub(crate) fn failure_json(failure: &Failure) -> Value {
     let problems: Vec<Value> = failure.problems.iter().map(|problem| problem_json(problem, &failure.texts)).collect();
-    json!({ "schema": FAILURE_SCHEMA, "exit_code": failure.kind.exit_code(), "diagnostics": problems })
+    let exit_code = failure.kind.exit_code();
+    let mut value = json!({ "schema": FAILURE_SCHEMA, "exit_code": exit_code, "diagnostics": problems });
+    for (key, detail) in &failure.details {
+        value[key] = detail.clone();
+    }
+    value
 }
 
 fn problem_json(problem: &Problem, texts: &Texts) -> Value {

@@ -47,7 +47,7 @@ pub enum NameError {
 
 /// What a name means, apart from the kind of its entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub enum Meaning {
     /// The root itself.
     Root,
     /// An entry of this name.
@@ -62,14 +62,14 @@ pub(super) enum Meaning {
 
 /// A path without `.`, `..` and empty names, within all limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CleanPath {
+pub struct CleanPath {
     bytes: Vec<u8>,
     parent_bytes: usize,
 }
 
 impl CleanPath {
     /// Cleans and judges `path` as an archive has it.
-    pub(super) fn parse(path: &[u8]) -> Result<Self, NameError> {
+    pub fn parse(path: &[u8]) -> Result<Self, NameError> {
         let mut names: Vec<&[u8]> = Vec::new();
         let mut bytes = 0;
         let mut went_up = false;
@@ -103,23 +103,23 @@ impl CleanPath {
     }
 
     /// The whole path, without a leading `/`; empty for the root.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// The path of the directory that the last name is in; empty for the root.
-    pub(super) fn parent(&self) -> &[u8] {
+    pub fn parent(&self) -> &[u8] {
         &self.bytes[..self.parent_bytes]
     }
 
     /// The last name; empty for the root.
-    pub(super) fn name(&self) -> &[u8] {
+    pub fn name(&self) -> &[u8] {
         let name = &self.bytes[self.parent_bytes..];
         name.strip_prefix(b"/").unwrap_or(name)
     }
 
     /// What the path means in a layer.
-    pub(super) fn meaning(&self) -> Result<Meaning, NameError> {
+    pub fn meaning(&self) -> Result<Meaning, NameError> {
         if self.bytes.is_empty() {
             return Ok(Meaning::Root);
         }

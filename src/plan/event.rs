@@ -111,10 +111,6 @@ pub enum Event {
     Retry {
         /// What was asked for: a URL without secrets.
         subject: String,
-        /// Which try failed, from 1.
-        attempt: u32,
-        /// How many there are at most.
-        attempts_max: u32,
         /// When the next one comes.
         delay_ms: u64,
         /// Why it failed.
