@@ -36,5 +36,3 @@ pub(crate) mod qemu;
 pub(crate) mod project;
 
 pub(crate) mod fixture;
-pub(crate) mod registry;
-pub mod registry;
