@@ -1,12 +1,14 @@
 //! Carries decisions out: sources become locked images, and plans become artifacts in a store.
 
+pub mod chain;
+
 pub mod error;
 
 pub mod source;
 
 pub mod resolve;
 
-pub mod chain;
+pub mod context;
 
 mod pipe;
 

@@ -3,59 +3,26 @@
 //! An action that fails takes with it what needs its artifact; all others go on. Nothing here decides what
 //! is to be done.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
+use crate::engine::context::{Context, blocking};
 use crate::engine::error::Error;
 use crate::engine::schedule::Schedule;
-use crate::engine::source::{Source, Sources};
+use crate::engine::source::Source;
 use crate::engine::{build, layer};
-use crate::layer::limits::Limits;
 use crate::oci::document::config::ImageConfig;
 use crate::oci::document::descriptor::Descriptor;
 use crate::oci::document::index::Index;
 use crate::oci::document::manifest::Manifest;
 use crate::plan::action::{Action, DocumentKind, FetchDocument, FetchLayer, Origin, Stack};
 use crate::plan::artifact::Artifact;
-use crate::plan::event::{Event, Reporter};
+use crate::plan::event::Event;
 use crate::store::Store;
 use crate::store::guard::ArtifactGuard;
 use crate::store::record::Record;
 use crate::store::run::{Claim, Run};
-
-/// What all actions of a run share.
-pub struct Context {
-    /// Where artifacts go.
-    pub store: Store,
-    /// The run under way in it.
-    pub run: Run,
-    /// Where images come from.
-    pub sources: Sources,
-    /// What a layer may hold.
-    pub limits: Limits,
-    /// How many layers, fsmetas and disks are worked on at once.
-    pub jobs: NonZeroUsize,
-    /// Who is told.
-    pub reporter: Arc<dyn Reporter>,
-}
-
-impl std::fmt::Debug for Context {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            store,
-            sources,
-            jobs,
-            ..
-        } = self;
-        f.debug_struct("Context")
-            .field("store", store)
-            .field("sources", sources)
-            .field("jobs", jobs)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Documents that are fetched at once: they are small, and their cost is the way to the registry and back.
 const DOCUMENTS_AT_ONCE: usize = 16;
@@ -215,18 +182,6 @@ async fn open(
         size_bytes,
         reference: origin.source.clone(),
     })
-}
-
-/// Runs `work` where it may wait for a disk or for another process.
-pub(super) async fn blocking<T: Send + 'static>(
-    artifact: Artifact,
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    match spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-        Err(_) => Err(Error::Aborted(artifact)),
-    }
 }
 
 fn done_event(action: &Action, record: &Record) -> Event {

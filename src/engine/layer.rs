@@ -15,7 +15,7 @@ use futures_util::TryStreamExt as _;
 
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::layer::LayerWriter;
-use crate::engine::apply::{Context, blocking};
+use crate::engine::context::{Context, blocking};
 use crate::engine::error::Error;
 use crate::engine::pipe::{Sender, pipe};
 use crate::engine::source::{Blob, Source};

@@ -9,15 +9,15 @@ pub mod error;
 use std::io::Read;
 use std::mem;
 
-use super::changeset::{Changeset, Marks};
-use super::entry::{DataSink, Entry, EntryKind};
-use super::limits::{LimitExceeded, Limits, SYMLINK_BYTES_MAX};
-use super::name::{CleanPath, Meaning, is_short_enough, join};
-use super::read::{self, Visitor};
-use super::resolve::{AtRoot, ResolveError, Resolved, look_up, resolve};
-use super::tree::{Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Node, Xattrs};
-use super::warning::WarningKind;
-use super::xattrs;
+use crate::layer::changeset::{Changeset, Marks};
+use crate::layer::entry::{DataSink, Entry, EntryKind};
+use crate::layer::limits::{LimitExceeded, Limits, SYMLINK_BYTES_MAX};
+use crate::layer::name::{CleanPath, Meaning, is_short_enough, join};
+use crate::layer::read::{self, Visitor};
+use crate::layer::resolve::{AtRoot, ResolveError, Resolved, look_up, resolve};
+use crate::layer::tree::{Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Node, Xattrs};
+use crate::layer::warning::WarningKind;
+use crate::layer::xattrs;
 use error::{ChangesetError, EntryError};
 
 /// A changeset in the making.

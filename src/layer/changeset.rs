@@ -12,8 +12,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tree::{DirectoryId, InodeId, Metadata, Name, Node, Tree};
-use super::warning::Warnings;
+use crate::layer::tree::{DirectoryId, InodeId, Metadata, Name, Node, Tree};
+use crate::layer::warning::Warnings;
 
 /// What one layer adds, replaces and removes.
 #[derive(Debug, Clone)]

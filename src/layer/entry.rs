@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::tree::{Device, Metadata};
+use crate::layer::tree::{Device, Metadata};
 
 /// What an entry's typeflag says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

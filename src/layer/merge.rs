@@ -15,11 +15,11 @@ mod graft;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use super::changeset::Changeset;
-use super::name::{CleanPath, is_short_enough, join};
-use super::resolve::{AtRoot, look_up, resolve};
-use super::tree::{DirectoryId, InodeId, Kind, Metadata, Name, Node, Tree};
-use super::warning::{WarningKind, Warnings};
+use crate::layer::changeset::Changeset;
+use crate::layer::name::{CleanPath, is_short_enough, join};
+use crate::layer::resolve::{AtRoot, look_up, resolve};
+use crate::layer::tree::{DirectoryId, InodeId, Kind, Metadata, Name, Node, Tree};
+use crate::layer::warning::{WarningKind, Warnings};
 use error::MergeError;
 
 /// A merged stack.

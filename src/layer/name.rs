@@ -4,7 +4,7 @@
 //! it away, as containerd has it; a name that would leave the root, or is nothing but `..`, is refused
 //! where containerd clamps it.
 
-use super::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX};
+use crate::layer::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX};
 
 /// The prefix of a whiteout (OCI image-spec `layer.md`, "Whiteouts").
 const WHITEOUT: &[u8] = b".wh.";

@@ -15,13 +15,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use super::changeset::{Changeset, Marks};
-use super::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX, SYMLINK_BYTES_MAX};
-use super::name::{CleanPath, Meaning, is_short_enough, join};
-use super::show::DisplayBytes;
-use super::tree::{Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Name, Node, Tree};
-use super::warning::Warnings;
-use super::xattrs::{Verdict, judge};
+use crate::layer::changeset::{Changeset, Marks};
+use crate::layer::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX, SYMLINK_BYTES_MAX};
+use crate::layer::name::{CleanPath, Meaning, is_short_enough, join};
+use crate::layer::show::DisplayBytes;
+use crate::layer::tree::{Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Name, Node, Tree};
+use crate::layer::warning::Warnings;
+use crate::layer::xattrs::{Verdict, judge};
 
 /// Nothing of the lower directory shows through (Linux `fs/overlayfs/overlayfs.h`, `OVL_XATTR_OPAQUE`).
 pub const OPAQUE: &[u8] = b"trusted.overlay.opaque";

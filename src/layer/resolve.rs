@@ -3,8 +3,8 @@
 //! A path is walked name by name. A symlink's target takes the name's place, from the root when it is
 //! absolute. What is missing is not an error: a caller that puts something there creates it.
 
-use super::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX, SYMLINKS_FOLLOWED_MAX};
-use super::tree::{DirectoryId, InodeId, Kind, Name, Node, Tree};
+use crate::layer::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX, SYMLINKS_FOLLOWED_MAX};
+use crate::layer::tree::{DirectoryId, InodeId, Kind, Name, Node, Tree};
 
 /// Names looked at on the way to one path, those in the targets of symlinks included. Forty symlinks of
 /// 2,000 names each would otherwise cost each entry of a hostile layer 80,000 lookups.

@@ -3,7 +3,7 @@
 use std::collections::btree_map;
 use std::iter::Peekable;
 
-use super::tree::{DirectoryId, Name, Node, Tree};
+use crate::layer::tree::{DirectoryId, Name, Node, Tree};
 
 impl Tree {
     /// All paths below the root with what they refer to, in the order of the paths' raw bytes, without a

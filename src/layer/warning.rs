@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::show::DisplayBytes;
+use crate::layer::show::DisplayBytes;
 
 /// Warnings kept of one layer or one merge; further ones are only counted. More than this says nothing
 /// new to a person, and a hostile layer must not fill memory with them.

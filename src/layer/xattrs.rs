@@ -4,8 +4,8 @@
 //! interpreted: a layer must not be able to write whiteouts behind the back of whoever reads it. What
 //! neither Linux nor EROFS can hold is dropped too. What is kept is kept byte for byte.
 
-use super::tree::Xattrs;
-use super::warning::WarningKind;
+use crate::layer::tree::Xattrs;
+use crate::layer::warning::WarningKind;
 
 /// Attributes that overlayfs obeys, in both its forms, and this project's own.
 const RESERVED: [&[u8]; 3] = [

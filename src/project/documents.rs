@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::engine::apply::{Context, refetch};
+use crate::engine::apply::refetch;
 use crate::engine::chain::{Block, ChainError};
+use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::oci::document::Document;
 use crate::oci::document::config::ImageConfig;

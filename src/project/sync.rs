@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::engine::apply::{self, Context, Failure};
+use crate::engine::apply::{self, Failure};
 use crate::engine::chain::Block;
+use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::oci::platform::Platform;
 use crate::plan::action::Action;

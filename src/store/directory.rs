@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::error::Error;
+use crate::store::error::Error;
 
 /// What everybody may read and nobody changes: artifacts and their records.
 pub(super) const MODE_SEALED: Mode = Mode::from_raw_mode(0o444);

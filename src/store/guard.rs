@@ -20,9 +20,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::directory::{Directory, Found};
-use super::error::Error;
-use super::layout::Layout;
+use crate::store::directory::{Directory, Found};
+use crate::store::error::Error;
+use crate::store::layout::Layout;
 use crate::plan::artifact::Artifact;
 
 /// Between two tries to take a guard: short beside what guards are held for, and no load.

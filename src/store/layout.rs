@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::directory::Directory;
-use super::error::Error;
+use crate::store::directory::Directory;
+use crate::store::error::Error;
 use crate::oci::digest::{ChainId, DiffId, Digest};
 use crate::plan::artifact::Artifact;
 

@@ -2,11 +2,11 @@
 
 use std::fs::File;
 
-use super::content::{digest_of, has_whole_superblock};
-use super::directory::{Directory, Found};
-use super::error::{Damage, Error};
-use super::layout::{Shelf, Shelves, file_name_of};
-use super::record::{RECORD_BYTES_MAX, Record};
+use crate::store::content::{digest_of, has_whole_superblock};
+use crate::store::directory::{Directory, Found};
+use crate::store::error::{Damage, Error};
+use crate::store::layout::{Shelf, Shelves, file_name_of};
+use crate::store::record::{RECORD_BYTES_MAX, Record};
 use crate::plan::artifact::{Artifact, Inventory};
 
 /// What is known of an artifact after a look at it: its record, or why it cannot be used.

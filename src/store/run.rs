@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::directory::MODE_PLAIN;
-use super::error::Error;
-use super::guard::{ArtifactGuard, Caller, SharedGuard};
-use super::ingest::{Expected, Ingest};
-use super::layout::Layout;
-use super::presence::{Depth, examine, inventory};
-use super::record::Record;
-use super::workspace::Workspace;
+use crate::store::directory::MODE_PLAIN;
+use crate::store::error::Error;
+use crate::store::guard::{ArtifactGuard, Caller, SharedGuard};
+use crate::store::ingest::{Expected, Ingest};
+use crate::store::layout::Layout;
+use crate::store::presence::{Depth, examine, inventory};
+use crate::store::record::Record;
+use crate::store::workspace::Workspace;
 use crate::plan::artifact::{Artifact, Inventory};
 
 /// A store whose directories exist and can be added to. Nothing can be deleted through it.

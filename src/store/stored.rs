@@ -5,8 +5,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use super::error::Error;
-use super::record::Record;
+use crate::store::error::Error;
+use crate::store::record::Record;
 use crate::disk::file::ReadAt;
 
 /// The file of an artifact, open for reading. It can be read even if the artifact is deleted meanwhile.

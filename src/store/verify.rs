@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::thread;
 
-use super::error::Error;
-use super::layout::Shelves;
-use super::presence::{Depth, Verdict, examine};
+use crate::store::error::Error;
+use crate::store::layout::Shelves;
+use crate::store::presence::{Depth, Verdict, examine};
 use crate::plan::artifact::Artifact;
 
 /// What was found, by artifact.

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{FlockOperation, Mode};
 use serde::Serialize;
 
-use super::directory::{Directory, MODE_PLAIN};
-use super::error::Error;
-use super::guard::{Caller, try_lock};
-use super::layout::{CACHE_TAG, Layout, Shelf, file_name_of};
-use super::record::Record;
+use crate::store::directory::{Directory, MODE_PLAIN};
+use crate::store::error::Error;
+use crate::store::guard::{Caller, try_lock};
+use crate::store::layout::{CACHE_TAG, Layout, Shelf, file_name_of};
+use crate::store::record::Record;
 use crate::plan::artifact::Artifact;
 
 const ALONE: FlockOperation = FlockOperation::NonBlockingLockExclusive;

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::Write;
 
-use super::format::dirent::file_type;
-use super::format::inode::{
+use crate::disk::erofs::format::dirent::file_type;
+use crate::disk::erofs::format::inode::{
     DataLayout, Form, Inode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, decode_device,
 };
-use super::format::{EROFS_NULL_ADDR, blocks_of};
-use super::reader::error::ReadError;
-use super::reader::{Image, Structures, entries};
+use crate::disk::erofs::format::{EROFS_NULL_ADDR, blocks_of};
+use crate::disk::erofs::reader::error::ReadError;
+use crate::disk::erofs::reader::{Image, Structures, entries};
 use crate::disk::file::ReadAt;
 
 /// Writes the dump of an image, which is checked as a whole first.

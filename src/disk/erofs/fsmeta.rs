@@ -6,14 +6,14 @@
 
 use std::io::{BufWriter, Write};
 
-use super::error::Error;
-use super::format::superblock::{
+use crate::disk::erofs::error::Error;
+use crate::disk::erofs::format::superblock::{
     DeviceSlot, EROFS_DEVT_SLOT_SIZE, EROFS_SUPER_OFFSET, SUPERBLOCK_BYTES, seal,
 };
-use super::format::{BLOCK_BYTES, EROFS_NULL_ADDR, blocks_of};
-use super::layer::LayerImage;
-use super::layout::{Forms, Layout};
-use super::metadata;
+use crate::disk::erofs::format::{BLOCK_BYTES, EROFS_NULL_ADDR, blocks_of};
+use crate::disk::erofs::layer::LayerImage;
+use crate::disk::erofs::layout::{Forms, Layout};
+use crate::disk::erofs::metadata;
 use crate::layer::tree::{Content, Kind, Node, Tree};
 use crate::oci::digest::DiffId;
 

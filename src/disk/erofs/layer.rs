@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use std::io;
 
 use self::appender::Appender;
-use super::error::Error;
-use super::format::superblock::{EROFS_SUPER_OFFSET, seal};
-use super::format::{BLOCK, BLOCK_BYTES, EROFS_NULL_ADDR, blocks_of};
-use super::layout::{Forms, Layout};
-use super::metadata;
+use crate::disk::erofs::error::Error;
+use crate::disk::erofs::format::superblock::{EROFS_SUPER_OFFSET, seal};
+use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES, EROFS_NULL_ADDR, blocks_of};
+use crate::disk::erofs::layout::{Forms, Layout};
+use crate::disk::erofs::metadata;
 use crate::disk::file::BlockFile;
 use crate::layer::entry::DataSink;
 use crate::layer::tree::{Content, Tree};

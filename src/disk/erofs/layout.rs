@@ -4,10 +4,10 @@
 //! one with several names at its first. A directory's last blocks and a symlink's target lie inline
 //! behind their inode where they fit. The blocks of long directories and symlinks follow all inodes.
 
-use super::error::Error;
-use super::format::inode::{DataLayout, Form};
-use super::format::{BLOCK, METADATA_BYTES_MAX, ROOT_NID, SLOT, blocks_of, xattr};
-use super::names::directory_bytes;
+use crate::disk::erofs::error::Error;
+use crate::disk::erofs::format::inode::{DataLayout, Form};
+use crate::disk::erofs::format::{BLOCK, METADATA_BYTES_MAX, ROOT_NID, SLOT, blocks_of, xattr};
+use crate::disk::erofs::names::directory_bytes;
 use crate::layer::limits::{NAME_BYTES_MAX, SYMLINK_BYTES_MAX};
 use crate::layer::tree::{
     Directory, DirectoryId, InodeId, Kind, Metadata, Name, Node, Timestamp, Tree,

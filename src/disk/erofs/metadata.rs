@@ -2,15 +2,15 @@
 
 use std::io::{self, Write};
 
-use super::error::Error;
-use super::format::dirent::{DIRENT_BYTES, Dirent, file_type};
-use super::format::inode::{
+use crate::disk::erofs::error::Error;
+use crate::disk::erofs::format::dirent::{DIRENT_BYTES, Dirent, file_type};
+use crate::disk::erofs::format::inode::{
     DataLayout, Inode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, encode_device,
 };
-use super::format::superblock::Superblock;
-use super::format::{BLOCK, BLOCK_BYTES, EROFS_NULL_ADDR, ROOT_NID, SLOT, xattr};
-use super::layout::{Layout, Place};
-use super::names::{Target, names};
+use crate::disk::erofs::format::superblock::Superblock;
+use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES, EROFS_NULL_ADDR, ROOT_NID, SLOT, xattr};
+use crate::disk::erofs::layout::{Layout, Place};
+use crate::disk::erofs::names::{Target, names};
 use crate::layer::tree::{Content, Directory, DirectoryId, Kind, Node, Tree};
 use crate::oci::digest::{DiffId, Hasher};
 

@@ -2,8 +2,8 @@
 
 use std::ops::Bound;
 
-use super::format::dirent::DIRENT_BYTES;
-use super::format::{BLOCK, BLOCK_BYTES};
+use crate::disk::erofs::format::dirent::DIRENT_BYTES;
+use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES};
 use crate::layer::tree::{Directory, Node};
 
 /// Length of a directory: full blocks, since no entry straddles two, and what the last one holds.

@@ -17,11 +17,11 @@ pub mod content;
 pub(super) use self::directory::entries;
 use self::error::ReadError;
 pub(super) use self::structures::Structures;
-use super::format::superblock::{
+use crate::disk::erofs::format::superblock::{
     DEVICE_TABLE_SLOT, DeviceSlot, EROFS_DEVT_SLOT_SIZE, EROFS_SUPER_OFFSET, SUPERBLOCK_BYTES,
     Superblock, superblock_checksum_ok,
 };
-use super::format::{BLOCK, BLOCK_BYTES, EROFS_NULL_ADDR};
+use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES, EROFS_NULL_ADDR};
 use crate::disk::file::ReadAt;
 use crate::layer::tree::Tree;
 

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{Compression, DecompressError};
+use crate::layer::decompress::{Compression, DecompressError};
 
 /// zlib's largest window, 32 KiB: what every gzip stream may use.
 const WINDOW_BITS: u8 = 15;

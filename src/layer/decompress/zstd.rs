@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Read};
 
 use zstd::zstd_safe::{self, DCtx, DParameter, InBuffer, OutBuffer};
 
-use super::{Compression, DecompressError};
+use crate::layer::decompress::{Compression, DecompressError};
 
 /// The largest window, 128 MiB: what `zstd` itself reads without being asked for more. libzstd keeps as
 /// much of a frame in memory.

@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use super::error::MergeError;
-use super::view::{Place, View};
+use crate::layer::merge::error::MergeError;
+use crate::layer::merge::view::{Place, View};
 use crate::layer::changeset::Changeset;
 use crate::layer::name::join;
 use crate::layer::resolve::{AtRoot, Step, resolve};

@@ -1,9 +1,9 @@
 //! What follows a header: stored bytes, where they belong in the file, and padding to a whole block.
 
-use super::error::TarErrorKind;
-use super::header::{BLOCK_BYTES, Block};
-use super::input::take;
-use super::sparse::{self, MapReader, Region};
+use crate::layer::tar::error::TarErrorKind;
+use crate::layer::tar::header::{BLOCK_BYTES, Block};
+use crate::layer::tar::input::take;
+use crate::layer::tar::sparse::{self, MapReader, Region};
 
 /// The body of the current header.
 ///

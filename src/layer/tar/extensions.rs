@@ -3,9 +3,9 @@
 //! Stricter than Go, because programs disagree on what these mean: two headers of one kind, a global
 //! header in between, a name that both a PAX and a GNU header give.
 
-use super::error::TarErrorKind;
-use super::header::until_nul;
-use super::pax::{self, Pax, PaxSparse};
+use crate::layer::tar::error::TarErrorKind;
+use crate::layer::tar::header::until_nul;
+use crate::layer::tar::pax::{self, Pax, PaxSparse};
 use crate::layer::limits::Limits;
 
 /// A kind of extension header.

@@ -1,8 +1,8 @@
 //! What a header's fields mean for an entry.
 
-use super::error::TarErrorKind;
-use super::header::Header;
-use super::pax::Pax;
+use crate::layer::tar::error::TarErrorKind;
+use crate::layer::tar::header::Header;
+use crate::layer::tar::pax::Pax;
 use crate::layer::entry::EntryKind;
 use crate::layer::tree::{Device, Metadata, Timestamp};
 

@@ -1,7 +1,7 @@
 //! One 512-byte header block: v7, USTAR, PAX, STAR or GNU, told apart as Go's `archive/tar` does.
 
-use super::error::TarErrorKind;
-use super::number;
+use crate::layer::tar::error::TarErrorKind;
+use crate::layer::tar::number;
 
 /// Bytes of a block, the unit of a tar.
 pub(super) const BLOCK_BYTES: usize = 512;

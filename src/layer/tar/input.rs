@@ -1,6 +1,6 @@
 //! Taking bytes from the front of pieces of input.
 
-use super::header::{BLOCK_BYTES, Block};
+use crate::layer::tar::header::{BLOCK_BYTES, Block};
 
 /// Takes at most `max` bytes.
 pub(super) fn take<'a>(input: &mut &'a [u8], max: u64) -> &'a [u8] {

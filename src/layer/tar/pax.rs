@@ -5,9 +5,9 @@
 //! several records with one key wins, except for `GNU.sparse.offset` and `GNU.sparse.numbytes`, which
 //! repeat. Keys that no layer needs are ignored, as is an empty value of a standard key.
 
-use super::error::TarErrorKind;
-use super::number;
-use super::sparse::{self, Region};
+use crate::layer::tar::error::TarErrorKind;
+use crate::layer::tar::number;
+use crate::layer::tar::sparse::{self, Region};
 use crate::layer::limits::{LimitExceeded, Limits};
 use crate::layer::tree::{Timestamp, Xattrs};
 

@@ -4,9 +4,9 @@
 //! records; PAX 1.0 as text before the data. Whatever the encoding, the result is a list of
 //! [`Region`]s that [`check`] has judged before any data passes.
 
-use super::error::TarErrorKind;
-use super::header::{BLOCK_BYTES, Block};
-use super::number;
+use crate::layer::tar::error::TarErrorKind;
+use crate::layer::tar::header::{BLOCK_BYTES, Block};
+use crate::layer::tar::number;
 use crate::layer::limits::LimitExceeded;
 
 /// Bytes of one entry of an old GNU map: two numbers of 12 bytes.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{field, put, u16_at, u32_at, u64_at};
+use crate::disk::erofs::format::{field, put, u16_at, u32_at, u64_at};
 use crate::layer::tree::{Device, Timestamp};
 
 /// `S_IFMT`: the part of a mode that says what an inode is.

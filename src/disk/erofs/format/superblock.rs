@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{BLOCK_BITS, BLOCK_BYTES, field, put, u16_at, u32_at, u64_at};
+use crate::disk::erofs::format::{BLOCK_BITS, BLOCK_BYTES, field, put, u16_at, u32_at, u64_at};
 use crate::layer::tree::Timestamp;
 use crate::oci::digest::Digest;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::u16_at;
+use crate::disk::erofs::format::u16_at;
 use crate::disk::erofs::error::Error;
 use crate::layer::tree::Xattrs;
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::error::ReadError;
+use crate::disk::erofs::reader::error::ReadError;
 use crate::disk::erofs::format::BLOCK;
 use crate::disk::file::ReadAt;
 use crate::layer::tree::Content;

@@ -1,6 +1,6 @@
 //! Inodes, extended attributes and inline data, read one by one through a small cache.
 
-use super::error::ReadError;
+use crate::disk::erofs::reader::error::ReadError;
 use crate::disk::erofs::format::inode::{COMPACT_BYTES, DataLayout, EXTENDED_BYTES, Form, Inode};
 use crate::disk::erofs::format::superblock::Superblock;
 use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES, SLOT, blocks_of, xattr};

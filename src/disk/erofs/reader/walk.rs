@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::directory::entries;
-use super::error::ReadError;
-use super::{Image, Structures};
+use crate::disk::erofs::reader::directory::entries;
+use crate::disk::erofs::reader::error::ReadError;
+use crate::disk::erofs::reader::{Image, Structures};
 use crate::disk::erofs::format::dirent::{Dirent, file_type};
 use crate::disk::erofs::format::inode::{
     DataLayout, Inode as RawInode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG,
