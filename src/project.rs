@@ -115,7 +115,11 @@ impl Project {
     }
 
     /// What is missing in the store. Writes nothing.
-    pub fn plan(&self, lock: &Lock, selection: &Selection) -> Result<Plan, crate::store::error::Error> {
+    pub fn plan(
+        &self,
+        lock: &Lock,
+        selection: &Selection,
+    ) -> Result<Plan, crate::store::error::Error> {
         Ok(plan(lock, selection, &self.store.inventory(wanted(lock, selection))?))
     }
 

@@ -46,7 +46,9 @@ fn credential_files(home: Option<PathBuf>, config: Option<PathBuf>) -> Vec<PathB
         }
     }
     let docker = variable("DOCKER_CONFIG").map(PathBuf::from);
-    files.extend(docker.or(home.map(|home| home.join(".docker"))).map(|folder| folder.join("config.json")));
+    files.extend(
+        docker.or(home.map(|home| home.join(".docker"))).map(|folder| folder.join("config.json")),
+    );
     files
 }
 

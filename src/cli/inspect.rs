@@ -10,11 +10,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use sandbox_images::oci::digest::Digest;
 use sandbox_images::oci::document::error::DocumentError;
 use sandbox_images::oci::document::kind::Kind as DocumentKind;
 use sandbox_images::oci::document::parsed::MANIFEST_BYTES_MAX;
 use sandbox_images::oci::document::{Document, Root};
-use sandbox_images::oci::digest::Digest;
 use sandbox_images::oci::reference::Reference;
 use serde_json::{Value, json};
 

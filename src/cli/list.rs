@@ -120,7 +120,8 @@ fn layers<'l>(
 
 fn table(rows: &[Row<'_>], with_layers: bool) -> String {
     let state = |synced| if synced { "synced" } else { "missing" };
-    let mut lines = vec![["IMAGE", "PLATFORM", "STATE", "SIZE", "DIGEST", "SOURCE"].map(str::to_owned)];
+    let mut lines =
+        vec![["IMAGE", "PLATFORM", "STATE", "SIZE", "DIGEST", "SOURCE"].map(str::to_owned)];
     for row in rows {
         let Row { image, platform, synced, digest, source, .. } = row;
         let source = source.clone();
@@ -129,9 +130,20 @@ fn table(rows: &[Row<'_>], with_layers: bool) -> String {
         lines.push([image, platform, synced, size(row.size_bytes), short(*digest), source]);
         for layer in row.layers.iter().filter(|_| with_layers) {
             let shared: Vec<&str> = layer.shared_with.iter().map(|name| name.as_str()).collect();
-            let shared = if shared.is_empty() { String::new() } else { format!("also in {}", shared.join(", ")) };
+            let shared = if shared.is_empty() {
+                String::new()
+            } else {
+                format!("also in {}", shared.join(", "))
+            };
             let synced = state(layer.synced).to_owned();
-            lines.push(["  layer".to_owned(), String::new(), synced, size(layer.size_bytes), short(layer.digest), shared]);
+            lines.push([
+                "  layer".to_owned(),
+                String::new(),
+                synced,
+                size(layer.size_bytes),
+                short(layer.digest),
+                shared,
+            ]);
         }
     }
     aligned(&lines)
@@ -139,8 +151,9 @@ fn table(rows: &[Row<'_>], with_layers: bool) -> String {
 
 /// Columns as wide as their widest cell, two spaces apart.
 fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
-    let widths: [usize; N] =
-        std::array::from_fn(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0));
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+    });
     let mut text = String::new();
     for line in lines {
         let cells: Vec<String> =

@@ -97,7 +97,12 @@ fn summary(dry_run: bool, changed: bool, relocked: &Relocked) -> String {
     }
 }
 
-fn print(setup: &Setup<'_>, changed: bool, resolved: &BTreeSet<ImageName>, lock: &LockFile) -> Done {
+fn print(
+    setup: &Setup<'_>,
+    changed: bool,
+    resolved: &BTreeSet<ImageName>,
+    lock: &LockFile,
+) -> Done {
     if setup.output.json {
         let images = lock.images().map(|(name, _)| name).collect();
         setup.output.json(&Locked { schema: "sandbox-images/lock/1", changed, resolved, images });

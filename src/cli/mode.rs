@@ -66,7 +66,9 @@ mod tests {
     #[track_caller]
     fn check(flags: &str, ci: bool, lock: LockMode, network: bool, effect: Effect) {
         let words = ["sandbox-images", "sync"].into_iter().chain(flags.split_whitespace());
-        let Command::Sync(sync) = Arguments::parse_from(words).command else { panic!("not a sync") };
+        let Command::Sync(sync) = Arguments::parse_from(words).command else {
+            panic!("not a sync")
+        };
         let locked_by_ci = ci && !flags.contains("lock") && lock == LockMode::Require;
         assert_eq!(Mode::of(&sync, ci), Mode { lock, network, effect, locked_by_ci }, "{flags}");
     }
@@ -83,6 +85,12 @@ mod tests {
         check("--dry-run", false, LockMode::Fix, true, Effect::DryRun);
         check("--frozen --dry-run", false, LockMode::Require, false, Effect::DryRun);
         check("--from-lock", true, LockMode::Alone(None), true, Effect::Apply);
-        check("--from-lock=other.lock --offline", false, LockMode::Alone(Some("other.lock".into())), false, Effect::Apply);
+        check(
+            "--from-lock=other.lock --offline",
+            false,
+            LockMode::Alone(Some("other.lock".into())),
+            false,
+            Effect::Apply,
+        );
     }
 }

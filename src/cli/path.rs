@@ -84,10 +84,13 @@ pub(crate) fn find<'l>(
     let Some(image) = lock.image(name) else {
         let names: Vec<&str> = lock.images().map(|(name, _)| name.as_str()).collect();
         let message = format!("there is no image `{name}` in the lock");
-        return Err(Failure::new(Kind::Usage, "unknown-image", message)
-            .help(format!("there is {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })));
+        return Err(Failure::new(Kind::Usage, "unknown-image", message).help(format!(
+            "there is {}",
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        )));
     };
-    let locked = wanted.compatible().into_iter().find_map(|one| image.platforms.get_key_value(&one));
+    let locked =
+        wanted.compatible().into_iter().find_map(|one| image.platforms.get_key_value(&one));
     locked.ok_or_else(|| {
         let platforms: Vec<String> = image.platforms.keys().map(ToString::to_string).collect();
         let message = format!("image `{name}` is not locked for {wanted}");
@@ -97,6 +100,9 @@ pub(crate) fn find<'l>(
 }
 
 fn config(project: &Project, locked: &LockedPlatform) -> Result<ImageConfig, Failure> {
-    let bytes = project.store().read_blob(locked.config.digest, CONFIG_BYTES_MAX).map_err(Failure::store)?;
+    let bytes = project
+        .store()
+        .read_blob(locked.config.digest, CONFIG_BYTES_MAX)
+        .map_err(Failure::store)?;
     ImageConfig::parse(&bytes, None).map_err(|error| Failure::of(Kind::Integrity, "config", &error))
 }

@@ -27,7 +27,8 @@ struct Lines;
 
 impl Reporter for Lines {
     fn report(&self, event: Event) {
-        let line = serde_json::to_string(&event.versioned()).expect("an event has string keys only");
+        let line =
+            serde_json::to_string(&event.versioned()).expect("an event has string keys only");
         eprintln!("{line}");
     }
 }
@@ -42,7 +43,11 @@ const VERB_CHARS: usize = 10;
 
 impl Plain {
     fn say(&self, color: AnsiColor, verb: &str, text: &str) {
-        let style = if self.color { Style::new().bold().fg_color(Some(color.into())) } else { Style::new() };
+        let style = if self.color {
+            Style::new().bold().fg_color(Some(color.into()))
+        } else {
+            Style::new()
+        };
         eprintln!("{style}{verb:>VERB_CHARS$}{style:#} {}", printable(text));
     }
 
@@ -56,19 +61,33 @@ impl Reporter for Plain {
         match event {
             Event::Resolved { image, digest, platforms } => {
                 let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
-                self.done("Resolved", &format!("{image} {} ({})", short(digest), platforms.join(", ")));
+                self.done(
+                    "Resolved",
+                    &format!("{image} {} ({})", short(digest), platforms.join(", ")),
+                );
             }
             Event::LayerDone { digest, size_bytes, image, .. } => {
-                self.done("Fetched", &format!("layer {} of {image}, {}", short(digest), size(size_bytes)));
+                self.done(
+                    "Fetched",
+                    &format!("layer {} of {image}, {}", short(digest), size(size_bytes)),
+                );
             }
             Event::DiskDone { image, .. } => self.done("Built", &format!("disk of {image}")),
             Event::Retry { subject, delay_ms, reason, .. } => {
                 let delay = Duration::from_millis(delay_ms);
-                self.say(AnsiColor::Yellow, "Retrying", &format!("{subject} in {delay:.1?}: {reason}"));
+                self.say(
+                    AnsiColor::Yellow,
+                    "Retrying",
+                    &format!("{subject} in {delay:.1?}: {reason}"),
+                );
             }
             Event::Waiting { subject, waited_ms, .. } => {
                 let waited = Duration::from_millis(waited_ms).as_secs();
-                self.say(AnsiColor::Yellow, "Waiting", &format!("for {subject}, {waited} s so far"));
+                self.say(
+                    AnsiColor::Yellow,
+                    "Waiting",
+                    &format!("for {subject}, {waited} s so far"),
+                );
             }
             Event::Warning { image, message, .. } => {
                 let image = image.map(|image| format!("{image}: ")).unwrap_or_default();

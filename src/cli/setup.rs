@@ -50,7 +50,11 @@ impl Setup<'_> {
                 .help("name one with `--store`")
         })?;
         let absolute = std::path::absolute(&path).map_err(|error| {
-            Failure::new(Kind::Usage, "no-store", format!("cannot use the store `{}`: {error}", path.display()))
+            Failure::new(
+                Kind::Usage,
+                "no-store",
+                format!("cannot use the store `{}`: {error}", path.display()),
+            )
         })?;
         Ok(Store::at(absolute))
     }
@@ -60,16 +64,24 @@ impl Setup<'_> {
         let texts = project.texts().map_err(unreadable)?;
         if texts.image_set.is_none() {
             let path = project.image_set_path().display();
-            return Err(Failure::new(Kind::Usage, "no-image-set", format!("`{path}` does not exist"))
-                .help("write one, or name its directory with `-C`"));
+            return Err(Failure::new(
+                Kind::Usage,
+                "no-image-set",
+                format!("`{path}` does not exist"),
+            )
+            .help("write one, or name its directory with `-C`"));
         }
         let inputs = Inputs::parse(&texts);
         let texts = shown(project, texts);
         match inputs {
             Ok(inputs) => Ok((inputs, texts)),
-            Err(InputError::ImageSet(problems)) => Err(Failure::in_files(Kind::Usage, problems, texts)),
+            Err(InputError::ImageSet(problems)) => {
+                Err(Failure::in_files(Kind::Usage, problems, texts))
+            }
             Err(InputError::Lock(problems)) => Err(Failure::in_files(Kind::Stale, problems, texts)),
-            Err(InputError::Policy(problems)) => Err(Failure::in_files(Kind::Denied, problems, texts)),
+            Err(InputError::Policy(problems)) => {
+                Err(Failure::in_files(Kind::Denied, problems, texts))
+            }
         }
     }
 
@@ -83,7 +95,9 @@ impl Setup<'_> {
                 Err(Failure::new(Kind::Stale, "missing-lock", format!("`{path}` does not exist"))
                     .help("run `sandbox-images lock`"))
             }
-            Err(error) => Err(Failure::in_files(Kind::Stale, error.diagnostics(), shown(project, texts))),
+            Err(error) => {
+                Err(Failure::in_files(Kind::Stale, error.diagnostics(), shown(project, texts)))
+            }
         }
     }
 
@@ -159,7 +173,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 /// Ends when the process is asked to.
 async fn interruption() -> Kind {
     let terminate = signal(SignalKind::terminate());
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), terminate) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), terminate)
+    else {
         return std::future::pending().await;
     };
     tokio::select! {
@@ -199,7 +214,10 @@ fn unreadable(error: FileError) -> Failure {
 }
 
 fn shown(project: &Project, texts: sandbox_images::project::files::Texts) -> Texts {
-    let text = |path: &std::path::Path, text: Option<String>| Text { path: PathBuf::from(path), text: text.unwrap_or_default() };
+    let text = |path: &std::path::Path, text: Option<String>| Text {
+        path: PathBuf::from(path),
+        text: text.unwrap_or_default(),
+    };
     Texts {
         image_set: text(project.image_set_path(), texts.image_set),
         lock: text(project.lock_path(), texts.lock),

@@ -129,7 +129,8 @@ async fn decide(
 
 fn by_ci(mode: &Mode, failure: Failure) -> Failure {
     match mode.locked_by_ci {
-        true => failure.note("`CI` is set, so the lock must be fresh; `--no-locked` lets `sync` change it"),
+        true => failure
+            .note("`CI` is set, so the lock must be fresh; `--no-locked` lets `sync` change it"),
         false => failure,
     }
 }
@@ -187,8 +188,10 @@ async fn apply(setup: &Setup<'_>, decided: &Decided, session: &Session, started:
     }
     setup.output.note(&summary(&synced, selection, started));
     if setup.output.json {
-        let images = locked(decided).map(|(image, platform, chain_id)| {
-            Image { image, platform, disk: project.store().path_of(Artifact::Disk(chain_id)) }
+        let images = locked(decided).map(|(image, platform, chain_id)| Image {
+            image,
+            platform,
+            disk: project.store().path_of(Artifact::Disk(chain_id)),
         });
         setup.output.json(&Report {
             schema: "sandbox-images/sync/1",
@@ -200,7 +203,9 @@ async fn apply(setup: &Setup<'_>, decided: &Decided, session: &Session, started:
     Ok(())
 }
 
-fn locked(decided: &Decided) -> impl Iterator<Item = (&ImageName, &Platform, sandbox_images::oci::digest::ChainId)> {
+fn locked(
+    decided: &Decided,
+) -> impl Iterator<Item = (&ImageName, &Platform, sandbox_images::oci::digest::ChainId)> {
     decided.selection.images.iter().flat_map(|(name, platforms)| {
         let image = decided.lock.image(name.as_str());
         platforms.iter().filter_map(move |platform| {
@@ -220,7 +225,9 @@ fn summary(synced: &Synced, selection: &Selection, started: Instant) -> String {
         return format!("{images} in sync ({elapsed:.0?})");
     }
     let fetched = size(download_bytes);
-    format!("Synced {images}: {fetched} fetched, {layers} layers and {disks} disks built ({elapsed:.1?})")
+    format!(
+        "Synced {images}: {fetched} fetched, {layers} layers and {disks} disks built ({elapsed:.1?})"
+    )
 }
 
 /// What went wrong, and which images are not whole because of it.
@@ -253,7 +260,8 @@ fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
 /// Shows what would be done, and fails if it could not be done without a network.
 fn dry_run(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     let plan = plan(decided)?;
-    let unreachable: Vec<&Action> = plan.actions.iter().filter(|action| needs_network(action)).collect();
+    let unreachable: Vec<&Action> =
+        plan.actions.iter().filter(|action| needs_network(action)).collect();
     if !network && !unreachable.is_empty() {
         return Err(missing(&unreachable, network).with("plan", &plan));
     }
@@ -323,7 +331,9 @@ fn missing(actions: &[&Action], network: bool) -> Failure {
     );
     let help = match network {
         true => "run `sandbox-images sync`",
-        false => "run `sandbox-images sync` with a network, or bring the store of a host that has one",
+        false => {
+            "run `sandbox-images sync` with a network, or bring the store of a host that has one"
+        }
     };
     Failure::new(Kind::Missing, "not-in-sync", message).help(help)
 }

@@ -38,7 +38,8 @@ struct Damaged {
 
 pub(crate) fn run(setup: &Setup<'_>) -> Done {
     let project = setup.project()?;
-    let mut artifacts: BTreeSet<Artifact> = project.store().scan().map_err(Failure::store)?.into_keys().collect();
+    let mut artifacts: BTreeSet<Artifact> =
+        project.store().scan().map_err(Failure::store)?.into_keys().collect();
     if !artifacts.is_empty() {
         artifacts.extend(wanted_by(&project));
     }
@@ -63,7 +64,9 @@ fn wanted_by(project: &Project) -> BTreeSet<Artifact> {
     let Ok(Some(lock)) = texts.parse_lock() else { return BTreeSet::new() };
     let set = texts.image_set.as_deref().and_then(|text| ImageSet::parse(text).ok());
     let request = SelectionRequest::default_for(Platform::host_linux());
-    select(set.as_ref(), &lock, &request).map(|selection| wanted(&lock, &selection)).unwrap_or_default()
+    select(set.as_ref(), &lock, &request)
+        .map(|selection| wanted(&lock, &selection))
+        .unwrap_or_default()
 }
 
 fn damaged(project: &Project, report: &Report) -> Vec<Damaged> {

@@ -70,11 +70,8 @@ pub enum ChainError {
 
 fn shown(digests: &[Digest]) -> String {
     const SHOWN_MAX: usize = 16;
-    let mut words: Vec<String> = digests
-        .iter()
-        .take(SHOWN_MAX)
-        .map(|digest| format!("`{digest}`"))
-        .collect();
+    let mut words: Vec<String> =
+        digests.iter().take(SHOWN_MAX).map(|digest| format!("`{digest}`")).collect();
     match digests.len() {
         0 => "nothing".to_owned(),
         count if count > SHOWN_MAX => {
@@ -112,12 +109,9 @@ impl Block<'_> {
         let entries = || indexes.iter().flat_map(|index| &index.parsed().manifests);
         let manifest = self.locked.manifest;
         match entries().find(|entry| entry.digest == manifest.digest) {
-            Some(entry) => self.same(
-                "size of the manifest",
-                self.image.digest,
-                manifest.size,
-                entry.size,
-            ),
+            Some(entry) => {
+                self.same("size of the manifest", self.image.digest, manifest.size, entry.size)
+            }
             None => Err(ChainError::NotListed {
                 image: self.name.clone(),
                 platform: self.platform.clone(),
@@ -131,12 +125,7 @@ impl Block<'_> {
     /// Checks that an image without an index is locked to one manifest only.
     pub fn check_single(&self) -> Result<(), ChainError> {
         let digest = self.image.digest;
-        self.same(
-            "digest of the manifest",
-            digest,
-            self.locked.manifest.digest,
-            digest,
-        )
+        self.same("digest of the manifest", digest, self.locked.manifest.digest, digest)
     }
 
     /// Checks manifest and config field by field.
@@ -148,45 +137,20 @@ impl Block<'_> {
     ) -> Result<(), ChainError> {
         let document = manifest.digest();
         let named = &manifest.parsed().config;
-        self.same(
-            "digest of the config",
-            document,
-            self.locked.config.digest,
-            named.digest,
-        )?;
-        self.same(
-            "size of the config",
-            document,
-            self.locked.config.size,
-            named.size,
-        )?;
+        self.same("digest of the config", document, self.locked.config.digest, named.digest)?;
+        self.same("size of the config", document, self.locked.config.size, named.size)?;
         let layers = &manifest.parsed().layers;
-        self.same(
-            "number of layers",
-            document,
-            self.locked.layers.len(),
-            layers.len(),
-        )?;
+        self.same("number of layers", document, self.locked.layers.len(), layers.len())?;
         for (place, (locked, layer)) in self.locked.layers.iter().zip(layers).enumerate() {
             let field = |what: &str| format!("{what} of layer {}", place + 1);
             self.same(&field("digest"), document, locked.digest, layer.digest)?;
             self.same(&field("size"), document, locked.size, layer.size)?;
             let media_type = locked.layer_type.media_type();
-            self.same(
-                &field("media type"),
-                document,
-                media_type,
-                layer.media_type.as_str(),
-            )?;
+            self.same(&field("media type"), document, media_type, layer.media_type.as_str())?;
         }
         let document = config.digest();
         let diff_ids = &config.parsed().diff_ids;
-        self.same(
-            "number of diff_ids",
-            document,
-            self.locked.layers.len(),
-            diff_ids.len(),
-        )?;
+        self.same("number of diff_ids", document, self.locked.layers.len(), diff_ids.len())?;
         for (place, (locked, diff_id)) in self.locked.layers.iter().zip(diff_ids).enumerate() {
             let field = format!("diff_id of layer {}", place + 1);
             self.same(&field, document, locked.diff_id, *diff_id)?;
@@ -194,14 +158,11 @@ impl Block<'_> {
         if allow_platform_mismatch {
             return Ok(());
         }
-        config
-            .parsed()
-            .check_platform(self.platform)
-            .map_err(|source| ChainError::Document {
-                image: self.name.clone(),
-                platform: self.platform.clone(),
-                source,
-            })
+        config.parsed().check_platform(self.platform).map_err(|source| ChainError::Document {
+            image: self.name.clone(),
+            platform: self.platform.clone(),
+            source,
+        })
     }
 
     fn same<T: PartialEq + ToString>(

@@ -205,10 +205,9 @@ impl Error {
             Self::Store(error) => error.code(),
             Self::Archive(_) => "layout",
             Self::Chain(_) => "lock-mismatch",
-            Self::Document {
-                source: DocumentError::PlatformMismatch { .. },
-                ..
-            } => "platform-mismatch",
+            Self::Document { source: DocumentError::PlatformMismatch { .. }, .. } => {
+                "platform-mismatch"
+            }
             Self::Document { .. } | Self::LayerType { .. } | Self::Unsupported(_) => {
                 "unsupported-image"
             }
@@ -247,10 +246,6 @@ impl Error {
 fn names(platforms: &[Platform]) -> String {
     match platforms {
         [] => "none with a name".to_owned(),
-        _ => platforms
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
+        _ => platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }

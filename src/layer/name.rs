@@ -96,10 +96,7 @@ impl CleanPath {
         check_limits(&names, bytes.saturating_sub(1))?;
         let name_bytes = names.last().map_or(0, |name| name.len());
         let bytes = names.join(&b'/');
-        Ok(Self {
-            parent_bytes: bytes.len().saturating_sub(name_bytes + 1),
-            bytes,
-        })
+        Ok(Self { parent_bytes: bytes.len().saturating_sub(name_bytes + 1), bytes })
     }
 
     /// The whole path, without a leading `/`; empty for the root.
@@ -145,11 +142,7 @@ impl CleanPath {
 
 /// The path of `name` in the directory at `parent`, which is empty for the root.
 pub(super) fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
-    if parent.is_empty() {
-        name.to_vec()
-    } else {
-        [parent, name].join(&b'/')
-    }
+    if parent.is_empty() { name.to_vec() } else { [parent, name].join(&b'/') }
 }
 
 /// Whether `path` may stand in a tree, as far as its length and depth go.
@@ -206,10 +199,7 @@ mod tests {
         check(&"n".repeat(255), Ok(&"n".repeat(255)));
         check(&"n".repeat(256), Err(NameError::NameTooLong));
         check(&"d/".repeat(257), Err(NameError::TooDeep));
-        check(
-            &format!("{}/", "n".repeat(240)).repeat(18),
-            Err(NameError::PathTooLong),
-        );
+        check(&format!("{}/", "n".repeat(240)).repeat(18), Err(NameError::PathTooLong));
     }
 
     #[track_caller]

@@ -61,7 +61,11 @@ impl Documents<'_> {
             let nested = index.parsed().manifests.iter().filter(|entry| {
                 Kind::from_media_type(&entry.media_type).is_some_and(|kind| kind.is_index())
             });
-            waiting.extend(nested.filter(|entry| seen.insert(entry.digest)).map(|entry| (entry.clone(), depth + 1)));
+            waiting.extend(
+                nested
+                    .filter(|entry| seen.insert(entry.digest))
+                    .map(|entry| (entry.clone(), depth + 1)),
+            );
             indexes.push(index);
             if self.block.check_listed(&indexes).is_ok() {
                 break;

@@ -139,7 +139,10 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<bool, FileError> {
         Ok(metadata) => metadata.permissions(),
         Err(_) => readable_by_all(),
     };
-    let mut file = tempfile::Builder::new().prefix(".sandbox-images.lock.").tempfile_in(folder).map_err(io_error)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".sandbox-images.lock.")
+        .tempfile_in(folder)
+        .map_err(io_error)?;
     file.write_all(text.as_bytes()).map_err(io_error)?;
     file.as_file().set_permissions(permissions).map_err(io_error)?;
     file.as_file().sync_all().map_err(io_error)?;

@@ -139,11 +139,8 @@ pub fn check(set: &ImageSet, lock: LockState<'_>) -> Vec<Stale> {
             return all_added(set, whole(Reason::ConflictMarkers, text, Some(span)));
         }
     };
-    let names: BTreeSet<&ImageName> = set
-        .images
-        .keys()
-        .chain(lock.images().map(|(name, _)| name))
-        .collect();
+    let names: BTreeSet<&ImageName> =
+        set.images.keys().chain(lock.images().map(|(name, _)| name)).collect();
     let mut stale = Vec::new();
     for name in names {
         match (set.images.get(name), lock.image(name.as_str())) {
@@ -158,13 +155,7 @@ pub fn check(set: &ImageSet, lock: LockState<'_>) -> Vec<Stale> {
             lock.revision()
         );
         let newer = whole(Reason::NewerRevision, &text, None);
-        stale.insert(
-            0,
-            Stale {
-                needs: Needs::NewerTool,
-                ..newer
-            },
-        );
+        stale.insert(0, Stale { needs: Needs::NewerTool, ..newer });
     }
     stale
 }
@@ -180,9 +171,7 @@ pub fn to_resolve(stale: &[Stale]) -> BTreeSet<&ImageName> {
 
 /// Whether a lock can be made that satisfies the set without asking a registry.
 pub fn is_fixable_offline(stale: &[Stale]) -> bool {
-    stale
-        .iter()
-        .all(|stale| matches!(stale.needs, Needs::Nothing | Needs::LocalSource))
+    stale.iter().all(|stale| matches!(stale.needs, Needs::Nothing | Needs::LocalSource))
 }
 
 /// One diagnostic for all differences, with a label for each that has a place in a file; `None` if there are
@@ -196,10 +185,7 @@ pub fn diagnostic(stale: &[Stale], locked_images: usize) -> Option<Diagnostic> {
         Reason::MissingLock => error("missing-lock", "sandbox-images.lock does not exist")
             .help("run `sandbox-images lock` and commit the result"),
         Reason::ConflictMarkers => with_place(
-            error(
-                "conflict-markers",
-                "sandbox-images.lock has conflict markers of a merge",
-            ),
+            error("conflict-markers", "sandbox-images.lock has conflict markers of a merge"),
             first,
         )
         .help("run `sandbox-images lock` and commit the result"),
@@ -208,10 +194,8 @@ pub fn diagnostic(stale: &[Stale], locked_images: usize) -> Option<Diagnostic> {
 }
 
 fn lock_stale(stale: &[Stale], locked_images: usize) -> Diagnostic {
-    let differences: Vec<&Stale> = stale
-        .iter()
-        .filter(|stale| stale.reason != Reason::NewerRevision)
-        .collect();
+    let differences: Vec<&Stale> =
+        stale.iter().filter(|stale| stale.reason != Reason::NewerRevision).collect();
     let count = match differences.len() {
         1 => "1 difference".to_owned(),
         count => format!("{count} differences"),
@@ -223,15 +207,10 @@ fn lock_stale(stale: &[Stale], locked_images: usize) -> Diagnostic {
         diagnostic = Diagnostic { file, ..diagnostic }.at(span).label(text);
     }
     diagnostic.others = labels.collect();
-    diagnostic.help(
-        match stale
-            .iter()
-            .find(|stale| stale.reason == Reason::NewerRevision)
-        {
-            Some(newer) => format!("{}: use a newer sandbox-images to change it", newer.text),
-            None => remedy(stale, locked_images),
-        },
-    )
+    diagnostic.help(match stale.iter().find(|stale| stale.reason == Reason::NewerRevision) {
+        Some(newer) => format!("{}: use a newer sandbox-images to change it", newer.text),
+        None => remedy(stale, locked_images),
+    })
 }
 
 fn remedy(stale: &[Stale], locked_images: usize) -> String {
@@ -284,11 +263,7 @@ fn all_added(set: &ImageSet, whole: Stale) -> Vec<Stale> {
 }
 
 fn resolving(source: &ImageSource) -> Needs {
-    if source.is_local() {
-        Needs::LocalSource
-    } else {
-        Needs::Network
-    }
+    if source.is_local() { Needs::LocalSource } else { Needs::Network }
 }
 
 fn added(name: &ImageName, wanted: &ImageSpec) -> Stale {
@@ -336,17 +311,11 @@ fn compare(
     if locked.source != wanted.source {
         let lock_span = lock.source_span(name.as_str());
         let text = format!("locked for {}", locked.source);
-        stale.push(Stale {
-            lock_span,
-            ..difference(Reason::SourceChanged, again, text)
-        });
+        stale.push(Stale { lock_span, ..difference(Reason::SourceChanged, again, text) });
     } else if let Some(text) = inconsistency(name, wanted, locked, lock) {
         stale.push(difference(Reason::InconsistentBlock, again, text));
     }
-    let places = wanted
-        .platforms_span
-        .clone()
-        .or(Some(wanted.source_span.clone()));
+    let places = wanted.platforms_span.clone().or(Some(wanted.source_span.clone()));
     let of_platform = |platform: &Platform, reason, needs, text| Stale {
         platform: Some(platform.clone()),
         set_span: places.clone(),
@@ -370,9 +339,7 @@ fn inconsistency(
     lock: &Lock,
 ) -> Option<String> {
     if !lock.is_consistent(name.as_str()) {
-        return Some(format!(
-            "the lock's block of `{name}` was edited: its sum does not fit"
-        ));
+        return Some(format!("the lock's block of `{name}` was edited: its sum does not fit"));
     }
     let given = wanted.source.reference()?.digest()?;
     (given != locked.digest).then(|| format!("locked with digest {}", locked.digest))
@@ -395,12 +362,7 @@ fn surplus_platforms<'w>(
     wanted: &'w ImageSpec,
     locked: &'w LockedImage,
 ) -> impl Iterator<Item = &'w Platform> {
-    let known: BTreeSet<&Platform> = locked
-        .platforms
-        .keys()
-        .chain(&locked.absent_platforms)
-        .collect();
-    known
-        .into_iter()
-        .filter(|platform| !wanted.platforms.contains(*platform))
+    let known: BTreeSet<&Platform> =
+        locked.platforms.keys().chain(&locked.absent_platforms).collect();
+    known.into_iter().filter(|platform| !wanted.platforms.contains(*platform))
 }

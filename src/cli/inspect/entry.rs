@@ -56,7 +56,9 @@ pub(super) struct Inode {
 impl<'a> Entry<'a> {
     pub(super) fn new(path: &'a [u8], kind: &'static str, metadata: &Metadata) -> Self {
         let xattrs = metadata.xattrs.iter();
-        let xattrs = xattrs.map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), STANDARD.encode(value)));
+        let xattrs = xattrs.map(|(name, value)| {
+            (String::from_utf8_lossy(name).into_owned(), STANDARD.encode(value))
+        });
         Self {
             path: Bytes(path),
             kind,

@@ -22,7 +22,8 @@ const INPUT_BYTES: usize = 128 << 10;
 pub(super) fn inspect(file: &Path) -> Result<Value, Failure> {
     let limits = Limits::default();
     let mut input = BufReader::with_capacity(INPUT_BYTES, HashingReader::new(open(file)?));
-    let decompressor = Decompressor::new(&mut input, &limits).map_err(|error| refuse(&ReadError::Input(error).into()))?;
+    let decompressor = Decompressor::new(&mut input, &limits)
+        .map_err(|error| refuse(&ReadError::Input(error).into()))?;
     let compression = decompressor.compression();
     let mut tar = HashingReader::new(decompressor);
     let mut digests = Digests::default();
@@ -110,7 +111,9 @@ impl Visitor for Listing {
 }
 
 fn shown(entry: &TarEntry, address: u32, digests: &Digests) -> Result<Value, Failure> {
-    let wrong = |error: NameError| refused(error_code(), &error, Some(&entry.path), Some(entry.offset_bytes));
+    let wrong = |error: NameError| {
+        refused(error_code(), &error, Some(&entry.path), Some(entry.offset_bytes))
+    };
     let path = CleanPath::parse(&entry.path).map_err(wrong)?;
     let hidden;
     let (path, kind) = match path.meaning().map_err(wrong)? {
@@ -123,7 +126,9 @@ fn shown(entry: &TarEntry, address: u32, digests: &Digests) -> Result<Value, Fai
     };
     let mut shown = Entry::new(path, kind, &entry.metadata);
     match entry.kind {
-        EntryKind::File => shown = shown.with_content(entry.size_bytes, digests.of(entry.size_bytes, address)),
+        EntryKind::File => {
+            shown = shown.with_content(entry.size_bytes, digests.of(entry.size_bytes, address))
+        }
         EntryKind::Symlink | EntryKind::HardLink => shown.link = Some(Bytes(&entry.link)),
         EntryKind::CharDevice | EntryKind::BlockDevice => shown = shown.with_device(entry.device),
         EntryKind::Directory | EntryKind::Fifo => {}

@@ -45,10 +45,12 @@ fn of_image(setup: &Setup<'_>, name: &str, wanted: Option<&str>) -> Result<Value
     let (_, locked) = find(&lock, name, &platform(wanted)?)?;
     let store = project.store();
     let open = |artifact| store.open(artifact).map_err(Failure::store);
-    let fsmeta = Image::open(open(Artifact::Fsmeta(locked.chain_id()))?).map_err(|error| damaged(&error))?;
-    let layers = fsmeta.devices().iter().map(|slot| {
-        open(Artifact::Layer(sandbox_images::oci::digest::DiffId(slot.tag)))
-    });
+    let fsmeta =
+        Image::open(open(Artifact::Fsmeta(locked.chain_id()))?).map_err(|error| damaged(&error))?;
+    let layers = fsmeta
+        .devices()
+        .iter()
+        .map(|slot| open(Artifact::Layer(sandbox_images::oci::digest::DiffId(slot.tag))));
     let layers = layers.collect::<Result<Vec<_>, _>>()?;
     let tree = fsmeta.tree(0).map_err(|error| damaged(&error))?;
     shown(&tree, |content| hashed(&layers, content))
@@ -58,7 +60,8 @@ fn of_image(setup: &Setup<'_>, name: &str, wanted: Option<&str>) -> Result<Value
 fn of_layers(files: &[PathBuf]) -> Result<Value, Failure> {
     let limits = Limits::default();
     if files.len() > limits.layers_max {
-        let message = format!("{} layers, more than the {} of an image", files.len(), limits.layers_max);
+        let message =
+            format!("{} layers, more than the {} of an image", files.len(), limits.layers_max);
         return Err(Failure::new(Kind::Usage, "too-many-layers", message));
     }
     let mut all_digests = Vec::new();
@@ -66,7 +69,8 @@ fn of_layers(files: &[PathBuf]) -> Result<Value, Failure> {
     for (file, place) in files.iter().zip(0..) {
         let mut digests = Digests::default();
         let input = BufReader::with_capacity(128 << 10, open(file)?);
-        let input = Decompressor::new(input, &limits).map_err(|error| refuse(&LayerError::Input(error).into()))?;
+        let input = Decompressor::new(input, &limits)
+            .map_err(|error| refuse(&LayerError::Input(error).into()))?;
         let changeset = Changeset::read(input, &limits, place, &mut digests);
         changesets.push(changeset.map_err(|error| refuse(&error))?);
         all_digests.push(digests);
@@ -79,11 +83,13 @@ fn of_layers(files: &[PathBuf]) -> Result<Value, Failure> {
 
 /// The tree of an EROFS image. Data is read from the image itself, or from `devices`.
 fn of_erofs(file: &Path, devices: &[PathBuf]) -> Result<Value, Failure> {
-    let open = |path: &PathBuf| Ok(OpenFile(File::open(path).map_err(|error| unreadable(path, &error))?));
+    let open =
+        |path: &PathBuf| Ok(OpenFile(File::open(path).map_err(|error| unreadable(path, &error))?));
     let image = Image::open(open(&file.to_owned())?).map_err(|error| damaged(&error))?;
     let slots = image.devices().len();
     if devices.len() != slots {
-        let message = format!("`{}` has {slots} devices, {} are named", file.display(), devices.len());
+        let message =
+            format!("`{}` has {slots} devices, {} are named", file.display(), devices.len());
         return Err(Failure::new(Kind::Usage, "devices", message)
             .help("name them with `--device`, in the order of the device table"));
     }
@@ -135,7 +141,8 @@ fn shown(
             Node::Directory(id) => {
                 let directory = tree.directory(id);
                 let children = directory.entries.values();
-                let subdirectories = children.filter(|node| matches!(node, Node::Directory(_))).count();
+                let subdirectories =
+                    children.filter(|node| matches!(node, Node::Directory(_))).count();
                 let nlink = 2 + u32::try_from(subdirectories).unwrap_or(u32::MAX - 2);
                 let mut entry = Entry::new(&path, "dir", &directory.metadata);
                 entry.inode = Some(Inode { nlink, ino });
@@ -143,11 +150,16 @@ fn shown(
             }
             Node::Inode(id) => {
                 let inode = tree.inode(id);
-                let (kind, mut entry) = (kind_of(&inode.kind), Entry::new(&path, "", &inode.metadata));
+                let (kind, mut entry) =
+                    (kind_of(&inode.kind), Entry::new(&path, "", &inode.metadata));
                 match &inode.kind {
-                    InodeKind::File(content) => entry = entry.with_content(content.size_bytes, digest_of(content)?),
+                    InodeKind::File(content) => {
+                        entry = entry.with_content(content.size_bytes, digest_of(content)?)
+                    }
                     InodeKind::Symlink(target) => entry.link = Some(Bytes(target)),
-                    InodeKind::CharDevice(device) | InodeKind::BlockDevice(device) => entry = entry.with_device(*device),
+                    InodeKind::CharDevice(device) | InodeKind::BlockDevice(device) => {
+                        entry = entry.with_device(*device)
+                    }
                     InodeKind::Fifo => {}
                 }
                 entry.kind = kind;

@@ -10,12 +10,7 @@ use crate::oci::document::json;
 use crate::oci::document::media_type;
 
 /// What some registries announce every manifest as.
-const SAYS_NOTHING: [&str; 4] = [
-    "",
-    "application/json",
-    "application/octet-stream",
-    "text/plain",
-];
+const SAYS_NOTHING: [&str; 4] = ["", "application/json", "application/octet-stream", "text/plain"];
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,10 +37,9 @@ impl Kind {
             .filter(|announced| !SAYS_NOTHING.contains(&announced.as_str()));
         let kind = probe.kind(announced.as_deref())?;
         match announced {
-            Some(announced) if announced != kind.media_type() => Err(DocumentError::MediaType {
-                announced,
-                actual: kind.media_type().to_owned(),
-            }),
+            Some(announced) if announced != kind.media_type() => {
+                Err(DocumentError::MediaType { announced, actual: kind.media_type().to_owned() })
+            }
             _ if probe.is_artifact() => Ok(Self::Artifact),
             _ => Ok(kind),
         }
@@ -74,14 +68,9 @@ impl Kind {
 
     /// The kind that a media type names.
     pub fn from_media_type(media_type: &str) -> Option<Self> {
-        [
-            Self::OciIndex,
-            Self::OciManifest,
-            Self::DockerList,
-            Self::DockerManifest,
-        ]
-        .into_iter()
-        .find(|kind| kind.media_type() == media_type)
+        [Self::OciIndex, Self::OciManifest, Self::DockerList, Self::DockerManifest]
+            .into_iter()
+            .find(|kind| kind.media_type() == media_type)
     }
 
     /// Whether it lists images, and is not one.
@@ -153,11 +142,8 @@ impl Probe {
 
     /// Whether the config is not an image's: then this is a chart, a signature or the like.
     fn is_artifact(&self) -> bool {
-        self.config.as_ref().is_some_and(|config| {
-            !config
-                .media_type
-                .as_deref()
-                .is_some_and(media_type::is_config)
-        })
+        self.config
+            .as_ref()
+            .is_some_and(|config| !config.media_type.as_deref().is_some_and(media_type::is_config))
     }
 }

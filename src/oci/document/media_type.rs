@@ -122,10 +122,7 @@ mod tests {
             ("tar+gzip", "tar.gzip", LayerMediaType::TarGzip),
             ("tar+zstd", "tar.zstd", LayerMediaType::TarZstd),
         ] {
-            assert_eq!(
-                layer(format!("application/vnd.oci.image.layer.v1.{oci}")),
-                expected
-            );
+            assert_eq!(layer(format!("application/vnd.oci.image.layer.v1.{oci}")), expected);
             assert_eq!(
                 layer(format!("application/vnd.docker.image.rootfs.diff.{docker}")),
                 expected
@@ -145,9 +142,6 @@ mod tests {
 
     #[test]
     fn parameters_do_not_change_a_media_type() {
-        assert_eq!(
-            essence("Application/JSON; charset=utf-8"),
-            "application/json"
-        );
+        assert_eq!(essence("Application/JSON; charset=utf-8"), "application/json");
     }
 }

@@ -42,12 +42,8 @@ pub enum RootType {
 }
 
 impl RootType {
-    const ALL: [Self; 4] = [
-        Self::OciIndex,
-        Self::OciManifest,
-        Self::DockerList,
-        Self::DockerManifest,
-    ];
+    const ALL: [Self; 4] =
+        [Self::OciIndex, Self::OciManifest, Self::DockerList, Self::DockerManifest];
 
     /// The media type.
     pub const fn as_str(self) -> &'static str {
@@ -97,35 +93,14 @@ static LAYER_TYPES: [(&str, &str); 11] = [
     ("tar", "application/vnd.oci.image.layer.v1.tar"),
     ("tar+gzip", "application/vnd.oci.image.layer.v1.tar+gzip"),
     ("tar+zstd", "application/vnd.oci.image.layer.v1.tar+zstd"),
-    (
-        "foreign.tar",
-        "application/vnd.oci.image.layer.nondistributable.v1.tar",
-    ),
-    (
-        "foreign.tar+gzip",
-        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-    ),
-    (
-        "foreign.tar+zstd",
-        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
-    ),
+    ("foreign.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar"),
+    ("foreign.tar+gzip", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"),
+    ("foreign.tar+zstd", "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"),
     ("docker.tar", "application/vnd.docker.image.rootfs.diff.tar"),
-    (
-        "docker.tar+gzip",
-        "application/vnd.docker.image.rootfs.diff.tar.gzip",
-    ),
-    (
-        "docker.tar+zstd",
-        "application/vnd.docker.image.rootfs.diff.tar.zstd",
-    ),
-    (
-        "docker.foreign.tar",
-        "application/vnd.docker.image.rootfs.foreign.diff.tar",
-    ),
-    (
-        "docker.foreign.tar+gzip",
-        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-    ),
+    ("docker.tar+gzip", "application/vnd.docker.image.rootfs.diff.tar.gzip"),
+    ("docker.tar+zstd", "application/vnd.docker.image.rootfs.diff.tar.zstd"),
+    ("docker.foreign.tar", "application/vnd.docker.image.rootfs.foreign.diff.tar"),
+    ("docker.foreign.tar+gzip", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
 ];
 
 impl LayerType {

@@ -30,11 +30,8 @@ impl Project {
             fs::create_dir(files.path().join(name)).expect("a directory is made");
         }
         let project = Self { files };
-        fs::write(
-            project.directory().join("sandbox-images.toml"),
-            manifest_file,
-        )
-        .expect("`sandbox-images.toml` is written");
+        fs::write(project.directory().join("sandbox-images.toml"), manifest_file)
+            .expect("`sandbox-images.toml` is written");
         project
     }
 
@@ -135,11 +132,7 @@ pub(crate) struct Ran {
 impl Ran {
     /// Runs a command to its end.
     pub(crate) fn of(command: &mut Command) -> Self {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = output(command);
+        let Output { status, stdout, stderr } = output(command);
         Self {
             code: status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&stdout).into_owned(),
