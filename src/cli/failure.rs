@@ -78,7 +78,7 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) problems: Vec<Problem>,
     /// The texts that diagnostics point into.
-    pub(crate) texts: Texts,
+    pub(crate) texts: Box<Texts>,
     /// Sentences for people, below the problems.
     pub(crate) notes: Vec<String>,
     /// Data for programs, beside the problems.
@@ -93,7 +93,7 @@ impl Failure {
 
     fn empty(kind: Kind) -> Self {
         let (problems, notes) = (Vec::new(), Vec::new());
-        Self { kind, problems, texts: Texts::default(), notes, details: Map::new() }
+        Self { kind, problems, texts: Box::default(), notes, details: Map::new() }
     }
 
     /// A failure of the store.
@@ -128,7 +128,7 @@ impl Failure {
 
     pub(crate) fn in_files(kind: Kind, diagnostics: Vec<Diagnostic>, texts: Texts) -> Self {
         let problems = diagnostics.into_iter().map(Problem::InFile).collect();
-        Self { problems, texts, ..Self::empty(kind) }
+        Self { problems, texts: Box::new(texts), ..Self::empty(kind) }
     }
 
     /// The same, with advice on the last problem.

@@ -14,7 +14,7 @@ use sandbox_images::disk::file::{BlockFile as _, ReadAt as _};
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::plan::artifact::Artifact;
 use sandbox_images::store::Store;
-use sandbox_images::store::error::Class;
+use sandbox_images::store::error::{Class, Error};
 use sandbox_images::store::ingest::Expected;
 
 use super::home::{Home, blob, claim, erofs, layer, patient, put};
