@@ -48,7 +48,7 @@ pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let environment = Environment::read();
     let output = Output::new(&arguments.global, &environment);
-    match run(&arguments, &environment, &output) {
+    match run(&arguments, &environment, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output.failure(&failure);
@@ -57,7 +57,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments, environment: &Environment, output: &Output) -> Done {
+fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done {
     if let Some(directory) = &arguments.global.directory {
         std::env::set_current_dir(directory).map_err(|error| {
             let message = format!("cannot enter `{}`: {error}", directory.display());

@@ -37,13 +37,12 @@ impl Environment {
 /// `config.json`.
 fn credential_files(home: Option<PathBuf>, config: Option<PathBuf>) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    match variable("REGISTRY_AUTH_FILE") {
-        Some(file) => files.push(file.into()),
-        None => {
-            let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
-            let folders = runtime.into_iter().chain(config);
-            files.extend(folders.map(|folder| folder.join("containers/auth.json")));
-        }
+    if let Some(file) = variable("REGISTRY_AUTH_FILE") {
+        files.push(file.into());
+    } else {
+        let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let folders = runtime.into_iter().chain(config);
+        files.extend(folders.map(|folder| folder.join("containers/auth.json")));
     }
     let docker = variable("DOCKER_CONFIG").map(PathBuf::from);
     files.extend(

@@ -97,7 +97,7 @@ impl Failure {
     }
 
     /// A failure of the store.
-    pub(crate) fn store(error: StoreError) -> Self {
+    pub(crate) fn store(error: &StoreError) -> Self {
         let kind = match error.class() {
             Class::Failed => Kind::Failed,
             Class::Missing => Kind::Missing,
@@ -105,7 +105,7 @@ impl Failure {
             Class::Busy => Kind::Busy,
         };
         let help = error.help();
-        help.into_iter().fold(Self::of(kind, error.code(), &error), Self::help)
+        help.into_iter().fold(Self::of(kind, error.code(), error), Self::help)
     }
 
     /// A failure to do something for an image.

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::cli::Done;
 use crate::cli::args::Inspect;
 use crate::cli::failure::{Failure, Kind, with_causes};
+use crate::cli::output;
 use crate::cli::setup::Setup;
 
 pub(crate) fn run(setup: &Setup<'_>, inspect: &Inspect) -> Done {
@@ -30,7 +31,7 @@ pub(crate) fn run(setup: &Setup<'_>, inspect: &Inspect) -> Done {
         Inspect::Layer { file } => layer::inspect(file)?,
         Inspect::Tree(tree) => tree::inspect(setup, tree)?,
     };
-    setup.output.json(&shown);
+    output::json(&shown);
     Ok(())
 }
 

@@ -14,8 +14,9 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::List;
 use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::cli::report::{short, size};
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Setup, lock_alone};
 
 /// What `list --json` prints.
 #[derive(Debug, Serialize)]
@@ -52,14 +53,14 @@ struct Layer<'l> {
 
 pub(crate) fn run(setup: &Setup<'_>, list: &List) -> Done {
     let project = setup.project()?;
-    let lock = setup.lock_alone(&project)?;
+    let lock = lock_alone(&project)?;
     let everything = wanted(&lock, &Selection::everything(&lock));
-    let have = project.store().inventory(everything).map_err(Failure::store)?;
+    let have = project.store().inventory(everything).map_err(|error| Failure::store(&error))?;
     let rows = rows(&lock, &have);
     if setup.output.json {
-        setup.output.json(&Listing { schema: "sandbox-images/list/1", images: rows });
+        output::json(&Listing { schema: "sandbox-images/list/1", images: rows });
     } else {
-        setup.output.data(&table(&rows, list.layers));
+        output::data(table(&rows, list.layers));
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::Lock;
 use crate::cli::failure::{Failure, Kind, engine_failures};
-use crate::cli::setup::{Setup, block_on};
+use crate::cli::output;
+use crate::cli::setup::{Setup, block_on, inputs};
 use crate::cli::texts::Texts;
 
 /// What `lock --json` prints.
@@ -30,21 +31,24 @@ struct Locked<'a> {
 
 pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
     let project = setup.project()?;
-    let (inputs, texts) = setup.inputs(&project)?;
+    let (inputs, texts) = inputs(&project)?;
     if lock.check {
         require_fresh(&inputs, &texts)?;
         setup.output.note("sandbox-images.lock is up to date");
-        return print(setup, false, &BTreeSet::new(), &inputs.lock);
+        print(setup, false, &BTreeSet::new(), &inputs.lock);
+        return Ok(());
     }
     let session = setup.session(true, None);
     let relocked = block_on(relock(&project, &inputs, &texts, &session))?;
     let text = relocked.lock.render();
-    let changed = match lock.dry_run {
-        true => project.texts().is_ok_and(|texts| texts.lock.as_deref() != Some(&text)),
-        false => write(&project, &text)?,
+    let changed = if lock.dry_run {
+        project.texts().is_ok_and(|texts| texts.lock.as_deref() != Some(&text))
+    } else {
+        write(&project, &text)?
     };
     setup.output.note(&summary(lock.dry_run, changed, &relocked));
-    print(setup, changed, &relocked.resolved, &relocked.lock)
+    print(setup, changed, &relocked.resolved, &relocked.lock);
+    Ok(())
 }
 
 /// Fails with all differences unless the lock satisfies the image set.
@@ -97,15 +101,9 @@ fn summary(dry_run: bool, changed: bool, relocked: &Relocked) -> String {
     }
 }
 
-fn print(
-    setup: &Setup<'_>,
-    changed: bool,
-    resolved: &BTreeSet<ImageName>,
-    lock: &LockFile,
-) -> Done {
+fn print(setup: &Setup<'_>, changed: bool, resolved: &BTreeSet<ImageName>, lock: &LockFile) {
     if setup.output.json {
         let images = lock.images().map(|(name, _)| name).collect();
-        setup.output.json(&Locked { schema: "sandbox-images/lock/1", changed, resolved, images });
+        output::json(&Locked { schema: "sandbox-images/lock/1", changed, resolved, images });
     }
-    Ok(())
 }

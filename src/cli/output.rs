@@ -1,5 +1,5 @@
 //! Where words go: data to standard output, everything else to standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what prints")]
+#![expect(clippy::print_stderr, reason = "this is what prints")]
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -38,35 +38,30 @@ impl Output {
         Self { json: global.json, quiet: global.quiet, color, progress }
     }
 
-    /// Prints data. Whoever closed the pipe wants no more of it.
-    pub(crate) fn data(&self, text: &str) {
-        let _ = std::io::stdout().write_all(text.as_bytes());
-    }
-
-    /// Prints data as one line of JSON.
-    pub(crate) fn json(&self, value: &impl Serialize) {
-        let mut line = serde_json::to_string(value).expect("what is printed has string keys only");
-        line.push('\n');
-        self.data(&line);
-    }
-
-    /// Prints bytes as they are.
-    pub(crate) fn bytes(&self, bytes: &[u8]) {
-        let _ = std::io::stdout().write_all(bytes);
-    }
-
     /// Says something to a person.
-    pub(crate) fn note(&self, text: &str) {
+    pub(crate) fn note(self, text: &str) {
         if !self.quiet {
             eprintln!("{}", render::printable(text));
         }
     }
 
     /// Says what ended the command.
-    pub(crate) fn failure(&self, failure: &Failure) {
+    pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
-            self.json(&render::failure_json(failure));
+            json(&render::failure_json(failure));
         }
         eprint!("{}", render::human(failure, self.color));
     }
+}
+
+/// Prints data. Whoever closed the pipe wants no more of it.
+pub(crate) fn data(bytes: impl AsRef<[u8]>) {
+    let _ = std::io::stdout().write_all(bytes.as_ref());
+}
+
+/// Prints data as one line of JSON.
+pub(crate) fn json(value: &impl Serialize) {
+    let mut line = serde_json::to_string(value).expect("what is printed has string keys only");
+    line.push('\n');
+    data(line);
 }

@@ -13,7 +13,8 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::{FileKind, Path};
 use crate::cli::failure::{Failure, Kind};
-use crate::cli::setup::{Setup, now, platform};
+use crate::cli::output;
+use crate::cli::setup::{Setup, lock_alone, now, platform};
 
 /// What `path --json` prints: all that a launcher needs.
 #[derive(Debug, Serialize)]
@@ -35,20 +36,20 @@ struct Answer<'a> {
 
 pub(crate) fn run(setup: &Setup<'_>, path: &Path) -> Done {
     let project = setup.project()?;
-    let lock = setup.lock_alone(&project)?;
+    let lock = lock_alone(&project)?;
     let wanted = platform(path.platform.as_deref())?;
     let (platform, locked) = find(&lock, &path.name, &wanted)?;
     let chain_id = locked.chain_id();
     let (disk, fsmeta) = (Artifact::Disk(chain_id), Artifact::Fsmeta(chain_id));
     let layers: Vec<Artifact> = locked.diff_ids().map(Artifact::Layer).collect();
     for artifact in [disk, fsmeta].iter().chain(&layers) {
-        project.store().open(*artifact).map_err(Failure::store)?;
+        project.store().open(*artifact).map_err(|error| Failure::store(&error))?;
     }
-    project.store().touch(disk, now()).map_err(Failure::store)?;
+    project.store().touch(disk, now()).map_err(|error| Failure::store(&error))?;
     let file = |artifact: &Artifact| project.store().path_of(*artifact);
     if setup.output.json {
         let config = config(&project, locked)?;
-        setup.output.json(&Answer {
+        output::json(&Answer {
             schema: "sandbox-images/path/1",
             image: &path.name,
             platform,
@@ -70,7 +71,7 @@ pub(crate) fn run(setup: &Setup<'_>, path: &Path) -> Done {
     };
     for file in files {
         use std::os::unix::ffi::OsStrExt as _;
-        setup.output.bytes(&[file.as_os_str().as_bytes(), b"\n"].concat());
+        output::data([file.as_os_str().as_bytes(), b"\n"].concat());
     }
     Ok(())
 }
@@ -103,6 +104,6 @@ fn config(project: &Project, locked: &LockedPlatform) -> Result<ImageConfig, Fai
     let bytes = project
         .store()
         .read_blob(locked.config.digest, CONFIG_BYTES_MAX)
-        .map_err(Failure::store)?;
+        .map_err(|error| Failure::store(&error))?;
     ImageConfig::parse(&bytes, None).map_err(|error| Failure::of(Kind::Integrity, "config", &error))
 }

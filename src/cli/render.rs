@@ -15,17 +15,19 @@ pub(crate) fn human(failure: &Failure, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let mut text = String::new();
     for problem in &failure.problems {
-        let rendered = match problem {
+        let lines = match problem {
             Problem::InFile(diagnostic) => in_file(&renderer, diagnostic, &failure.texts),
             Problem::Plain { code, message, help } => {
                 plain(&renderer, code, message, help.as_deref())
             }
         };
-        text.push_str(&rendered);
+        text.push_str(&lines);
         text.push('\n');
     }
     for note in &failure.notes {
-        text.push_str(&format!("note: {}\n", printable(note)));
+        text.push_str("note: ");
+        text.push_str(&printable(note));
+        text.push('\n');
     }
     text
 }

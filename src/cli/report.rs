@@ -14,7 +14,7 @@ use crate::cli::output::Output;
 use crate::cli::render::printable;
 
 /// The reporter that `output` asks for.
-pub(crate) fn reporter(output: &Output) -> Arc<dyn Reporter> {
+pub(crate) fn reporter(output: Output) -> Arc<dyn Reporter> {
     match output.progress {
         Progress::None => Arc::new(Silent),
         Progress::Json => Arc::new(Lines),

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sandbox_images::layer::limits::Limits;
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::event::{Event, Reporter};
 use sandbox_images::project::files::{FileError, InputError, Inputs};
@@ -31,7 +30,7 @@ use crate::cli::texts::{Text, Texts};
 pub(crate) struct Setup<'a> {
     pub(crate) global: &'a Global,
     pub(crate) environment: &'a Environment,
-    pub(crate) output: &'a Output,
+    pub(crate) output: Output,
 }
 
 impl Setup<'_> {
@@ -59,58 +58,16 @@ impl Setup<'_> {
         Ok(Store::at(absolute))
     }
 
-    /// The two files as values, and their texts for those who point into them.
-    pub(crate) fn inputs(&self, project: &Project) -> Result<(Inputs, Texts), Failure> {
-        let texts = project.texts().map_err(unreadable)?;
-        if texts.image_set.is_none() {
-            let path = project.image_set_path().display();
-            return Err(Failure::new(
-                Kind::Usage,
-                "no-image-set",
-                format!("`{path}` does not exist"),
-            )
-            .help("write one, or name its directory with `-C`"));
-        }
-        let inputs = Inputs::parse(&texts);
-        let texts = shown(project, texts);
-        match inputs {
-            Ok(inputs) => Ok((inputs, texts)),
-            Err(InputError::ImageSet(problems)) => {
-                Err(Failure::in_files(Kind::Usage, problems, texts))
-            }
-            Err(InputError::Lock(problems)) => Err(Failure::in_files(Kind::Stale, problems, texts)),
-            Err(InputError::Policy(problems)) => {
-                Err(Failure::in_files(Kind::Denied, problems, texts))
-            }
-        }
-    }
-
-    /// The lock alone, whatever `sandbox-images.toml` says.
-    pub(crate) fn lock_alone(&self, project: &Project) -> Result<Lock, Failure> {
-        let texts = project.texts().map_err(unreadable)?;
-        match texts.parse_lock() {
-            Ok(Some(lock)) => Ok(lock),
-            Ok(None) => {
-                let path = project.lock_path().display();
-                Err(Failure::new(Kind::Stale, "missing-lock", format!("`{path}` does not exist"))
-                    .help("run `sandbox-images lock`"))
-            }
-            Err(error) => {
-                Err(Failure::in_files(Kind::Stale, error.diagnostics(), shown(project, texts)))
-            }
-        }
-    }
-
     /// A session, with registries or without.
     pub(crate) fn session(&self, network: bool, jobs: Option<NonZeroUsize>) -> Session {
         let reporter = reporter(self.output);
+        let registry = network.then(|| Registry::new(self.registry_settings(&reporter)));
+        let session = Session::new(registry, now());
         Session {
-            registry: network.then(|| Registry::new(self.registry_settings(&reporter))),
-            limits: Limits::default(),
-            jobs: jobs.unwrap_or_else(default_jobs),
+            jobs: jobs.unwrap_or(session.jobs),
             caller: self.caller(&reporter),
             reporter,
-            now: now(),
+            ..session
         }
     }
 
@@ -141,18 +98,44 @@ impl Setup<'_> {
     }
 }
 
+/// The two files as values, and their texts for those who point into them.
+pub(crate) fn inputs(project: &Project) -> Result<(Inputs, Texts), Failure> {
+    let texts = project.texts().map_err(|error| unreadable(&error))?;
+    if texts.image_set.is_none() {
+        let path = project.image_set_path().display();
+        return Err(Failure::new(Kind::Usage, "no-image-set", format!("`{path}` does not exist"))
+            .help("write one, or name its directory with `-C`"));
+    }
+    let inputs = Inputs::parse(&texts);
+    let texts = shown(project, texts);
+    match inputs {
+        Ok(inputs) => Ok((inputs, texts)),
+        Err(InputError::ImageSet(problems)) => Err(Failure::in_files(Kind::Usage, problems, texts)),
+        Err(InputError::Lock(problems)) => Err(Failure::in_files(Kind::Stale, problems, texts)),
+        Err(InputError::Policy(problems)) => Err(Failure::in_files(Kind::Denied, problems, texts)),
+    }
+}
+
+/// The lock alone, whatever `sandbox-images.toml` says.
+pub(crate) fn lock_alone(project: &Project) -> Result<Lock, Failure> {
+    let texts = project.texts().map_err(|error| unreadable(&error))?;
+    match texts.parse_lock() {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => {
+            let path = project.lock_path().display();
+            Err(Failure::new(Kind::Stale, "missing-lock", format!("`{path}` does not exist"))
+                .help("run `sandbox-images lock`"))
+        }
+        Err(error) => {
+            Err(Failure::in_files(Kind::Stale, error.diagnostics(), shown(project, texts)))
+        }
+    }
+}
+
 /// The time, for those who note when something was used.
 #[expect(clippy::disallowed_methods, reason = "here time comes in")]
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()
-}
-
-/// As many layers as keep the processors busy while some wait for the network.
-fn default_jobs() -> NonZeroUsize {
-    const JOBS_MIN: usize = 4;
-    const JOBS_MAX: usize = 16;
-    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    NonZeroUsize::new((processors * 2).clamp(JOBS_MIN, JOBS_MAX)).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Runs `work` to its end, or to Ctrl-C or SIGTERM. What threads still do then gets a moment to stop.
@@ -209,8 +192,8 @@ fn tell(reporter: &dyn Reporter, event: RegistryEvent) {
     });
 }
 
-fn unreadable(error: FileError) -> Failure {
-    Failure::new(Kind::Usage, "file", with_causes(&error))
+fn unreadable(error: &FileError) -> Failure {
+    Failure::new(Kind::Usage, "file", with_causes(error))
 }
 
 fn shown(project: &Project, texts: sandbox_images::project::files::Texts) -> Texts {

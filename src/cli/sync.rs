@@ -25,8 +25,9 @@ use crate::cli::args::Sync;
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::lock::{relock, require_fresh, stale, write};
 use crate::cli::mode::{Effect, LockMode, Mode};
+use crate::cli::output;
 use crate::cli::report::size;
-use crate::cli::setup::{Setup, block_on, platform};
+use crate::cli::setup::{Setup, block_on, inputs, lock_alone, platform};
 use crate::cli::texts::Texts;
 
 /// What `sync --json` prints when it is done.
@@ -44,7 +45,8 @@ struct Report<'a> {
 /// An image in the store.
 #[derive(Debug, Serialize)]
 struct Image<'a> {
-    image: &'a ImageName,
+    #[serde(rename = "image")]
+    name: &'a ImageName,
     platform: &'a Platform,
     /// The disk's absolute path.
     disk: PathBuf,
@@ -107,16 +109,16 @@ async fn decide(
                 let (set, store) = (project.image_set_path().to_owned(), project.store().clone());
                 project = Project::with_files(set, file.clone(), store);
             }
-            (None, setup.lock_alone(&project)?, BTreeSet::new())
+            (None, lock_alone(&project)?, BTreeSet::new())
         }
         LockMode::Require => {
-            let (inputs, texts) = setup.inputs(&project)?;
+            let (inputs, texts) = inputs(&project)?;
             require_fresh(&inputs, &texts).map_err(|failure| by_ci(mode, failure))?;
             let lock = inputs.lock.clone();
             (Some(inputs), lock, BTreeSet::new())
         }
         LockMode::Fix => {
-            let (inputs, texts) = setup.inputs(&project)?;
+            let (inputs, texts) = inputs(&project)?;
             let (lock, resolved) = fix(&project, &inputs, &texts, mode, session).await?;
             (Some(inputs), lock, resolved)
         }
@@ -128,11 +130,10 @@ async fn decide(
 }
 
 fn by_ci(mode: &Mode, failure: Failure) -> Failure {
-    match mode.locked_by_ci {
-        true => failure
-            .note("`CI` is set, so the lock must be fresh; `--no-locked` lets `sync` change it"),
-        false => failure,
+    if !mode.locked_by_ci {
+        return failure;
     }
+    failure.note("`CI` is set, so the lock must be fresh; `--no-locked` lets `sync` change it")
 }
 
 /// Fixes what is stale, as far as the network is allowed, and writes the lock when all images are resolved.
@@ -189,11 +190,11 @@ async fn apply(setup: &Setup<'_>, decided: &Decided, session: &Session, started:
     setup.output.note(&summary(&synced, selection, started));
     if setup.output.json {
         let images = locked(decided).map(|(image, platform, chain_id)| Image {
-            image,
+            name: image,
             platform,
             disk: project.store().path_of(Artifact::Disk(chain_id)),
         });
-        setup.output.json(&Report {
+        output::json(&Report {
             schema: "sandbox-images/sync/1",
             done: synced.totals,
             images: images.collect(),
@@ -252,7 +253,8 @@ fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     let plan = plan(decided)?;
     if plan.is_empty() {
         setup.output.note("the store is in sync");
-        return print(setup, decided, &plan);
+        print(setup, decided, &plan);
+        return Ok(());
     }
     Err(missing(&plan.actions.iter().collect::<Vec<_>>(), network).with("plan", &plan))
 }
@@ -274,17 +276,18 @@ fn dry_run(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     let Totals { layers, disks, download_bytes, .. } = plan.totals();
     let fetched = size(download_bytes);
     setup.output.note(&format!("{fetched} to fetch, {layers} layers and {disks} disks to build"));
-    print(setup, decided, &plan)
+    print(setup, decided, &plan);
+    Ok(())
 }
 
 fn plan(decided: &Decided) -> Result<Plan, Failure> {
     let Decided { project, lock, selection, .. } = decided;
-    project.plan(lock, selection).map_err(Failure::store)
+    project.plan(lock, selection).map_err(|error| Failure::store(&error))
 }
 
-fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan) -> Done {
+fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan) {
     if setup.output.json {
-        setup.output.json(&Planned {
+        output::json(&Planned {
             schema: "sandbox-images/plan/1",
             resolved: &decided.resolved,
             totals: plan.totals(),
@@ -292,7 +295,6 @@ fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan) -> Done {
             skipped: &decided.selection.skipped,
         });
     }
-    Ok(())
 }
 
 /// Whether only a registry has what `action` fetches.
@@ -329,11 +331,10 @@ fn missing(actions: &[&Action], network: bool) -> Failure {
         actions.len(),
         lines.collect::<Vec<_>>().join("\n")
     );
-    let help = match network {
-        true => "run `sandbox-images sync`",
-        false => {
-            "run `sandbox-images sync` with a network, or bring the store of a host that has one"
-        }
+    let help = if network {
+        "run `sandbox-images sync`"
+    } else {
+        "run `sandbox-images sync` with a network, or bring the store of a host that has one"
     };
     Failure::new(Kind::Missing, "not-in-sync", message).help(help)
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::failure::{Failure, Kind};
+use crate::cli::output;
 use crate::cli::setup::Setup;
 
 /// What `verify --json` prints.
@@ -39,18 +40,21 @@ struct Damaged {
 pub(crate) fn run(setup: &Setup<'_>) -> Done {
     let project = setup.project()?;
     let mut artifacts: BTreeSet<Artifact> =
-        project.store().scan().map_err(Failure::store)?.into_keys().collect();
+        project.store().scan().map_err(|error| Failure::store(&error))?.into_keys().collect();
     if !artifacts.is_empty() {
         artifacts.extend(wanted_by(&project));
     }
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let report = project.store().verify(&artifacts, threads, &|_, _| ()).map_err(Failure::store)?;
+    let report = project
+        .store()
+        .verify(&artifacts, threads, &|_, _| ())
+        .map_err(|error| Failure::store(&error))?;
     let damaged = damaged(&project, &report);
     let ok = artifacts.len() - damaged.len();
     if damaged.is_empty() {
         setup.output.note(&format!("{ok} artifacts are what their records say"));
         if setup.output.json {
-            setup.output.json(&Verified { schema: "sandbox-images/verify/1", ok, damaged });
+            output::json(&Verified { schema: "sandbox-images/verify/1", ok, damaged });
         }
         return Ok(());
     }

@@ -176,17 +176,17 @@ async fn open(
 
 fn done_event(action: &Action, record: &Record) -> Event {
     let image = action.origin().image.clone();
-    match action {
-        &Action::FetchDocument(FetchDocument { kind, digest, size: size_bytes, .. }) => {
+    match *action {
+        Action::FetchDocument(FetchDocument { kind, digest, size: size_bytes, .. }) => {
             Event::DocumentDone { kind, digest, size_bytes, image }
         }
-        &Action::FetchLayer(FetchLayer { diff_id, digest, size: size_bytes, .. }) => {
+        Action::FetchLayer(FetchLayer { diff_id, digest, size: size_bytes, .. }) => {
             let image_bytes = record.size_bytes;
             Event::LayerDone { diff_id, digest, size_bytes, image_bytes, image }
         }
-        &Action::BuildFsmeta(Stack { chain_id, .. }) => {
+        Action::BuildFsmeta(Stack { chain_id, .. }) => {
             Event::FsmetaDone { chain_id, size_bytes: record.size_bytes, image }
         }
-        &Action::WriteDisk(Stack { chain_id, .. }) => Event::DiskDone { chain_id, image },
+        Action::WriteDisk(Stack { chain_id, .. }) => Event::DiskDone { chain_id, image },
     }
 }

@@ -108,9 +108,9 @@ pub enum Error {
     LayerDiffId {
         /// The digest of the compressed bytes.
         digest: Digest,
-        /// The diff_id by the lock.
+        /// The `diff_id` by the lock.
         expected: DiffId,
-        /// The diff_id of what came.
+        /// The `diff_id` of what came.
         actual: DiffId,
     },
     /// A layer is what its digest names, and cannot be built.

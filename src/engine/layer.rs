@@ -87,7 +87,7 @@ fn report(context: &Context, layer: &FetchLayer, warnings: &Warnings) {
         let image = Some(layer.origin.image.clone());
         context.reporter.report(Event::Warning { code: code.to_owned(), image, message });
     };
-    for warning in warnings.iter() {
+    for warning in warnings {
         warn(warning.code(), format!("layer `{}`: {warning}", layer.digest));
     }
     if warnings.dropped() > 0 {

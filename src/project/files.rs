@@ -1,5 +1,4 @@
 //! The two files: read whole, compared, and the lock replaced at once.
-#![expect(clippy::disallowed_methods, reason = "the lock is the user's file, not the store's")]
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};

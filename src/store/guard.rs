@@ -49,6 +49,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// One who is told nothing while it waits.
+    pub fn quiet(command: &str, wait_max: Duration) -> Self {
+        Self { command: command.to_owned(), wait_max, on_wait: Arc::new(|_| ()) }
+    }
+
     /// How this process signs what it holds.
     pub(super) fn holder(&self) -> Holder {
         Holder {

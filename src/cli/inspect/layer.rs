@@ -64,7 +64,7 @@ impl Digests {
 
     /// Hashes the zeros of a hole that ends at `offset_bytes`.
     fn fill_to(&mut self, offset_bytes: u64) {
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         while self.hashed_bytes < offset_bytes {
             let count = (offset_bytes - self.hashed_bytes).min(ZEROS.len() as u64);
             self.current.update(&ZEROS[..usize::try_from(count).unwrap_or(ZEROS.len())]);
@@ -127,7 +127,7 @@ fn shown(entry: &TarEntry, address: u32, digests: &Digests) -> Result<Value, Fai
     let mut shown = Entry::new(path, kind, &entry.metadata);
     match entry.kind {
         EntryKind::File => {
-            shown = shown.with_content(entry.size_bytes, digests.of(entry.size_bytes, address))
+            shown = shown.with_content(entry.size_bytes, digests.of(entry.size_bytes, address));
         }
         EntryKind::Symlink | EntryKind::HardLink => shown.link = Some(Bytes(&entry.link)),
         EntryKind::CharDevice | EntryKind::BlockDevice => shown = shown.with_device(entry.device),

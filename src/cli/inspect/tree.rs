@@ -26,7 +26,7 @@ use crate::cli::inspect::entry::{Bytes, Entry, Inode};
 use crate::cli::inspect::layer::{Digests, refuse};
 use crate::cli::inspect::{open, refused, unreadable};
 use crate::cli::path::find;
-use crate::cli::setup::{Setup, platform};
+use crate::cli::setup::{Setup, lock_alone, platform};
 
 pub(super) fn inspect(setup: &Setup<'_>, wanted: &InspectTree) -> Result<Value, Failure> {
     if let Some(name) = &wanted.name {
@@ -41,10 +41,10 @@ pub(super) fn inspect(setup: &Setup<'_>, wanted: &InspectTree) -> Result<Value, 
 /// The tree of an image of the lock, read from its fsmeta and its layers' images.
 fn of_image(setup: &Setup<'_>, name: &str, wanted: Option<&str>) -> Result<Value, Failure> {
     let project = setup.project()?;
-    let lock = setup.lock_alone(&project)?;
+    let lock = lock_alone(&project)?;
     let (_, locked) = find(&lock, name, &platform(wanted)?)?;
     let store = project.store();
-    let open = |artifact| store.open(artifact).map_err(Failure::store);
+    let open = |artifact| store.open(artifact).map_err(|error| Failure::store(&error));
     let fsmeta =
         Image::open(open(Artifact::Fsmeta(locked.chain_id()))?).map_err(|error| damaged(&error))?;
     let layers = fsmeta
@@ -154,11 +154,11 @@ fn shown(
                     (kind_of(&inode.kind), Entry::new(&path, "", &inode.metadata));
                 match &inode.kind {
                     InodeKind::File(content) => {
-                        entry = entry.with_content(content.size_bytes, digest_of(content)?)
+                        entry = entry.with_content(content.size_bytes, digest_of(content)?);
                     }
                     InodeKind::Symlink(target) => entry.link = Some(Bytes(target)),
                     InodeKind::CharDevice(device) | InodeKind::BlockDevice(device) => {
-                        entry = entry.with_device(*device)
+                        entry = entry.with_device(*device);
                     }
                     InodeKind::Fifo => {}
                 }
