@@ -44,7 +44,7 @@ pub(crate) struct Global {
     /// When to use colour
     #[arg(long, value_enum, value_name = "WHEN", global = true, default_value_t)]
     pub(crate) color: Color,
-    /// How to show what is going on, on standard error
+    /// How to show, on standard error, what is done
     #[arg(
         long,
         value_enum,
@@ -68,29 +68,23 @@ fn duration(text: &str) -> Result<Duration, String> {
     span.try_into().map_err(|_| "a duration to wait cannot be negative".to_owned())
 }
 
-/// When to use colour.
+/// When to use colour; `auto` is on a terminal.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
-/// How to show progress.
+/// How to show progress: a line for each thing done, an event a line as JSON, or nothing; `auto` as suits
+/// where standard error goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Progress {
-    /// As suits where standard error goes
     #[default]
     Auto,
-    /// A line for each thing done
     Plain,
-    /// An event a line, as JSON
     Json,
-    /// Not at all
     None,
 }
 
@@ -182,15 +176,13 @@ pub(crate) struct Path {
     pub(crate) platform: Option<String>,
 }
 
-/// The files of an image.
+/// The files of an image: the VMDK that joins the others, the merged metadata, or the layers' images,
+/// bottom to top, a line each.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum FileKind {
-    /// The VMDK that joins the others
     #[default]
     Disk,
-    /// The merged metadata
     Fsmeta,
-    /// The layer images, bottom to top, a line each
     Layers,
 }
 

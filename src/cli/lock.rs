@@ -14,6 +14,7 @@ use crate::cli::Done;
 use crate::cli::args::Lock;
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::output;
+use crate::cli::report::count;
 use crate::cli::setup::{Setup, block_on, inputs};
 use crate::cli::texts::Texts;
 
@@ -89,10 +90,7 @@ pub(crate) fn write(project: &Project, text: &str) -> Result<bool, Failure> {
 }
 
 fn summary(dry_run: bool, changed: bool, relocked: &Relocked) -> String {
-    let images = match relocked.lock.images().len() {
-        1 => "1 image".to_owned(),
-        count => format!("{count} images"),
-    };
+    let images = count(relocked.lock.images().len() as u64, "image");
     let resolved = relocked.resolved.len();
     match (changed, dry_run) {
         (false, _) => format!("sandbox-images.lock is up to date ({images})"),

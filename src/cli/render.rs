@@ -1,7 +1,9 @@
 //! How failures look: for people with the line and a caret, for programs as JSON.
 
+use std::ops::Range;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use sandbox_images::spec::diagnostic::{Diagnostic, Severity};
+use sandbox_images::spec::diagnostic::{Diagnostic, Severity, Source};
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Failure, Problem};
@@ -36,9 +38,8 @@ fn plain(renderer: &Renderer, code: &str, message: &str, help: Option<&str>) -> 
     let message = printable(message);
     let help = help.map(printable);
     let title = Level::ERROR.primary_title(message.as_str()).id(code);
-    let group =
-        Group::with_title(title).elements(help.as_deref().map(|help| Level::HELP.message(help)));
-    renderer.render(&[group])
+    let groups = [Group::with_title(title)].into_iter().chain(help.as_deref().map(advice));
+    renderer.render(&groups.collect::<Vec<_>>())
 }
 
 fn in_file(renderer: &Renderer, diagnostic: &Diagnostic, texts: &Texts) -> String {
@@ -48,28 +49,30 @@ fn in_file(renderer: &Renderer, diagnostic: &Diagnostic, texts: &Texts) -> Strin
     };
     let message = printable(&diagnostic.message);
     let help = diagnostic.help.as_deref().map(printable);
-    let main = diagnostic.span.clone().map(|span| {
-        let text = texts.of(diagnostic.file);
-        let label = diagnostic.label.as_deref().map(printable);
+    let place = |file: Source, span: Range<usize>, label: Option<String>| {
+        let text = texts.of(file);
         let annotation = AnnotationKind::Primary.span(within(span, &text.text)).label(label);
         Snippet::source(&text.text).path(text.path.display().to_string()).annotation(annotation)
-    });
-    let others = diagnostic.others.iter().map(|other| {
-        let text = texts.of(other.file);
-        let annotation = AnnotationKind::Primary
-            .span(within(other.span.clone(), &text.text))
-            .label(printable(&other.text));
-        Snippet::source(&text.text).path(text.path.display().to_string()).annotation(annotation)
-    });
+    };
+    let label = diagnostic.label.as_deref().map(printable);
+    let main = diagnostic.span.clone().map(|span| place(diagnostic.file, span, label));
+    let others = diagnostic.others.iter();
+    let others =
+        others.map(|other| place(other.file, other.span.clone(), Some(printable(&other.text))));
     let group = Group::with_title(level.primary_title(message.as_str()).id(diagnostic.code))
         .elements(main)
-        .elements(others)
-        .elements(help.as_deref().map(|help| Level::HELP.message(help)));
-    renderer.render(&[group])
+        .elements(others);
+    let groups = [group].into_iter().chain(help.as_deref().map(advice));
+    renderer.render(&groups.collect::<Vec<_>>())
+}
+
+/// What to do, on a line of its own.
+fn advice(help: &str) -> Group<'_> {
+    Group::with_title(Level::HELP.secondary_title(help))
 }
 
 /// The span, cut to what the text holds.
-fn within(span: std::ops::Range<usize>, text: &str) -> std::ops::Range<usize> {
+fn within(span: Range<usize>, text: &str) -> Range<usize> {
     let end = span.end.min(text.len());
     span.start.min(end)..end
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use bytesize::ByteSize;
 use sandbox_images::oci::digest::Digest;
-use sandbox_images::plan::event::{Event, Reporter, Silent};
+use sandbox_images::plan::event::{Event, Reporter, Silent, Totals};
 
 use crate::cli::args::Progress;
 use crate::cli::output::Output;
@@ -107,4 +107,15 @@ pub(crate) fn short(digest: Digest) -> String {
 /// Bytes as a person reads them.
 pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
+}
+
+/// A number of things: `1 layer`, `2 layers`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+/// What was built, or would be: `2 layers and 1 disk`.
+pub(crate) fn built(totals: &Totals) -> String {
+    format!("{} and {}", count(totals.layers, "layer"), count(totals.disks, "disk"))
 }

@@ -1,6 +1,6 @@
 //! `sync`: makes the store hold what the lock says, or says what is missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::lock::{relock, require_fresh, stale, write};
 use crate::cli::mode::{Effect, LockMode, Mode};
 use crate::cli::output;
-use crate::cli::report::size;
+use crate::cli::report::{built, count, size};
 use crate::cli::setup::{Setup, block_on, inputs, lock_alone, platform};
 use crate::cli::texts::Texts;
 
@@ -216,24 +216,20 @@ fn locked(
 }
 
 fn summary(synced: &Synced, selection: &Selection, started: Instant) -> String {
-    let images = match selection.images.len() {
-        1 => "1 image".to_owned(),
-        count => format!("{count} images"),
-    };
-    let Totals { layers, disks, download_bytes, .. } = synced.totals;
+    let images = count(selection.images.len() as u64, "image");
     let elapsed = started.elapsed();
     if synced.totals == Totals::default() {
         return format!("{images} in sync ({elapsed:.0?})");
     }
-    let fetched = size(download_bytes);
-    format!(
-        "Synced {images}: {fetched} fetched, {layers} layers and {disks} disks built ({elapsed:.1?})"
-    )
+    let fetched = size(synced.totals.download_bytes);
+    format!("Synced {images}: {fetched} fetched, {} built ({elapsed:.1?})", built(&synced.totals))
 }
 
 /// What went wrong, and which images are not whole because of it.
 fn failure_of(synced: &Synced) -> Option<Failure> {
-    let failure = engine_failures(&synced.failures);
+    let out_of_reach: Vec<&Action> = synced.out_of_reach.iter().collect();
+    let lacking = (!out_of_reach.is_empty()).then(|| missing(&out_of_reach, false));
+    let failure = engine_failures(&synced.failures).into_iter().chain(lacking).reduce(Failure::and);
     if synced.incomplete.is_empty() {
         return failure;
     }
@@ -263,7 +259,7 @@ fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
 fn dry_run(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     let plan = plan(decided)?;
     let unreachable: Vec<&Action> =
-        plan.actions.iter().filter(|action| needs_network(action)).collect();
+        plan.actions.iter().filter(|action| action.needs_network()).collect();
     if !network && !unreachable.is_empty() {
         return Err(missing(&unreachable, network).with("plan", &plan));
     }
@@ -273,9 +269,9 @@ fn dry_run(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     for action in &plan.actions {
         setup.output.note(&format!("would {}", describe(action)));
     }
-    let Totals { layers, disks, download_bytes, .. } = plan.totals();
-    let fetched = size(download_bytes);
-    setup.output.note(&format!("{fetched} to fetch, {layers} layers and {disks} disks to build"));
+    let totals = plan.totals();
+    let fetched = size(totals.download_bytes);
+    setup.output.note(&format!("{fetched} to fetch, {} to build", built(&totals)));
     print(setup, decided, &plan);
     Ok(())
 }
@@ -297,12 +293,6 @@ fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan) {
     }
 }
 
-/// Whether only a registry has what `action` fetches.
-fn needs_network(action: &Action) -> bool {
-    let fetches = matches!(action, Action::FetchDocument(_) | Action::FetchLayer(_));
-    fetches && !action.origin().source.is_local()
-}
-
 fn describe(action: &Action) -> String {
     let image = &action.origin().image;
     let artifact = action.makes();
@@ -317,18 +307,16 @@ fn describe(action: &Action) -> String {
 /// All that is missing, with its size and the remedies.
 fn missing(actions: &[&Action], network: bool) -> Failure {
     let bytes: u64 = actions.iter().map(|action| action.download_bytes()).sum();
-    let mut by_image: BTreeMap<&ImageName, Vec<String>> = BTreeMap::new();
-    for action in actions {
-        let what = match action.download_bytes() {
-            0 => action.makes().to_string(),
-            bytes => format!("{} ({bytes} bytes)", action.makes()),
-        };
-        by_image.entry(&action.origin().image).or_default().push(what);
-    }
-    let lines = by_image.iter().map(|(image, missing)| format!("{image}: {}", missing.join(", ")));
+    let lines = actions.iter().map(|action| {
+        let (artifact, image) = (action.makes(), &action.origin().image);
+        match action.download_bytes() {
+            0 => format!("{artifact} of {image}"),
+            bytes => format!("{artifact} of {image}, {bytes} bytes"),
+        }
+    });
     let message = format!(
         "the store is not in sync: {} missing, {bytes} bytes to fetch\n{}",
-        actions.len(),
+        count(actions.len() as u64, "artifact"),
         lines.collect::<Vec<_>>().join("\n")
     );
     let help = if network {

@@ -133,6 +133,15 @@ impl Action {
         }
     }
 
+    /// Whether it fetches something that only a registry has.
+    pub const fn needs_network(&self) -> bool {
+        match self {
+            Self::FetchDocument(FetchDocument { origin, .. })
+            | Self::FetchLayer(FetchLayer { origin, .. }) => !origin.source.is_local(),
+            Self::BuildFsmeta(_) | Self::WriteDisk(_) => false,
+        }
+    }
+
     /// Whom it is done for, and where what it fetches comes from.
     pub const fn origin(&self) -> &Origin {
         match self {

@@ -23,7 +23,7 @@ use crate::project::files::Inputs;
 use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
-use crate::store::error::Error as StoreError;
+use crate::store::error::{Class, Error as StoreError};
 
 /// What came of a sync.
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub struct Synced {
     pub totals: Totals,
     /// What went wrong, the causes only: what was left out because of them is not repeated.
     pub failures: Vec<(ImageName, Error)>,
+    /// What is to be fetched, and cannot be without a network.
+    pub out_of_reach: Vec<Action>,
     /// Images and platforms that are not whole in the store now.
     pub incomplete: BTreeMap<ImageName, BTreeSet<Platform>>,
 }
@@ -39,7 +41,7 @@ pub struct Synced {
 impl Synced {
     /// Whether everything that was selected is in the store.
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && self.incomplete.is_empty()
+        self.failures.is_empty() && self.out_of_reach.is_empty() && self.incomplete.is_empty()
     }
 }
 
@@ -76,6 +78,7 @@ impl Work<'_> {
     async fn run(&self, selection: &Selection, synced: &mut Synced) -> Result<(), Error> {
         let missing = self.project.plan(self.lock, selection)?;
         self.session.reporter.report(Event::Planned(missing.totals()));
+        let selection = &self.within_reach(selection, &missing, synced);
         if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await.is_empty() {
             return match self.note_root() {
                 // Whoever may not write to a store may still use what is in it.
@@ -86,6 +89,30 @@ impl Work<'_> {
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
         Ok(self.note_root()?)
+    }
+
+    /// Leaves out, where there is no network, the images that need something from one.
+    fn within_reach(&self, selection: &Selection, plan: &Plan, synced: &mut Synced) -> Selection {
+        if self.session.registry.is_some() {
+            return selection.clone();
+        }
+        let mut lost = BTreeSet::new();
+        for action in plan.actions.iter().filter(|action| action.needs_network()) {
+            lost.insert(action.makes());
+            match self.project.store().open(action.makes()) {
+                Err(error) if error.class() == Class::Integrity => {
+                    synced.failures.push((action.origin().image.clone(), error.into()));
+                }
+                _ => synced.out_of_reach.push(action.clone()),
+            }
+        }
+        let affected = pairs(selection)
+            .filter(|(name, platform)| !wanted(self.lock, &only(name, platform)).is_disjoint(&lost))
+            .map(|(name, platform)| ((name.clone(), platform.clone()), None))
+            .collect::<Broken>();
+        let selection = without(selection, &affected);
+        synced.note_broken(affected);
+        selection
     }
 
     /// Does what is missing, in a run that keeps others from deleting what this one found.
