@@ -14,13 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::oci::digest::{ChainId, DiffId, Digest};
+use crate::oci::document::kind::Kind;
+use crate::oci::document::layer_type::LayerType;
 use crate::oci::platform::Platform;
 use crate::spec::diagnostic::{Diagnostic, Source};
-use crate::spec::lockfile::media::{LayerType, RootType};
 use crate::spec::name::ImageName;
 use crate::spec::source::ImageSource;
-
-pub mod media;
 
 mod write;
 
@@ -72,7 +71,7 @@ pub struct LockedImage {
     /// What the source resolved to: an index or a manifest.
     pub digest: Digest,
     /// The kind of document that `digest` names.
-    pub media_type: RootType,
+    pub media_type: Kind,
     /// Bytes of that document.
     pub size: u64,
     /// Platforms that were wanted by default when the image was locked, and that it does not have.

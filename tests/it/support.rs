@@ -12,11 +12,6 @@ pub(crate) mod layer_text;
 
 pub(crate) mod image;
 
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "a library of its own: the tests of the client and the examples use other parts of it"
-)]
 pub(crate) mod registry;
 
 pub(crate) mod file_tree;

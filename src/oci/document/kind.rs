@@ -1,6 +1,7 @@
 //! What a document is, before it is read.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -8,6 +9,7 @@ use serde::de::IgnoredAny;
 use crate::oci::document::error::DocumentError;
 use crate::oci::document::json;
 use crate::oci::document::media_type;
+use crate::oci::document::media_type::UnknownType;
 
 /// What some registries announce every manifest as.
 const SAYS_NOTHING: [&str; 4] = [
@@ -17,7 +19,7 @@ const SAYS_NOTHING: [&str; 4] = [
     "text/plain",
 ];
 
-/// What a document is.
+/// What an image's digest names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// OCI image index.
@@ -28,13 +30,14 @@ pub enum Kind {
     DockerList,
     /// Docker image manifest, schema 2.
     DockerManifest,
-    /// A manifest of something that is not an image.
-    Artifact,
 }
 
 impl Kind {
-    /// What `bytes` are, which were announced as `announced`. Refuses schema 1 and what contradicts
-    /// itself or its announcement.
+    const ALL: [Self; 4] =
+        [Self::OciIndex, Self::OciManifest, Self::DockerList, Self::DockerManifest];
+
+    /// What `bytes` are, which were announced as `announced`. Refuses schema 1, the manifest of something
+    /// that is not an image, and what contradicts itself or its announcement.
     pub fn of(bytes: &[u8], announced: Option<&str>) -> Result<Self, DocumentError> {
         let probe: Probe = json::read(bytes)?;
         let announced = announced
@@ -46,27 +49,15 @@ impl Kind {
                 announced,
                 actual: kind.media_type().to_owned(),
             }),
-            _ if probe.is_artifact() => Ok(Self::Artifact),
-            _ => Ok(kind),
+            _ => probe.check_image().map(|()| kind),
         }
     }
 
-    /// `oci-index`, `oci-manifest`, `docker-list`, `docker-manifest` or `artifact`.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::OciIndex => "oci-index",
-            Self::OciManifest => "oci-manifest",
-            Self::DockerList => "docker-list",
-            Self::DockerManifest => "docker-manifest",
-            Self::Artifact => "artifact",
-        }
-    }
-
-    /// The media type of such a document. An artifact's manifest has that of an image's.
-    pub const fn media_type(&self) -> &'static str {
+    /// The media type of such a document.
+    pub const fn media_type(self) -> &'static str {
         match self {
             Self::OciIndex => media_type::OCI_INDEX,
-            Self::OciManifest | Self::Artifact => media_type::OCI_MANIFEST,
+            Self::OciManifest => media_type::OCI_MANIFEST,
             Self::DockerList => media_type::DOCKER_LIST,
             Self::DockerManifest => media_type::DOCKER_MANIFEST,
         }
@@ -74,25 +65,29 @@ impl Kind {
 
     /// The kind that a media type names.
     pub fn from_media_type(media_type: &str) -> Option<Self> {
-        [
-            Self::OciIndex,
-            Self::OciManifest,
-            Self::DockerList,
-            Self::DockerManifest,
-        ]
-        .into_iter()
-        .find(|kind| kind.media_type() == media_type)
+        Self::ALL.into_iter().find(|kind| kind.media_type() == media_type)
     }
 
     /// Whether it lists images, and is not one.
-    pub const fn is_index(&self) -> bool {
+    pub const fn is_index(self) -> bool {
         matches!(self, Self::OciIndex | Self::DockerList)
     }
 }
 
+impl FromStr for Kind {
+    type Err = UnknownType;
+
+    /// Reads a media type.
+    fn from_str(media_type: &str) -> Result<Self, UnknownType> {
+        let known = || Self::ALL.into_iter().map(Self::media_type);
+        Self::from_media_type(media_type).ok_or_else(|| UnknownType::new(media_type, known()))
+    }
+}
+
 impl fmt::Display for Kind {
+    /// Its media type.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(self.media_type())
     }
 }
 
@@ -151,13 +146,27 @@ impl Probe {
             || said.is_some_and(media_type::is_schema_1)
     }
 
-    /// Whether the config is not an image's: then this is a chart, a signature or the like.
-    fn is_artifact(&self) -> bool {
-        self.config.as_ref().is_some_and(|config| {
-            !config
-                .media_type
-                .as_deref()
-                .is_some_and(media_type::is_config)
-        })
+    /// Checks that the config is an image's, and not that of a chart, a signature or the like.
+    fn check_image(&self) -> Result<(), DocumentError> {
+        let Some(config) = &self.config else { return Ok(()) };
+        let media_type = config.media_type.as_deref().unwrap_or_default();
+        if media_type::is_config(media_type) {
+            Ok(())
+        } else {
+            Err(DocumentError::Artifact(media_type.to_owned()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_written_as_its_media_type() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert!("text/html".parse::<Kind>().is_err());
     }
 }

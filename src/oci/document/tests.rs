@@ -121,10 +121,6 @@ fn each_kind_is_recognised() {
             ),
             Kind::DockerManifest,
         ),
-        (
-            manifest_text("application/vnd.cncf.helm.config.v1+json"),
-            Kind::Artifact,
-        ),
     ] {
         assert_eq!(Kind::of(text.as_bytes(), None).unwrap(), expected, "{text}");
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::oci::digest::Digest;
+use crate::oci::document::kind::Kind;
 use crate::oci::reference::Reference;
-use crate::spec::lockfile::media::RootType;
 use crate::spec::lockfile::{LockedDocument, LockedPlatform};
 
 /// A lock as a good registry would make it for `toml`.
@@ -23,7 +23,7 @@ fn locked(toml: &str) -> Lock {
         let image = LockedImage {
             source: wanted.source,
             digest: given.unwrap_or(document.digest),
-            media_type: RootType::OciIndex,
+            media_type: Kind::OciIndex,
             size: 8,
             absent_platforms: BTreeSet::new(),
             platforms: wanted
