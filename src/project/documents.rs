@@ -59,7 +59,7 @@ impl Documents<'_> {
             }
             let index: Document<Index> = self.get(DocumentKind::Index, &descriptor).await?;
             let nested = index.parsed().manifests.iter().filter(|entry| {
-                Kind::from_media_type(&entry.media_type).is_some_and(|kind| kind.is_index())
+                Kind::from_media_type(&entry.media_type).is_ok_and(Kind::is_index)
             });
             waiting.extend(nested.filter(|entry| seen.insert(entry.digest)).map(|entry| (entry.clone(), depth + 1)));
             indexes.push(index);

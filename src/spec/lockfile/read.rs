@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::oci::digest::Digest;
+use crate::oci::document::kind::Kind;
 use crate::oci::platform::Platform;
 use crate::oci::reference::DOCKER_HUB;
 use crate::spec::diagnostic::Source;
@@ -114,7 +115,7 @@ impl Reader<'_> {
         let source_span = source.as_ref().map(|source| source.span.clone());
         let source = source.and_then(|source| self.source(&source));
         let digest = self.required(&table, "digest");
-        let media_type = self.required(&table, "media-type");
+        let media_type = self.kind(&table);
         let size = self.size(&table);
         let absent = table
             .get("absent-platforms")
@@ -168,6 +169,12 @@ impl Reader<'_> {
         source
             .map_err(|error| self.problems.invalid(value.span.clone(), error))
             .ok()
+    }
+
+    fn kind(&mut self, table: &Table<'_>) -> Option<Kind> {
+        let value = table.require("media-type", self.problems)?;
+        let kind = Kind::from_media_type(value.string(self.problems)?);
+        kind.map_err(|error| self.problems.invalid(value.span.clone(), error)).ok()
     }
 
     fn sum(&mut self, value: &Value<'_>) -> Option<Digest> {
