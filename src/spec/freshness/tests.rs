@@ -182,11 +182,21 @@ fn without_a_lock_every_image_is_to_be_resolved() {
         &ImageSet::default(),
         LockState::Missing
     )));
-    let stale = check(&set, LockState::Conflicted(3..10));
-    assert_eq!(
-        (stale[0].reason, stale[0].lock_span.clone()),
-        (Reason::ConflictMarkers, Some(3..10))
-    );
+}
+
+#[test]
+fn a_merges_markers_are_told_before_the_differences_that_remain() {
+    let lock = locked("images = { a = 'a:1', b = 'b', c = 'c' }");
+    let moved_twice = ["c".parse().unwrap()].into();
+    let settled = Settled { lock, moved_twice, marker: 3..10 };
+    let set = ImageSet::parse("images = { a = 'a:2', c = 'c' }").unwrap();
+    let stale = check(&set, LockState::Conflicted(&settled));
+    let reasons: Vec<_> = stale.iter().map(|stale| stale.reason.as_str()).collect();
+    assert_eq!(reasons, ["conflict-markers", "conflict-markers", "source-changed", "removed"]);
+    assert_eq!((&stale[0].image, &stale[1].image), (&None, &Some("c".parse().unwrap())));
+    assert_eq!(to_resolve(&stale), [&"a".parse().unwrap()].into());
+    let found = diagnostic(&stale, 3).unwrap();
+    assert_eq!((found.code, found.span, found.others.len()), ("conflict-markers", Some(3..10), 1));
 }
 
 #[test]
