@@ -32,7 +32,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] =
+    /// Every kind.
+    pub const ALL: [Self; 4] =
         [Self::OciIndex, Self::OciManifest, Self::DockerList, Self::DockerManifest];
 
     /// What `bytes` are, which were announced as `announced`. Refuses schema 1, the manifest of something

@@ -47,6 +47,11 @@ const fn elsewhere(short: &'static str, media_type: &'static str) -> Names {
 }
 
 impl LayerType {
+    /// Every type.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KNOWN.iter().map(Self)
+    }
+
     /// What `media_type` of a layer's descriptor means.
     pub fn from_media_type(media_type: &str) -> Result<Self, DocumentError> {
         let found = KNOWN.iter().find(|known| known.media_type == media_type);
