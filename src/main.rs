@@ -1,3 +1,9 @@
-//! The `sandbox-images` program.
+//! The `sandbox-images` program: everything that prints, reads the environment or knows exit codes.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -40,22 +40,16 @@ impl Plan {
 
     /// How much there is to do. Bytes are what is transferred if nothing is there in another form.
     pub fn totals(&self) -> Totals {
-        self.actions
-            .iter()
-            .fold(Totals::default(), |mut totals, action| {
-                totals.add(action);
-                totals
-            })
+        self.actions.iter().fold(Totals::default(), |mut totals, action| {
+            totals.add(action);
+            totals
+        })
     }
 }
 
 /// What a store must be given so that it holds all that `selection` wants of `lock`, beyond what it `have`s.
 pub fn plan(lock: &Lock, selection: &Selection, have: &Inventory) -> Plan {
-    let mut missing = Missing {
-        have,
-        made: BTreeSet::new(),
-        actions: Vec::new(),
-    };
+    let mut missing = Missing { have, made: BTreeSet::new(), actions: Vec::new() };
     let wanted: Vec<Wanted<'_>> = wanted_platforms(lock, selection).collect();
     for image in &wanted {
         image.documents().for_each(|action| missing.add(action));
@@ -69,18 +63,12 @@ pub fn plan(lock: &Lock, selection: &Selection, have: &Inventory) -> Plan {
     for image in &wanted {
         missing.add(Action::WriteDisk(image.stack()));
     }
-    Plan {
-        actions: missing.actions,
-    }
+    Plan { actions: missing.actions }
 }
 
 /// Every artifact that `selection` wants of `lock`.
 pub fn wanted(lock: &Lock, selection: &Selection) -> BTreeSet<Artifact> {
-    plan(lock, selection, &Inventory::new())
-        .actions
-        .iter()
-        .map(Action::makes)
-        .collect()
+    plan(lock, selection, &Inventory::new()).actions.iter().map(Action::makes).collect()
 }
 
 /// Collects the actions that make something new.
@@ -120,11 +108,7 @@ fn wanted_platforms<'l>(
                 platform: platform.clone(),
                 source: image.source.clone(),
             };
-            Some(Wanted {
-                origin,
-                image,
-                locked,
-            })
+            Some(Wanted { origin, image, locked })
         })
     })
 }
@@ -132,30 +116,15 @@ fn wanted_platforms<'l>(
 impl Wanted<'_> {
     /// The index, if there is one, the manifest and the config.
     fn documents(&self) -> impl Iterator<Item = Action> {
-        let root = LockedDocument {
-            digest: self.image.digest,
-            size: self.image.size,
-        };
-        let index = self
-            .image
-            .media_type
-            .is_index()
-            .then_some((DocumentKind::Index, root));
+        let root = LockedDocument { digest: self.image.digest, size: self.image.size };
+        let index = self.image.media_type.is_index().then_some((DocumentKind::Index, root));
         let rest = [
             (DocumentKind::Manifest, self.locked.manifest),
             (DocumentKind::Config, self.locked.config),
         ];
-        index
-            .into_iter()
-            .chain(rest)
-            .map(|(kind, LockedDocument { digest, size })| {
-                Action::FetchDocument(FetchDocument {
-                    kind,
-                    digest,
-                    size,
-                    origin: self.origin.clone(),
-                })
-            })
+        index.into_iter().chain(rest).map(|(kind, LockedDocument { digest, size })| {
+            Action::FetchDocument(FetchDocument { kind, digest, size, origin: self.origin.clone() })
+        })
     }
 
     fn layers(&self) -> impl Iterator<Item = Action> {

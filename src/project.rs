@@ -7,7 +7,7 @@
 
 pub mod files;
 
-mod relock;
+pub mod relock;
 
 mod documents;
 
@@ -16,11 +16,11 @@ pub mod sync;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::engine::source::Sources;
 use crate::layer::limits::Limits;
-use crate::plan::event::Reporter;
+use crate::plan::event::{Reporter, Silent};
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
 use crate::project::files::{FileError, Inputs, Texts};
@@ -54,6 +54,31 @@ pub struct Session {
     pub reporter: Arc<dyn Reporter>,
     /// When this is.
     pub now: SystemTime,
+}
+
+impl Session {
+    /// A session with the default limits, that waits ten minutes for other processes and tells nobody.
+    pub fn new(registry: Option<Registry>, now: SystemTime) -> Self {
+        Self {
+            registry,
+            limits: Limits::default(),
+            jobs: default_jobs(),
+            caller: Caller::quiet("sandbox-images", WAIT_MAX),
+            reporter: Arc::new(Silent),
+            now,
+        }
+    }
+}
+
+/// How long other processes are waited for, if nobody says otherwise: a large image on a slow link.
+const WAIT_MAX: Duration = Duration::from_mins(10);
+
+/// As many layers as keep the processors busy while some wait for the network.
+fn default_jobs() -> NonZeroUsize {
+    const JOBS_MIN: usize = 4;
+    const JOBS_MAX: usize = 16;
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new((processors * 2).clamp(JOBS_MIN, JOBS_MAX)).unwrap_or(NonZeroUsize::MIN)
 }
 
 impl std::fmt::Debug for Session {
@@ -115,7 +140,11 @@ impl Project {
     }
 
     /// What is missing in the store. Writes nothing.
-    pub fn plan(&self, lock: &Lock, selection: &Selection) -> Result<Plan, crate::store::error::Error> {
+    pub fn plan(
+        &self,
+        lock: &Lock,
+        selection: &Selection,
+    ) -> Result<Plan, crate::store::error::Error> {
         Ok(plan(lock, selection, &self.store.inventory(wanted(lock, selection))?))
     }
 

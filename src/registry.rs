@@ -61,9 +61,7 @@ pub struct Registry {
 impl Registry {
     /// A client that has not connected to anything.
     pub fn new(settings: Settings) -> Self {
-        Self {
-            transport: Arc::new(Transport::new(settings)),
-        }
+        Self { transport: Arc::new(Transport::new(settings)) }
     }
 
     /// Whether a request was made, or at least prepared.
@@ -75,9 +73,7 @@ impl Registry {
     /// by the tag `latest`. The document's digest is that of the bytes that came.
     pub async fn resolve(&self, reference: &Reference) -> Result<Document<Root>, Error> {
         let path = manifest_path(reference);
-        let expected = reference
-            .digest()
-            .map_or(Expected::Anything, Expected::Digest);
+        let expected = reference.digest().map_or(Expected::Anything, Expected::Digest);
         self.document(reference, &path, expected).await
     }
 
@@ -105,8 +101,7 @@ impl Registry {
     ) -> Result<Document<T>, Error> {
         let kind = if T::IS_BLOB { "blobs" } else { "manifests" };
         let path = format!("{kind}/{}", descriptor.digest);
-        self.document(reference, &path, Expected::Descriptor(descriptor))
-            .await
+        self.document(reference, &path, Expected::Descriptor(descriptor)).await
     }
 
     /// The bytes of a blob, from the repository of `reference`. The first request is made when the stream
@@ -160,10 +155,7 @@ impl Registry {
         let bytes = read_bounded(response, limit).await?;
         expected
             .read(bytes, announced.as_deref())
-            .map_err(|source| Error::Document {
-                url,
-                source: Box::new(source),
-            })
+            .map_err(|source| Error::Document { url, source: Box::new(source) })
     }
 }
 

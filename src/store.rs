@@ -112,13 +112,7 @@ impl Store {
         let bytes = self.open(artifact)?.read_whole(limit_bytes)?;
         match Digest::of(&bytes) {
             actual if actual == digest => Ok(bytes),
-            actual => Err(self.damaged(
-                artifact,
-                Damage::Digest {
-                    expected: digest,
-                    actual,
-                },
-            )),
+            actual => Err(self.damaged(artifact, Damage::Digest { expected: digest, actual })),
         }
     }
 
@@ -192,11 +186,9 @@ impl Store {
     fn damaged(&self, artifact: Artifact, damage: Damage) -> Error {
         match damage {
             Damage::Missing => Error::Missing { artifact },
-            source => Error::Damaged {
-                artifact,
-                path: self.path_of(artifact),
-                source: Box::new(source),
-            },
+            source => {
+                Error::Damaged { artifact, path: self.path_of(artifact), source: Box::new(source) }
+            }
         }
     }
 }
@@ -213,27 +205,13 @@ fn read_root(roots: &Directory, name: &str) -> Result<Option<Root>, Error> {
 /// Sets the mtime of `file` to `now`, if it is over a day from it, before or after: a clock that was
 /// wrong once must not stop the account for ever.
 fn touch(file: &File, now: SystemTime) -> Result<(), Errno> {
-    let now = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now_seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let noted = rustix::fs::fstat(file)?.st_mtime;
     if noted.abs_diff(now_seconds) < TOUCH_EVERY.as_secs() {
         return Ok(());
     }
-    let unchanged = Timespec {
-        tv_sec: 0,
-        tv_nsec: UTIME_OMIT,
-    };
-    let used = Timespec {
-        tv_sec: now_seconds,
-        tv_nsec: 0,
-    };
-    futimens(
-        file,
-        &Timestamps {
-            last_access: unchanged,
-            last_modification: used,
-        },
-    )
+    let unchanged = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let used = Timespec { tv_sec: now_seconds, tv_nsec: 0 };
+    futimens(file, &Timestamps { last_access: unchanged, last_modification: used })
 }

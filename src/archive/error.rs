@@ -96,10 +96,7 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "none with a name".to_owned();
     }
-    let shown = names
-        .iter()
-        .take(SHOWN_MAX)
-        .map(|name| format!("`{}`", name.escape_debug()));
+    let shown = names.iter().take(SHOWN_MAX).map(|name| format!("`{}`", name.escape_debug()));
     let mut shown: Vec<String> = shown.collect();
     if names.len() > SHOWN_MAX {
         shown.push(format!("{} more", names.len() - SHOWN_MAX));

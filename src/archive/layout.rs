@@ -41,13 +41,9 @@ struct Marker {
 impl Layout {
     /// Opens the layout in the directory `path` and reads what images it holds.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let root = fs::canonicalize(path).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let not_a_layout = || Error::NotALayout {
-            path: path.to_owned(),
-        };
+        let root =
+            fs::canonicalize(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let not_a_layout = || Error::NotALayout { path: path.to_owned() };
         if !root.join("oci-layout").exists() {
             return Err(not_a_layout());
         }
@@ -62,10 +58,7 @@ impl Layout {
         let index_path = root.join("index.json");
         let index = read(&root, &index_path, MANIFEST_BYTES_MAX)?;
         let index = Document::<Index>::parse(index, Some(OCI_INDEX))
-            .map_err(|source| Error::Document {
-                path: index_path,
-                source: Box::new(source),
-            })?
+            .map_err(|source| Error::Document { path: index_path, source: Box::new(source) })?
             .parsed()
             .clone();
         Ok(Self { root, index })
@@ -107,10 +100,8 @@ impl Layout {
     pub fn read_document<T: Parsed>(&self, descriptor: &Descriptor) -> Result<Document<T>, Error> {
         let path = self.blob_path(descriptor);
         let bytes = read(&self.root, &path, T::BYTES_MAX)?;
-        Document::verify(bytes, descriptor).map_err(|source| Error::Document {
-            path,
-            source: Box::new(source),
-        })
+        Document::verify(bytes, descriptor)
+            .map_err(|source| Error::Document { path, source: Box::new(source) })
     }
 
     /// The index or manifest with the digest `digest`, whether a name still leads to it or not.
@@ -119,10 +110,7 @@ impl Layout {
         let bytes = read(&self.root, &path, Root::BYTES_MAX)?;
         check_digest(&bytes, digest)
             .and_then(|()| Document::parse(bytes, None))
-            .map_err(|source| Error::Document {
-                path,
-                source: Box::new(source),
-            })
+            .map_err(|source| Error::Document { path, source: Box::new(source) })
     }
 
     /// The file of a blob, which has the descriptor's size. Its digest is for the reader to verify.
@@ -130,11 +118,7 @@ impl Layout {
         let path = self.blob_path(descriptor);
         let (file, actual) = open(&self.root, &path)?;
         if actual != descriptor.size {
-            return Err(Error::Size {
-                path,
-                expected: descriptor.size,
-                actual,
-            });
+            return Err(Error::Size { path, expected: descriptor.size, actual });
         }
         Ok(file)
     }
@@ -146,16 +130,11 @@ impl Layout {
 
 /// A regular file under `root` and its size. Links are followed as far as they stay under `root`.
 fn open(root: &Path, path: &Path) -> Result<(File, u64), Error> {
-    let io_error = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io_error = |source| Error::Io { path: path.to_owned(), source };
     let true_path = fs::canonicalize(path).map_err(io_error)?;
     let is_file = fs::metadata(&true_path).map_err(io_error)?.is_file();
     if !true_path.starts_with(root) || !is_file {
-        return Err(Error::NotAFile {
-            path: path.to_owned(),
-        });
+        return Err(Error::NotAFile { path: path.to_owned() });
     }
     let file = File::open(&true_path).map_err(io_error)?;
     let size = file.metadata().map_err(io_error)?.len();
@@ -168,10 +147,7 @@ fn read(root: &Path, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     file.take(limit + 1)
         .read_to_end(&mut bytes)
-        .map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        .map_err(|source| Error::Io { path: path.to_owned(), source })?;
     Ok(bytes)
 }
 

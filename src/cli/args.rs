@@ -30,7 +30,13 @@ pub(crate) struct Global {
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) lockfile: Option<PathBuf>,
     /// The store [default: sandbox-images in the user's cache directory]
-    #[arg(long, value_name = "DIR", global = true, env = "SANDBOX_IMAGES_STORE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        env = "SANDBOX_IMAGES_STORE",
+        hide_env_values = true
+    )]
     pub(crate) store: Option<PathBuf>,
     /// Print errors only
     #[arg(short, long, global = true)]
@@ -39,7 +45,15 @@ pub(crate) struct Global {
     #[arg(long, value_enum, value_name = "WHEN", global = true, default_value_t)]
     pub(crate) color: Color,
     /// How to show what is going on, on standard error
-    #[arg(long, value_enum, value_name = "FORM", global = true, default_value_t, env = "SANDBOX_IMAGES_PROGRESS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        global = true,
+        default_value_t,
+        env = "SANDBOX_IMAGES_PROGRESS",
+        hide_env_values = true
+    )]
     pub(crate) progress: Progress,
     /// Print data, and errors, as JSON on standard output
     #[arg(long, global = true)]
@@ -111,7 +125,10 @@ pub(crate) struct Lock {
 
 /// `sync`
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag; `mode` turns them into what they mean together")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag; `mode` turns them into what they mean together"
+)]
 pub(crate) struct Sync {
     /// Fail with exit 3 if the lock does not match sandbox-images.toml
     #[arg(long, env = "SANDBOX_IMAGES_LOCKED", hide_env_values = true, value_parser = FalseyValueParser::new())]

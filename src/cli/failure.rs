@@ -3,7 +3,12 @@
 use std::error::Error as StdError;
 use std::process::ExitCode;
 
+use sandbox_images::engine::error::{Error as EngineError, Kind as EngineKind};
 use sandbox_images::spec::diagnostic::Diagnostic;
+use sandbox_images::spec::name::ImageName;
+use sandbox_images::store::error::{Class, Error as StoreError};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::cli::texts::Texts;
 
@@ -26,6 +31,8 @@ pub(crate) enum Kind {
     Busy,
     /// Ctrl-C.
     Interrupted,
+    /// SIGTERM.
+    Terminated,
 }
 
 impl Kind {
@@ -39,6 +46,7 @@ impl Kind {
             Self::Denied => 6,
             Self::Busy => 7,
             Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 
@@ -50,7 +58,7 @@ impl Kind {
             Self::Stale => 2,
             Self::Denied => 3,
             Self::Integrity => 4,
-            Self::Usage | Self::Busy | Self::Interrupted => 5,
+            Self::Usage | Self::Busy | Self::Interrupted | Self::Terminated => 5,
         }
     }
 }
@@ -70,13 +78,47 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) problems: Vec<Problem>,
     /// The texts that diagnostics point into.
-    pub(crate) texts: Texts,
+    pub(crate) texts: Box<Texts>,
+    /// Sentences for people, below the problems.
+    pub(crate) notes: Vec<String>,
+    /// Data for programs, beside the problems.
+    pub(crate) details: Map<String, Value>,
 }
 
 impl Failure {
     pub(crate) fn new(kind: Kind, code: &'static str, message: impl Into<String>) -> Self {
         let problem = Problem::Plain { code, message: message.into(), help: None };
-        Self { kind, problems: vec![problem], texts: Texts::default() }
+        Self { kind, problems: vec![problem], ..Self::empty(kind) }
+    }
+
+    fn empty(kind: Kind) -> Self {
+        let (problems, notes) = (Vec::new(), Vec::new());
+        Self { kind, problems, texts: Box::default(), notes, details: Map::new() }
+    }
+
+    /// A failure of the store.
+    pub(crate) fn store(error: &StoreError) -> Self {
+        let kind = match error.class() {
+            Class::Failed => Kind::Failed,
+            Class::Missing => Kind::Missing,
+            Class::Integrity => Kind::Integrity,
+            Class::Busy => Kind::Busy,
+        };
+        let help = error.help();
+        help.into_iter().fold(Self::of(kind, error.code(), error), Self::help)
+    }
+
+    /// A failure to do something for an image.
+    fn engine(image: &ImageName, error: &EngineError) -> Self {
+        let kind = match error.kind() {
+            EngineKind::Failed => Kind::Failed,
+            EngineKind::Missing => Kind::Missing,
+            EngineKind::Integrity => Kind::Integrity,
+            EngineKind::Denied => Kind::Denied,
+            EngineKind::Busy => Kind::Busy,
+        };
+        let failure = Self::new(kind, error.code(), format!("{image}: {}", with_causes(error)));
+        error.help().into_iter().fold(failure, Self::help)
     }
 
     /// A failure of this kind with `error` and its causes as the message.
@@ -85,7 +127,8 @@ impl Failure {
     }
 
     pub(crate) fn in_files(kind: Kind, diagnostics: Vec<Diagnostic>, texts: Texts) -> Self {
-        Self { kind, problems: diagnostics.into_iter().map(Problem::InFile).collect(), texts }
+        let problems = diagnostics.into_iter().map(Problem::InFile).collect();
+        Self { problems, texts: Box::new(texts), ..Self::empty(kind) }
     }
 
     /// The same, with advice on the last problem.
@@ -104,12 +147,32 @@ impl Failure {
             self.kind = other.kind;
         }
         self.problems.append(&mut other.problems);
+        self.notes.append(&mut other.notes);
+        self.details.append(&mut other.details);
+        self
+    }
+
+    /// The same, with a sentence below the problems.
+    pub(crate) fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    /// The same, with data for programs.
+    pub(crate) fn with(mut self, key: &str, value: &impl Serialize) -> Self {
+        let value = serde_json::to_value(value).expect("what is printed has string keys only");
+        self.details.insert(key.to_owned(), value);
         self
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.kind.exit_code())
     }
+}
+
+/// All that went wrong for images, as one failure.
+pub(crate) fn engine_failures(failures: &[(ImageName, EngineError)]) -> Option<Failure> {
+    failures.iter().map(|(image, error)| Failure::engine(image, error)).reduce(Failure::and)
 }
 
 /// An error and its causes, outermost first, as one line.

@@ -15,27 +15,29 @@ pub(crate) fn human(failure: &Failure, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let mut text = String::new();
     for problem in &failure.problems {
-        let rendered = match problem {
+        let lines = match problem {
             Problem::InFile(diagnostic) => in_file(&renderer, diagnostic, &failure.texts),
-            Problem::Plain { code, message, help } => plain(&renderer, code, message, help.as_deref()),
+            Problem::Plain { code, message, help } => {
+                plain(&renderer, code, message, help.as_deref())
+            }
         };
-        text.push_str(&rendered);
+        text.push_str(&lines);
+        text.push('\n');
+    }
+    for note in &failure.notes {
+        text.push_str("note: ");
+        text.push_str(&printable(note));
         text.push('\n');
     }
     text
-}
-
-/// A warning as text, with a line feed at its end.
-pub(crate) fn warning(diagnostic: &Diagnostic, texts: &Texts, color: bool) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-    in_file(&renderer, diagnostic, texts) + "\n"
 }
 
 fn plain(renderer: &Renderer, code: &str, message: &str, help: Option<&str>) -> String {
     let message = printable(message);
     let help = help.map(printable);
     let title = Level::ERROR.primary_title(message.as_str()).id(code);
-    let group = Group::with_title(title).elements(help.as_deref().map(|help| Level::HELP.message(help)));
+    let group =
+        Group::with_title(title).elements(help.as_deref().map(|help| Level::HELP.message(help)));
     renderer.render(&[group])
 }
 
@@ -54,8 +56,9 @@ fn in_file(renderer: &Renderer, diagnostic: &Diagnostic, texts: &Texts) -> Strin
     });
     let others = diagnostic.others.iter().map(|other| {
         let text = texts.of(other.file);
-        let annotation =
-            AnnotationKind::Primary.span(within(other.span.clone(), &text.text)).label(printable(&other.text));
+        let annotation = AnnotationKind::Primary
+            .span(within(other.span.clone(), &text.text))
+            .label(printable(&other.text));
         Snippet::source(&text.text).path(text.path.display().to_string()).annotation(annotation)
     });
     let group = Group::with_title(level.primary_title(message.as_str()).id(diagnostic.code))
@@ -73,7 +76,10 @@ fn within(span: std::ops::Range<usize>, text: &str) -> std::ops::Range<usize> {
 
 /// `text` without what a terminal would obey. Names from images and registries get as far as here.
 pub(crate) fn printable(text: &str) -> String {
-    let obeyed = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let obeyed = |c: char| {
+        c.is_control() && c != '\n'
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
         if obeyed(c) {
             safe.extend(c.escape_unicode());
@@ -86,8 +92,15 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// A failure as JSON.
 pub(crate) fn failure_json(failure: &Failure) -> Value {
-    let problems: Vec<Value> = failure.problems.iter().map(|problem| problem_json(problem, &failure.texts)).collect();
-    json!({ "schema": FAILURE_SCHEMA, "exit_code": failure.kind.exit_code(), "diagnostics": problems })
+    let problems: Vec<Value> =
+        failure.problems.iter().map(|problem| problem_json(problem, &failure.texts)).collect();
+    let exit_code = failure.kind.exit_code();
+    let mut value =
+        json!({ "schema": FAILURE_SCHEMA, "exit_code": exit_code, "diagnostics": problems });
+    for (key, detail) in &failure.details {
+        value[key] = detail.clone();
+    }
+    value
 }
 
 fn problem_json(problem: &Problem, texts: &Texts) -> Value {

@@ -42,10 +42,8 @@ pub fn stitch(
     fsmeta_blocks: u32,
     layers: impl IntoIterator<Item = LayerImage>,
 ) -> Result<Vec<Extent<Part>>, DiskTooLong> {
-    let extent = |file, blocks| Extent {
-        file,
-        sectors: u64::from(blocks) * (BLOCK / SECTOR_BYTES),
-    };
+    let extent =
+        |file, blocks| Extent { file, sectors: u64::from(blocks) * (BLOCK / SECTOR_BYTES) };
     let mut extents = vec![extent(Part::Fsmeta, fsmeta_blocks)];
     let mut blocks = u64::from(fsmeta_blocks);
     for layer in layers {
@@ -61,10 +59,7 @@ pub fn stitch(
 impl From<&DeviceSlot> for LayerImage {
     /// The layer image that a slot of an fsmeta's device table stands for.
     fn from(slot: &DeviceSlot) -> Self {
-        Self {
-            diff_id: DiffId(slot.tag),
-            blocks: slot.blocks,
-        }
+        Self { diff_id: DiffId(slot.tag), blocks: slot.blocks }
     }
 }
 
@@ -75,10 +70,7 @@ mod tests {
 
     #[test]
     fn the_fsmeta_comes_first_and_the_layers_follow_the_device_table() {
-        let layer = |name, blocks| LayerImage {
-            diff_id: DiffId(Digest::of(name)),
-            blocks,
-        };
+        let layer = |name, blocks| LayerImage { diff_id: DiffId(Digest::of(name)), blocks };
         let [a, b] = [layer("a", 3), layer("b", 5)];
         let extents = stitch(2, [b, a]).unwrap();
         let sectors: Vec<_> = extents.iter().map(|extent| extent.sectors).collect();

@@ -62,9 +62,7 @@ impl ReadAt for Vec<u8> {
 impl BlockFile for Vec<u8> {
     fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         let start = usize::try_from(offset_bytes).map_err(io::Error::other)?;
-        let end = start
-            .checked_add(bytes.len())
-            .ok_or(io::ErrorKind::FileTooLarge)?;
+        let end = start.checked_add(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
         if self.len() < end {
             self.resize(end, 0);
         }

@@ -82,10 +82,7 @@ impl Vmdk {
             total = total
                 .checked_add(*sectors)
                 .filter(|_| *sectors > 0)
-                .ok_or_else(|| VmdkError::Sectors {
-                    name: file.clone(),
-                    sectors: *sectors,
-                })?;
+                .ok_or_else(|| VmdkError::Sectors { name: file.clone(), sectors: *sectors })?;
             writeln!(lines, "RW {sectors} FLAT \"{file}\" 0")
                 .expect("writing to a string cannot fail");
         }
@@ -138,18 +135,13 @@ impl Vmdk {
         if text == expected {
             return Ok(vmdk);
         }
-        Err(VmdkError::Line {
-            line: equal_lines + 1,
-        })
+        Err(VmdkError::Line { line: equal_lines + 1 })
     }
 }
 
 fn parse_extent(line: &str) -> Option<Extent<String>> {
     let (sectors, name) = line.strip_prefix("RW ")?.split_once(" FLAT \"")?;
-    Some(Extent {
-        file: name.strip_suffix("\" 0")?.to_owned(),
-        sectors: sectors.parse().ok()?,
-    })
+    Some(Extent { file: name.strip_suffix("\" 0")?.to_owned(), sectors: sectors.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -157,10 +149,7 @@ mod tests {
     use super::*;
 
     fn extent(file: &str, sectors: u64) -> Extent<String> {
-        Extent {
-            file: file.to_owned(),
-            sectors,
-        }
+        Extent { file: file.to_owned(), sectors }
     }
 
     fn example() -> Vmdk {
@@ -221,16 +210,10 @@ ddb.adapterType = "ide"
     #[test]
     fn names_that_readers_disagree_on_are_refused() {
         for name in ["", "a b", "a\"b", "a\\b", "ü", &"a".repeat(512)] {
-            let vmdk = Vmdk {
-                cid: 0,
-                extents: vec![extent(name, 8)],
-            };
+            let vmdk = Vmdk { cid: 0, extents: vec![extent(name, 8)] };
             assert_eq!(vmdk.render(), Err(VmdkError::Name(name.to_owned())));
         }
-        let empty = Vmdk {
-            cid: 0,
-            extents: vec![extent("a", 0)],
-        };
+        let empty = Vmdk { cid: 0, extents: vec![extent("a", 0)] };
         assert!(matches!(empty.render(), Err(VmdkError::Sectors { .. })));
     }
 

@@ -79,10 +79,7 @@ async fn apply(context: &Arc<Context>, actions: Vec<Action>, at_once: usize) -> 
                         artifact: skipped.action.makes(),
                         because: skipped.because,
                     };
-                    failures.push(Failure {
-                        action: skipped.action,
-                        error,
-                    });
+                    failures.push(Failure { action: skipped.action, error });
                 }
             }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
@@ -134,10 +131,7 @@ async fn fetch_document(
     let bytes = match document.kind {
         DocumentKind::Index => source.document::<Index>(&descriptor).await?.into_bytes(),
         DocumentKind::Manifest => source.document::<Manifest>(&descriptor).await?.into_bytes(),
-        DocumentKind::Config => source
-            .document::<ImageConfig>(&descriptor)
-            .await?
-            .into_bytes(),
+        DocumentKind::Config => source.document::<ImageConfig>(&descriptor).await?.into_bytes(),
     };
     let run = context.run.clone();
     blocking(artifact, move || Ok(run.commit_bytes(guard, &bytes)?)).await
@@ -177,47 +171,22 @@ async fn open(
 ) -> Result<Source, Error> {
     let (sources, reference) = (context.sources.clone(), origin.source.clone());
     let opened = blocking(artifact, move || sources.open(&reference)).await?;
-    opened.ok_or_else(|| Error::Offline {
-        artifact,
-        size_bytes,
-        reference: origin.source.clone(),
-    })
+    opened.ok_or_else(|| Error::Offline { artifact, size_bytes, reference: origin.source.clone() })
 }
 
 fn done_event(action: &Action, record: &Record) -> Event {
     let image = action.origin().image.clone();
-    match action {
-        &Action::FetchDocument(FetchDocument {
-            kind,
-            digest,
-            size: size_bytes,
-            ..
-        }) => Event::DocumentDone {
-            kind,
-            digest,
-            size_bytes,
-            image,
-        },
-        &Action::FetchLayer(FetchLayer {
-            diff_id,
-            digest,
-            size: size_bytes,
-            ..
-        }) => {
-            let image_bytes = record.size_bytes;
-            Event::LayerDone {
-                diff_id,
-                digest,
-                size_bytes,
-                image_bytes,
-                image,
-            }
+    match *action {
+        Action::FetchDocument(FetchDocument { kind, digest, size: size_bytes, .. }) => {
+            Event::DocumentDone { kind, digest, size_bytes, image }
         }
-        &Action::BuildFsmeta(Stack { chain_id, .. }) => Event::FsmetaDone {
-            chain_id,
-            size_bytes: record.size_bytes,
-            image,
-        },
-        &Action::WriteDisk(Stack { chain_id, .. }) => Event::DiskDone { chain_id, image },
+        Action::FetchLayer(FetchLayer { diff_id, digest, size: size_bytes, .. }) => {
+            let image_bytes = record.size_bytes;
+            Event::LayerDone { diff_id, digest, size_bytes, image_bytes, image }
+        }
+        Action::BuildFsmeta(Stack { chain_id, .. }) => {
+            Event::FsmetaDone { chain_id, size_bytes: record.size_bytes, image }
+        }
+        Action::WriteDisk(Stack { chain_id, .. }) => Event::DiskDone { chain_id, image },
     }
 }

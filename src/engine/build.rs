@@ -45,19 +45,14 @@ pub(super) fn fsmeta(
         .layers
         .iter()
         .zip(&images)
-        .map(|(&diff_id, image)| LayerImage {
-            diff_id,
-            blocks: image.superblock().blocks,
-        })
+        .map(|(&diff_id, image)| LayerImage { diff_id, blocks: image.superblock().blocks })
         .collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
     fsmeta::write(&merged.tree, &images, &mut out)
         .map_err(|error| Error::Fsmeta(artifact, error))?;
     let not_written = |error| Error::Fsmeta(artifact, ErofsError::from(error));
     out.flush().map_err(not_written)?;
-    let ingest = out
-        .into_inner()
-        .map_err(|error| not_written(error.into_error()))?;
+    let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
     Ok(ingest.commit(guard, Expected::default())?)
 }
 
@@ -76,9 +71,7 @@ fn merge_images(
     let mut layers = stack.layers.iter().zip(images).zip(0..);
     let changesets = std::iter::from_fn(|| {
         let ((&diff_id, image), place) = layers.next()?;
-        changeset(diff_id, image, place)
-            .map_err(|error| failed = Some(error))
-            .ok()
+        changeset(diff_id, image, place).map_err(|error| failed = Some(error)).ok()
     });
     let merged = merge(changesets).map_err(|error| Error::Merge(artifact, error));
     match failed {
@@ -89,9 +82,7 @@ fn merge_images(
 
 fn changeset(diff_id: DiffId, image: &Image<StoredFile>, place: u16) -> Result<Changeset, Error> {
     let artifact = Artifact::Layer(diff_id);
-    let tree = image
-        .tree(place)
-        .map_err(|error| Error::Stored(artifact, error))?;
+    let tree = image.tree(place).map_err(|error| Error::Stored(artifact, error))?;
     Changeset::from_overlay(tree).map_err(|error| Error::Overlay(artifact, error))
 }
 
@@ -118,9 +109,7 @@ pub(super) fn disk(
         sectors,
     };
     let vmdk = Vmdk::new(&digest, extents.into_iter().map(named).collect());
-    let text = vmdk
-        .render()
-        .map_err(|error| Error::Vmdk(artifact, error))?;
+    let text = vmdk.render().map_err(|error| Error::Vmdk(artifact, error))?;
     Ok(run.commit_bytes(guard, text.as_bytes())?)
 }
 

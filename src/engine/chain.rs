@@ -2,8 +2,10 @@
 //!
 //! A lock is written by a program and edited by people, bots and merges. Before anything is fetched on its
 //! word, the index must list the manifest, the manifest must name the config and the layers, and the config
-//! their diff_ids, as the image's block says. The documents themselves were checked against their digests
+//! their `diff_id`s, as the image's block says. The documents themselves were checked against their digests
 //! when they were read.
+
+use std::fmt;
 
 use crate::oci::digest::Digest;
 use crate::oci::document::Document;
@@ -70,11 +72,8 @@ pub enum ChainError {
 
 fn shown(digests: &[Digest]) -> String {
     const SHOWN_MAX: usize = 16;
-    let mut words: Vec<String> = digests
-        .iter()
-        .take(SHOWN_MAX)
-        .map(|digest| format!("`{digest}`"))
-        .collect();
+    let mut words: Vec<String> =
+        digests.iter().take(SHOWN_MAX).map(|digest| format!("`{digest}`")).collect();
     match digests.len() {
         0 => "nothing".to_owned(),
         count if count > SHOWN_MAX => {
@@ -112,12 +111,9 @@ impl Block<'_> {
         let entries = || indexes.iter().flat_map(|index| &index.parsed().manifests);
         let manifest = self.locked.manifest;
         match entries().find(|entry| entry.digest == manifest.digest) {
-            Some(entry) => self.same(
-                "size of the manifest",
-                self.image.digest,
-                manifest.size,
-                entry.size,
-            ),
+            Some(entry) => {
+                self.same("size of the manifest", self.image.digest, &manifest.size, &entry.size)
+            }
             None => Err(ChainError::NotListed {
                 image: self.name.clone(),
                 platform: self.platform.clone(),
@@ -131,12 +127,7 @@ impl Block<'_> {
     /// Checks that an image without an index is locked to one manifest only.
     pub fn check_single(&self) -> Result<(), ChainError> {
         let digest = self.image.digest;
-        self.same(
-            "digest of the manifest",
-            digest,
-            self.locked.manifest.digest,
-            digest,
-        )
+        self.same("digest of the manifest", digest, &self.locked.manifest.digest, &digest)
     }
 
     /// Checks manifest and config field by field.
@@ -148,68 +139,40 @@ impl Block<'_> {
     ) -> Result<(), ChainError> {
         let document = manifest.digest();
         let named = &manifest.parsed().config;
-        self.same(
-            "digest of the config",
-            document,
-            self.locked.config.digest,
-            named.digest,
-        )?;
-        self.same(
-            "size of the config",
-            document,
-            self.locked.config.size,
-            named.size,
-        )?;
+        self.same("digest of the config", document, &self.locked.config.digest, &named.digest)?;
+        self.same("size of the config", document, &self.locked.config.size, &named.size)?;
         let layers = &manifest.parsed().layers;
-        self.same(
-            "number of layers",
-            document,
-            self.locked.layers.len(),
-            layers.len(),
-        )?;
+        self.same("number of layers", document, &self.locked.layers.len(), &layers.len())?;
         for (place, (locked, layer)) in self.locked.layers.iter().zip(layers).enumerate() {
             let field = |what: &str| format!("{what} of layer {}", place + 1);
-            self.same(&field("digest"), document, locked.digest, layer.digest)?;
-            self.same(&field("size"), document, locked.size, layer.size)?;
+            self.same(&field("digest"), document, &locked.digest, &layer.digest)?;
+            self.same(&field("size"), document, &locked.size, &layer.size)?;
             let media_type = locked.layer_type.media_type();
-            self.same(
-                &field("media type"),
-                document,
-                media_type,
-                layer.media_type.as_str(),
-            )?;
+            self.same(&field("media type"), document, media_type, layer.media_type.as_str())?;
         }
         let document = config.digest();
         let diff_ids = &config.parsed().diff_ids;
-        self.same(
-            "number of diff_ids",
-            document,
-            self.locked.layers.len(),
-            diff_ids.len(),
-        )?;
+        self.same("number of diff_ids", document, &self.locked.layers.len(), &diff_ids.len())?;
         for (place, (locked, diff_id)) in self.locked.layers.iter().zip(diff_ids).enumerate() {
             let field = format!("diff_id of layer {}", place + 1);
-            self.same(&field, document, locked.diff_id, *diff_id)?;
+            self.same(&field, document, &locked.diff_id, diff_id)?;
         }
         if allow_platform_mismatch {
             return Ok(());
         }
-        config
-            .parsed()
-            .check_platform(self.platform)
-            .map_err(|source| ChainError::Document {
-                image: self.name.clone(),
-                platform: self.platform.clone(),
-                source,
-            })
+        config.parsed().check_platform(self.platform).map_err(|source| ChainError::Document {
+            image: self.name.clone(),
+            platform: self.platform.clone(),
+            source,
+        })
     }
 
-    fn same<T: PartialEq + ToString>(
+    fn same<T: PartialEq + fmt::Display + ?Sized>(
         &self,
         field: &str,
         document: Digest,
-        expected: T,
-        actual: T,
+        expected: &T,
+        actual: &T,
     ) -> Result<(), ChainError> {
         if expected == actual {
             return Ok(());

@@ -31,12 +31,7 @@ pub struct Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            store,
-            sources,
-            jobs,
-            ..
-        } = self;
+        let Self { store, sources, jobs, .. } = self;
         f.debug_struct("Context")
             .field("store", store)
             .field("sources", sources)

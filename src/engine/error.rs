@@ -98,9 +98,9 @@ pub enum Error {
     LayerDiffId {
         /// The digest of the compressed bytes.
         digest: Digest,
-        /// The diff_id by the lock.
+        /// The `diff_id` by the lock.
         expected: DiffId,
-        /// The diff_id of what came.
+        /// The `diff_id` of what came.
         actual: DiffId,
     },
     /// A layer is what its digest names, and cannot be built.
@@ -195,13 +195,10 @@ impl Error {
             Self::Store(error) => error.code(),
             Self::Archive(_) => "layout",
             Self::Chain(_) => "lock-mismatch",
-            Self::Document {
-                source: DocumentError::PlatformMismatch { .. },
-                ..
-            } => "platform-mismatch",
-            Self::Document { .. } | Self::Unsupported(_) => {
-                "unsupported-image"
+            Self::Document { source: DocumentError::PlatformMismatch { .. }, .. } => {
+                "platform-mismatch"
             }
+            Self::Document { .. } | Self::Unsupported(_) => "unsupported-image",
             Self::NoPlatform { .. } => "no-platform",
             Self::Offline { .. } | Self::NoNetwork(_) => "offline",
             Self::LayerDigest { .. } => "digest-mismatch",
@@ -237,10 +234,6 @@ impl Error {
 fn names(platforms: &[Platform]) -> String {
     match platforms {
         [] => "none with a name".to_owned(),
-        _ => platforms
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
+        _ => platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }

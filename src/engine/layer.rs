@@ -59,10 +59,7 @@ pub(super) async fn fetch(
     };
     report(context, layer, &warnings);
     let artifact = guard.artifact();
-    blocking(artifact, move || {
-        Ok(ingest.commit(guard, Expected::default())?)
-    })
-    .await
+    blocking(artifact, move || Ok(ingest.commit(guard, Expected::default())?)).await
 }
 
 /// An image that is complete and checked but not committed, and what was noticed on the way.
@@ -88,26 +85,15 @@ async fn transfer(context: &Context, source: &Source, layer: &FetchLayer) -> Res
 fn report(context: &Context, layer: &FetchLayer, warnings: &Warnings) {
     let warn = |code: &str, message: String| {
         let image = Some(layer.origin.image.clone());
-        context.reporter.report(Event::Warning {
-            code: code.to_owned(),
-            image,
-            message,
-        });
+        context.reporter.report(Event::Warning { code: code.to_owned(), image, message });
     };
-    for warning in warnings.iter() {
-        warn(
-            warning.code(),
-            format!("layer `{}`: {warning}", layer.digest),
-        );
+    for warning in warnings {
+        warn(warning.code(), format!("layer `{}`: {warning}", layer.digest));
     }
     if warnings.dropped() > 0 {
         warn(
             "more-warnings",
-            format!(
-                "layer `{}`: {} more warnings",
-                layer.digest,
-                warnings.dropped()
-            ),
+            format!("layer `{}`: {} more warnings", layer.digest, warnings.dropped()),
         );
     }
 }
@@ -129,11 +115,7 @@ async fn feed(
         if reported.elapsed() >= REPORT_EVERY {
             reported = Instant::now();
             let (diff_id, size_bytes) = (layer.diff_id, layer.size);
-            context.reporter.report(Event::LayerProgress {
-                diff_id,
-                received_bytes,
-                size_bytes,
-            });
+            context.reporter.report(Event::LayerProgress { diff_id, received_bytes, size_bytes });
         }
     }
     Ok(())
@@ -153,20 +135,12 @@ fn build(
     let (_, actual, _) = input.into_inner().finish();
     if actual != layer.digest {
         let reference = layer.origin.source.clone();
-        return Err(Error::LayerDigest {
-            expected: layer.digest,
-            actual,
-            reference,
-        });
+        return Err(Error::LayerDigest { expected: layer.digest, actual, reference });
     }
     let (built, actual) = built?;
     if actual != layer.diff_id {
         let (digest, expected) = (layer.digest, layer.diff_id);
-        return Err(Error::LayerDiffId {
-            digest,
-            expected,
-            actual,
-        });
+        return Err(Error::LayerDiffId { digest, expected, actual });
     }
     Ok(built)
 }
@@ -188,22 +162,16 @@ fn image(
     let changeset = Changeset::read(&mut tar, limits, 0, &mut writer).map_err(refused)?;
     let (_, diff_id, _) = tar.finish();
     let warnings = changeset.warnings().clone();
-    let (ingest, _) = writer
-        .finish(&changeset.into_overlay(), layer.diff_id)
-        .map_err(not_written)?;
+    let (ingest, _) =
+        writer.finish(&changeset.into_overlay(), layer.diff_id).map_err(not_written)?;
     Ok(((ingest, warnings), DiffId(diff_id)))
 }
 
 fn unreadable(layer: &FetchLayer, error: io::Error) -> Error {
-    Error::Layer {
-        digest: layer.digest,
-        source: ChangesetError::Read(ReadError::Input(error)),
-    }
+    Error::Layer { digest: layer.digest, source: ChangesetError::Read(ReadError::Input(error)) }
 }
 
 /// The largest image that the limits allow: all data, and 8 KiB of metadata an entry.
 fn image_bytes_max(limits: &Limits) -> u64 {
-    limits
-        .apparent_bytes_max
-        .saturating_add(limits.entries_max.saturating_mul(8 << 10))
+    limits.apparent_bytes_max.saturating_add(limits.entries_max.saturating_mul(8 << 10))
 }

@@ -35,24 +35,13 @@ pub(super) struct Reader {
 pub(super) fn pipe() -> (Sender, Reader) {
     let (sender, receiver) = unbounded_channel();
     let room = Arc::new(Semaphore::new(PIPE_BYTES as usize));
-    (
-        Sender {
-            chunks: sender,
-            room,
-        },
-        Reader {
-            chunks: receiver,
-            current: None,
-        },
-    )
+    (Sender { chunks: sender, room }, Reader { chunks: receiver, current: None })
 }
 
 impl Sender {
     /// Sends `bytes` when there is room for them; `false` if nobody reads any more.
     pub(super) async fn send(&self, bytes: Bytes) -> bool {
-        let needed = u32::try_from(bytes.len())
-            .unwrap_or(PIPE_BYTES)
-            .min(PIPE_BYTES);
+        let needed = u32::try_from(bytes.len()).unwrap_or(PIPE_BYTES).min(PIPE_BYTES);
         tokio::select! {
             () = self.chunks.closed() => false,
             room = Arc::clone(&self.room).acquire_many_owned(needed) => {
@@ -92,9 +81,7 @@ mod tests {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes).map(|_| bytes)
         });
-        let sent: Vec<u8> = (0..5_u8 << 2)
-            .flat_map(|byte| vec![byte; 1 << 18])
-            .collect();
+        let sent: Vec<u8> = (0..5_u8 << 2).flat_map(|byte| vec![byte; 1 << 18]).collect();
         let (large, small) = sent.split_at(4 << 20);
         for chunk in [large].into_iter().chain(small.chunks(1000)) {
             assert!(sender.send(Bytes::copy_from_slice(chunk)).await);

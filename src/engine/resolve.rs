@@ -36,11 +36,7 @@ pub async fn resolve(
 ) -> Result<Resolved, Error> {
     let root = source.root(pin).await?;
     let wanted = spec.platforms.iter();
-    let search = Images {
-        spec,
-        source,
-        root: &root,
-    };
+    let search = Images { spec, source, root: &root };
     let found = try_join_all(wanted.map(|platform| search.platform(platform))).await?;
     let mut platforms = BTreeMap::new();
     let mut absent = BTreeMap::new();
@@ -59,15 +55,10 @@ pub async fn resolve(
     if platforms.is_empty() {
         let available = absent.into_values().flatten().collect::<BTreeSet<_>>();
         let available = available.into_iter().collect();
-        return Err(Error::NoPlatform {
-            reference: spec.source.clone(),
-            available,
-        });
+        return Err(Error::NoPlatform { reference: spec.source.clone(), available });
     }
     warnings.extend(
-        absent
-            .keys()
-            .map(|platform| format!("`{}` has no image for {platform}", spec.source)),
+        absent.keys().map(|platform| format!("`{}` has no image for {platform}", spec.source)),
     );
     let image = LockedImage {
         source: spec.source.clone(),
@@ -99,8 +90,7 @@ impl Images<'_> {
     async fn platform(&self, platform: &Platform) -> Result<Outcome, Error> {
         let found = match self.manifest(platform).await {
             Err(Error::Document {
-                source: DocumentError::NoPlatform { available, .. },
-                ..
+                source: DocumentError::NoPlatform { available, .. }, ..
             }) if !self.spec.platforms_named => {
                 return Ok(Outcome::Absent(available));
             }
@@ -110,17 +100,14 @@ impl Images<'_> {
         let warning = match config.parsed().check_platform(platform) {
             Ok(()) => None,
             Err(_) if !self.is_index() && !self.spec.platforms_named => {
-                return Ok(Outcome::Absent(
-                    config.parsed().platform().into_iter().collect(),
-                ));
+                return Ok(Outcome::Absent(config.parsed().platform().into_iter().collect()));
             }
             Err(mismatch) if self.spec.allow_platform_mismatch => {
                 Some(format!("`{}` for {platform}: {mismatch}", self.spec.source))
             }
             Err(mismatch) => return Err(self.refused(mismatch)),
         };
-        self.locked(&found, &config)
-            .map(|locked| Outcome::Locked(locked, warning))
+        self.locked(&found, &config).map(|locked| Outcome::Locked(locked, warning))
     }
 
     fn is_index(&self) -> bool {
@@ -155,11 +142,7 @@ impl Images<'_> {
         config: &Document<ImageConfig>,
     ) -> Result<LockedPlatform, Error> {
         check_layers(manifest.parsed(), config.parsed()).map_err(|error| self.refused(error))?;
-        let layers = manifest
-            .parsed()
-            .layers
-            .iter()
-            .zip(&config.parsed().diff_ids);
+        let layers = manifest.parsed().layers.iter().zip(&config.parsed().diff_ids);
         let layers = layers.map(|(layer, &diff_id)| {
             let layer_type = LayerType::of_own_layer(&layer.media_type);
             Ok(LockedLayer {
@@ -171,23 +154,14 @@ impl Images<'_> {
             })
         });
         Ok(LockedPlatform {
-            manifest: LockedDocument {
-                digest: manifest.digest(),
-                size: manifest.size(),
-            },
-            config: LockedDocument {
-                digest: config.digest(),
-                size: config.size(),
-            },
+            manifest: LockedDocument { digest: manifest.digest(), size: manifest.size() },
+            config: LockedDocument { digest: config.digest(), size: config.size() },
             fsmeta: None,
             layers: layers.collect::<Result<_, Error>>()?,
         })
     }
 
     fn refused(&self, source: DocumentError) -> Error {
-        Error::Document {
-            reference: self.spec.source.clone(),
-            source,
-        }
+        Error::Document { reference: self.spec.source.clone(), source }
     }
 }

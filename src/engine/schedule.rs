@@ -26,17 +26,11 @@ impl Schedule {
     pub(super) fn new(actions: Vec<Action>) -> Self {
         let makers: std::collections::BTreeSet<Artifact> =
             actions.iter().map(Action::makes).collect();
-        let mut schedule = Self {
-            ready: VecDeque::new(),
-            waiting: Vec::new(),
-            waiters: BTreeMap::new(),
-        };
+        let mut schedule =
+            Self { ready: VecDeque::new(), waiting: Vec::new(), waiters: BTreeMap::new() };
         for action in actions {
-            let needs: Vec<Artifact> = action
-                .needs()
-                .into_iter()
-                .filter(|need| makers.contains(need))
-                .collect();
+            let needs: Vec<Artifact> =
+                action.needs().into_iter().filter(|need| makers.contains(need)).collect();
             if needs.is_empty() {
                 schedule.ready.push_back(action);
                 continue;
@@ -61,8 +55,7 @@ impl Schedule {
             if let Some((_, open)) = &mut self.waiting[place] {
                 *open -= 1;
                 if *open == 0 {
-                    self.ready
-                        .extend(self.waiting[place].take().map(|(action, _)| action));
+                    self.ready.extend(self.waiting[place].take().map(|(action, _)| action));
                 }
             }
         }
@@ -106,10 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_not_waited_for_and_what_is_made_is() {
-        let (fsmeta, disk) = (
-            Action::BuildFsmeta(stack(&["a"])),
-            Action::WriteDisk(stack(&["a"])),
-        );
+        let (fsmeta, disk) = (Action::BuildFsmeta(stack(&["a"])), Action::WriteDisk(stack(&["a"])));
         let mut schedule = Schedule::new(vec![disk.clone(), fsmeta.clone()]);
         assert_eq!(schedule.next(), Some(fsmeta.clone()));
         assert_eq!(schedule.next(), None);
@@ -120,21 +110,12 @@ mod tests {
 
     #[test]
     fn a_failure_takes_what_needs_it_and_nothing_else() {
-        let (fsmeta, disk) = (
-            Action::BuildFsmeta(stack(&["a"])),
-            Action::WriteDisk(stack(&["a"])),
-        );
+        let (fsmeta, disk) = (Action::BuildFsmeta(stack(&["a"])), Action::WriteDisk(stack(&["a"])));
         let other = Action::BuildFsmeta(stack(&["b"]));
         let mut schedule = Schedule::new(vec![fsmeta.clone(), disk.clone(), other.clone()]);
         assert_eq!(schedule.next(), Some(fsmeta.clone()));
         let because = fsmeta.makes();
-        assert_eq!(
-            schedule.failed(because),
-            [Skipped {
-                action: disk,
-                because
-            }]
-        );
+        assert_eq!(schedule.failed(because), [Skipped { action: disk, because }]);
         assert_eq!(schedule.next(), Some(other));
         assert_eq!(schedule.next(), None);
     }

@@ -56,18 +56,13 @@ impl Sources {
     /// Opens `source`; `None` if that needs the network and there is none.
     pub fn open(&self, source: &ImageSource) -> Result<Option<Source>, Error> {
         Ok(match source {
-            ImageSource::Registry(reference) => {
-                self.registry.clone().map(|registry| Source::Registry {
-                    registry,
-                    reference: reference.clone(),
-                })
-            }
+            ImageSource::Registry(reference) => self
+                .registry
+                .clone()
+                .map(|registry| Source::Registry { registry, reference: reference.clone() }),
             ImageSource::OciLayout(local) => {
                 let layout = Layout::open(&self.directory.join(&local.path))?;
-                Some(Source::Layout {
-                    layout: Arc::new(layout),
-                    selector: local.selector.clone(),
-                })
+                Some(Source::Layout { layout: Arc::new(layout), selector: local.selector.clone() })
             }
             ImageSource::DockerArchive(_) => return Err(Error::Unsupported(source.clone())),
         })
@@ -78,24 +73,10 @@ impl Source {
     /// The index or manifest that the source names now, or the one with the digest `pin`.
     pub async fn root(&self, pin: Option<Digest>) -> Result<Document<Root>, Error> {
         Ok(match (self, pin) {
-            (
-                Self::Registry {
-                    registry,
-                    reference,
-                },
-                Some(pin),
-            ) => {
-                registry
-                    .resolve(&reference.clone().with_digest(pin))
-                    .await?
+            (Self::Registry { registry, reference }, Some(pin)) => {
+                registry.resolve(&reference.clone().with_digest(pin)).await?
             }
-            (
-                Self::Registry {
-                    registry,
-                    reference,
-                },
-                None,
-            ) => registry.resolve(reference).await?,
+            (Self::Registry { registry, reference }, None) => registry.resolve(reference).await?,
             (Self::Layout { layout, .. }, Some(pin)) => layout.read_root(pin)?,
             (Self::Layout { layout, selector }, None) => {
                 layout.read_document(layout.resolve(selector.as_deref())?)?
@@ -106,10 +87,9 @@ impl Source {
     /// The document that `descriptor` describes, verified.
     pub async fn document<T: Parsed>(&self, descriptor: &Descriptor) -> Result<Document<T>, Error> {
         match self {
-            Self::Registry {
-                registry,
-                reference,
-            } => Ok(registry.fetch_document(reference, descriptor).await?),
+            Self::Registry { registry, reference } => {
+                Ok(registry.fetch_document(reference, descriptor).await?)
+            }
             Self::Layout { layout, .. } => Ok(layout.read_document(descriptor)?),
         }
     }
@@ -118,10 +98,9 @@ impl Source {
     pub fn blob(&self, digest: Digest, size: u64) -> Result<Blob, Error> {
         let descriptor = Descriptor::new("", digest, size);
         Ok(match self {
-            Self::Registry {
-                registry,
-                reference,
-            } => Blob::Stream(registry.fetch_blob(reference, &descriptor)),
+            Self::Registry { registry, reference } => {
+                Blob::Stream(registry.fetch_blob(reference, &descriptor))
+            }
             Self::Layout { layout, .. } => Blob::File(layout.open_blob(&descriptor)?),
         })
     }

@@ -15,7 +15,9 @@ use crate::layer::limits::{LimitExceeded, Limits, SYMLINK_BYTES_MAX};
 use crate::layer::name::{CleanPath, Meaning, is_short_enough, join};
 use crate::layer::read::{self, Visitor};
 use crate::layer::resolve::{AtRoot, ResolveError, Resolved, look_up, resolve};
-use crate::layer::tree::{Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Node, Xattrs};
+use crate::layer::tree::{
+    Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Node, Xattrs,
+};
 use crate::layer::warning::WarningKind;
 use crate::layer::xattrs;
 use error::{ChangesetError, EntryError};
@@ -32,24 +34,18 @@ pub struct Builder {
 impl Builder {
     /// A layer without entries yet, the `layer`th of its stack counted from the bottom.
     pub fn new(limits: &Limits, layer: u16) -> Self {
-        Self {
-            limits: *limits,
-            layer,
-            changeset: Changeset::new(),
-            node_count: 0,
-        }
+        Self { limits: *limits, layer, changeset: Changeset::new(), node_count: 0 }
     }
 
     /// Takes the next entry, whose data the sink has at `address`.
     pub fn add(&mut self, mut entry: Entry, address: u32) -> Result<(), ChangesetError> {
         let name = mem::take(&mut entry.path);
         let offset_bytes = entry.offset_bytes;
-        self.add_named(&name, entry, address)
-            .map_err(|problem| ChangesetError::Entry {
-                entry: name.into(),
-                offset_bytes,
-                problem,
-            })
+        self.add_named(&name, entry, address).map_err(|problem| ChangesetError::Entry {
+            entry: name.into(),
+            offset_bytes,
+            problem,
+        })
     }
 
     /// Ends the layer.
@@ -81,12 +77,7 @@ impl Builder {
     fn count_nodes(&mut self, count: usize) -> Result<(), EntryError> {
         self.node_count += count as u64;
         let what = "entries in one layer, with the directories that they imply";
-        LimitExceeded::check(
-            self.node_count,
-            self.limits.entries_max,
-            what,
-            "entries-max",
-        )?;
+        LimitExceeded::check(self.node_count, self.limits.entries_max, what, "entries-max")?;
         Ok(())
     }
 
@@ -95,10 +86,7 @@ impl Builder {
             return Err(EntryError::Root);
         }
         self.filter_xattrs(b"", &mut entry)?;
-        self.changeset
-            .tree
-            .directory_mut(DirectoryId::ROOT)
-            .metadata = entry.metadata;
+        self.changeset.tree.directory_mut(DirectoryId::ROOT).metadata = entry.metadata;
         self.changeset.marks_mut(DirectoryId::ROOT).implied = false;
         Ok(())
     }
@@ -121,11 +109,9 @@ impl Builder {
                 self.put_directory(parent, path.name(), entry.metadata);
                 return Ok(());
             }
-            EntryKind::File => Kind::File(Content {
-                size_bytes: entry.size_bytes,
-                layer: self.layer,
-                address,
-            }),
+            EntryKind::File => {
+                Kind::File(Content { size_bytes: entry.size_bytes, layer: self.layer, address })
+            }
             EntryKind::Symlink => Kind::Symlink(symlink_target(entry.link)?),
             EntryKind::CharDevice if entry.device == Device::default() => {
                 return Err(EntryError::WhiteoutDevice);
@@ -135,10 +121,7 @@ impl Builder {
             EntryKind::Fifo => Kind::Fifo,
         };
         let (parent, _) = self.parent(path)?;
-        let inode = self.changeset.tree.add_inode(Inode {
-            metadata: entry.metadata,
-            kind,
-        });
+        let inode = self.changeset.tree.add_inode(Inode { metadata: entry.metadata, kind });
         self.put(parent, path.name(), inode);
         Ok(())
     }
@@ -170,40 +153,25 @@ impl Builder {
 
     fn resolve(&self, path: &[u8]) -> Result<Resolved<DirectoryId>, ResolveError> {
         let tree = &self.changeset.tree;
-        resolve(DirectoryId::ROOT, path, AtRoot::Refuse, |place, name| {
-            look_up(tree, place, name)
-        })
+        resolve(DirectoryId::ROOT, path, AtRoot::Refuse, |place, name| look_up(tree, place, name))
     }
 
     /// A directory entry over a directory keeps what is in it. Over anything else it starts afresh: what
     /// it replaces had already replaced the lower directory, so nothing of that shows through.
     fn put_directory(&mut self, parent: DirectoryId, name: &[u8], metadata: Metadata) {
-        let existing = self
-            .changeset
-            .tree
-            .directory(parent)
-            .entries
-            .get(name)
-            .copied();
+        let existing = self.changeset.tree.directory(parent).entries.get(name).copied();
         if let Some(Node::Directory(id)) = existing {
             self.changeset.tree.directory_mut(id).metadata = metadata;
             self.changeset.marks_mut(id).implied = false;
             return;
         }
         let id = self.changeset.tree.add_directory(metadata);
-        self.changeset.marks.push(Marks {
-            opaque: existing.is_some(),
-            ..Marks::default()
-        });
-        self.changeset
-            .tree
-            .insert(parent, name.into(), Node::Directory(id));
+        self.changeset.marks.push(Marks { opaque: existing.is_some(), ..Marks::default() });
+        self.changeset.tree.insert(parent, name.into(), Node::Directory(id));
     }
 
     fn put(&mut self, parent: DirectoryId, name: &[u8], inode: InodeId) {
-        self.changeset
-            .tree
-            .insert(parent, name.into(), Node::Inode(inode));
+        self.changeset.tree.insert(parent, name.into(), Node::Inode(inode));
     }
 
     fn add_hard_link(&mut self, path: &CleanPath, entry: &Entry) -> Result<(), EntryError> {
@@ -233,9 +201,7 @@ impl Builder {
     /// The earlier entry of this layer that a hard link means, if there is one, and the target's path
     /// without own symlinks.
     fn own_target(&self, target: &CleanPath) -> Result<(Option<InodeId>, Vec<u8>), EntryError> {
-        let resolved = self
-            .resolve(target.parent())
-            .map_err(EntryError::LinkParent)?;
+        let resolved = self.resolve(target.parent()).map_err(EntryError::LinkParent)?;
         let path = join(&resolved.path, target.name());
         if !resolved.missing.is_empty() {
             return Ok((None, path));
@@ -254,14 +220,8 @@ impl Builder {
     /// without attributes, so that the merge can tell whether they differ.
     fn add_lower_link(&mut self, target_path: &[u8], metadata: &Metadata) -> InodeId {
         let inode = self.changeset.tree.add_inode(Inode {
-            metadata: Metadata {
-                xattrs: Xattrs::new(),
-                ..*metadata
-            },
-            kind: Kind::File(Content {
-                layer: self.layer,
-                ..Content::default()
-            }),
+            metadata: Metadata { xattrs: Xattrs::new(), ..*metadata },
+            kind: Kind::File(Content { layer: self.layer, ..Content::default() }),
         });
         self.changeset.lower_links.insert(inode, target_path.into());
         inode
@@ -286,13 +246,11 @@ impl Visitor for Builder {
 
     fn wants_data(&mut self, entry: &Entry) -> Result<bool, ChangesetError> {
         let meaning = CleanPath::parse(&entry.path).and_then(|path| path.meaning());
-        meaning
-            .map(|meaning| meaning == Meaning::Entry)
-            .map_err(|error| ChangesetError::Entry {
-                entry: entry.path.as_slice().into(),
-                offset_bytes: entry.offset_bytes,
-                problem: error.into(),
-            })
+        meaning.map(|meaning| meaning == Meaning::Entry).map_err(|error| ChangesetError::Entry {
+            entry: entry.path.as_slice().into(),
+            offset_bytes: entry.offset_bytes,
+            problem: error.into(),
+        })
     }
 
     fn entry(&mut self, entry: Entry, address: u32) -> Result<(), ChangesetError> {
@@ -328,6 +286,8 @@ fn symlink_target(target: Vec<u8>) -> Result<Box<[u8]>, EntryError> {
 }
 
 fn is_or_is_below(path: &[u8], directory: &[u8]) -> bool {
-    path.strip_prefix(directory)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
+
+#[cfg(test)]
+mod tests;

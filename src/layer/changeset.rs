@@ -44,10 +44,7 @@ impl Changeset {
     pub fn new() -> Self {
         Self {
             tree: Tree::new(Metadata::implied()),
-            marks: vec![Marks {
-                implied: true,
-                ..Marks::default()
-            }],
+            marks: vec![Marks { implied: true, ..Marks::default() }],
             lower_links: BTreeMap::new(),
             warnings: Warnings::default(),
         }
@@ -75,10 +72,7 @@ impl Changeset {
     /// Makes a new directory that no entry names, and names it `name` in `parent`.
     pub(super) fn add_implied(&mut self, parent: DirectoryId, name: Name) -> DirectoryId {
         let id = self.tree.add_directory(Metadata::implied());
-        self.marks.push(Marks {
-            implied: true,
-            ..Marks::default()
-        });
+        self.marks.push(Marks { implied: true, ..Marks::default() });
         self.tree.insert(parent, name, Node::Directory(id));
         id
     }

@@ -125,10 +125,7 @@ impl<R: BufRead> Decompressor<R> {
         let mut start = [0; MAGIC_BYTES];
         let count = read_start(&mut input, &mut start)?;
         let compression = Compression::of(&start[..count]);
-        let input = Counter {
-            inner: Cursor::new(start).take(count as u64).chain(input),
-            bytes: 0,
-        };
+        let input = Counter { inner: Cursor::new(start).take(count as u64).chain(input), bytes: 0 };
         Ok(Self {
             decoder: match compression {
                 Compression::None => Decoder::None(input),

@@ -34,18 +34,12 @@ pub struct Merged {
 
 /// Merges `layers`, given from the bottom to the top.
 pub fn merge(layers: impl IntoIterator<Item = Changeset>) -> Result<Merged, MergeError> {
-    let mut stack = Stack {
-        tree: Tree::new(Metadata::implied()),
-        warnings: Warnings::default(),
-    };
+    let mut stack = Stack { tree: Tree::new(Metadata::implied()), warnings: Warnings::default() };
     for (index, changeset) in layers.into_iter().enumerate() {
         let layer = u16::try_from(index).map_err(|_| MergeError::TooManyLayers)?;
         stack.apply(changeset, layer)?;
     }
-    Ok(Merged {
-        tree: stack.tree,
-        warnings: stack.warnings,
-    })
+    Ok(Merged { tree: stack.tree, warnings: stack.warnings })
 }
 
 /// The layers merged so far.
@@ -134,28 +128,17 @@ impl Stack {
         let path = found.map(|(path, _)| path).unwrap_or_default();
         let target = target.to_vec();
         match self.find(&target) {
-            Some(_) => MergeError::LinkToDirectory {
-                layer,
-                path,
-                target,
-            },
-            None => MergeError::LinkMissing {
-                layer,
-                path,
-                target,
-            },
+            Some(_) => MergeError::LinkToDirectory { layer, path, target },
+            None => MergeError::LinkMissing { layer, path, target },
         }
     }
 
     /// What `path` is in the merged tree, its parents followed, itself not.
     fn find(&self, path: &[u8]) -> Option<Node> {
         let path = CleanPath::parse(path).ok()?;
-        let parent = resolve(
-            DirectoryId::ROOT,
-            path.parent(),
-            AtRoot::Stay,
-            |place, name| look_up(&self.tree, place, name),
-        )
+        let parent = resolve(DirectoryId::ROOT, path.parent(), AtRoot::Stay, |place, name| {
+            look_up(&self.tree, place, name)
+        })
         .ok()
         .filter(|resolved| resolved.missing.is_empty())?;
         let entries = &self.tree.directory(parent.place).entries;

@@ -47,7 +47,7 @@ pub enum NameError {
 
 /// What a name means, apart from the kind of its entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub enum Meaning {
     /// The root itself.
     Root,
     /// An entry of this name.
@@ -62,14 +62,14 @@ pub(super) enum Meaning {
 
 /// A path without `.`, `..` and empty names, within all limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CleanPath {
+pub struct CleanPath {
     bytes: Vec<u8>,
     parent_bytes: usize,
 }
 
 impl CleanPath {
     /// Cleans and judges `path` as an archive has it.
-    pub(super) fn parse(path: &[u8]) -> Result<Self, NameError> {
+    pub fn parse(path: &[u8]) -> Result<Self, NameError> {
         let mut names: Vec<&[u8]> = Vec::new();
         let mut bytes = 0;
         let mut went_up = false;
@@ -96,30 +96,27 @@ impl CleanPath {
         check_limits(&names, bytes.saturating_sub(1))?;
         let name_bytes = names.last().map_or(0, |name| name.len());
         let bytes = names.join(&b'/');
-        Ok(Self {
-            parent_bytes: bytes.len().saturating_sub(name_bytes + 1),
-            bytes,
-        })
+        Ok(Self { parent_bytes: bytes.len().saturating_sub(name_bytes + 1), bytes })
     }
 
     /// The whole path, without a leading `/`; empty for the root.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// The path of the directory that the last name is in; empty for the root.
-    pub(super) fn parent(&self) -> &[u8] {
+    pub fn parent(&self) -> &[u8] {
         &self.bytes[..self.parent_bytes]
     }
 
     /// The last name; empty for the root.
-    pub(super) fn name(&self) -> &[u8] {
+    pub fn name(&self) -> &[u8] {
         let name = &self.bytes[self.parent_bytes..];
         name.strip_prefix(b"/").unwrap_or(name)
     }
 
     /// What the path means in a layer.
-    pub(super) fn meaning(&self) -> Result<Meaning, NameError> {
+    pub fn meaning(&self) -> Result<Meaning, NameError> {
         if self.bytes.is_empty() {
             return Ok(Meaning::Root);
         }
@@ -145,11 +142,7 @@ impl CleanPath {
 
 /// The path of `name` in the directory at `parent`, which is empty for the root.
 pub(super) fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
-    if parent.is_empty() {
-        name.to_vec()
-    } else {
-        [parent, name].join(&b'/')
-    }
+    if parent.is_empty() { name.to_vec() } else { [parent, name].join(&b'/') }
 }
 
 /// Whether `path` may stand in a tree, as far as its length and depth go.
@@ -206,10 +199,7 @@ mod tests {
         check(&"n".repeat(255), Ok(&"n".repeat(255)));
         check(&"n".repeat(256), Err(NameError::NameTooLong));
         check(&"d/".repeat(257), Err(NameError::TooDeep));
-        check(
-            &format!("{}/", "n".repeat(240)).repeat(18),
-            Err(NameError::PathTooLong),
-        );
+        check(&format!("{}/", "n".repeat(240)).repeat(18), Err(NameError::PathTooLong));
     }
 
     #[track_caller]

@@ -19,7 +19,9 @@ use crate::layer::changeset::{Changeset, Marks};
 use crate::layer::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX, SYMLINK_BYTES_MAX};
 use crate::layer::name::{CleanPath, Meaning, is_short_enough, join};
 use crate::layer::show::DisplayBytes;
-use crate::layer::tree::{Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Name, Node, Tree};
+use crate::layer::tree::{
+    Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Name, Node, Tree,
+};
 use crate::layer::warning::Warnings;
 use crate::layer::xattrs::{Verdict, judge};
 
@@ -106,11 +108,7 @@ impl Changeset {
         }
         Ok(Self {
             tree: reading.tree,
-            marks: reading
-                .marks
-                .into_iter()
-                .map(Option::unwrap_or_default)
-                .collect(),
+            marks: reading.marks.into_iter().map(Option::unwrap_or_default).collect(),
             lower_links: reading.lower_links,
             warnings: Warnings::default(),
         })
@@ -153,10 +151,7 @@ impl Reading {
         id: DirectoryId,
         path: &[u8],
     ) -> Result<Vec<(DirectoryId, Vec<u8>)>, OverlayError> {
-        let at = |problem| OverlayError {
-            path: path.to_vec(),
-            problem,
-        };
+        let at = |problem| OverlayError { path: path.to_vec(), problem };
         if self.marks[id.0 as usize].is_some() {
             return Err(at(OverlayProblem::SharedDirectory));
         }

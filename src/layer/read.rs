@@ -60,9 +60,7 @@ impl ReadError {
 
     /// An error of the stream, which is a [`DecompressError`] if that is what it carries.
     fn of_input(error: io::Error) -> Self {
-        error
-            .downcast::<DecompressError>()
-            .map_or_else(Self::Input, Self::Decompress)
+        error.downcast::<DecompressError>().map_or_else(Self::Input, Self::Decompress)
     }
 }
 
@@ -98,10 +96,7 @@ pub fn read_layer<R: Read, S: DataSink, V: Visitor>(
             match tar.next(&mut input).map_err(ReadError::Tar)? {
                 Event::NeedInput => break,
                 Event::Entry(entry) => current = Some(Current::begin(entry, visitor)?),
-                Event::Data {
-                    offset_bytes,
-                    bytes,
-                } => {
+                Event::Data { offset_bytes, bytes } => {
                     if current.as_ref().is_some_and(|current| current.wants_data) {
                         sink.write(offset_bytes, bytes).map_err(ReadError::Sink)?;
                     }
@@ -135,8 +130,7 @@ impl Current {
 
     fn end<S: DataSink, V: Visitor>(self, sink: &mut S, visitor: &mut V) -> Result<(), V::Error> {
         let address = if self.wants_data {
-            sink.finish(self.entry.size_bytes)
-                .map_err(ReadError::Sink)?
+            sink.finish(self.entry.size_bytes).map_err(ReadError::Sink)?
         } else {
             0
         };

@@ -141,11 +141,7 @@ pub(super) fn resolve<'a, P: Copy>(
         return Err(ResolveError::TooLong);
     }
     let missing = names.drain(places.len() - 1..).map(Name::from).collect();
-    Ok(Resolved {
-        place,
-        missing,
-        path,
-    })
+    Ok(Resolved { place, missing, path })
 }
 
 /// Takes the next name, `..` included, from the innermost text that has one.

@@ -42,10 +42,7 @@ mod tests {
 
     #[test]
     fn text_is_shown_as_it_is() {
-        check(
-            "usr/lib/größe \"a\" 'b'".as_bytes(),
-            "usr/lib/größe \"a\" 'b'",
-        );
+        check("usr/lib/größe \"a\" 'b'".as_bytes(), "usr/lib/größe \"a\" 'b'");
     }
 
     #[test]

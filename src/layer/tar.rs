@@ -234,8 +234,7 @@ impl TarReader {
         if !self.body.take_text(input, &mut self.extension_text) {
             return Ok(Some(Event::NeedInput));
         }
-        self.extensions
-            .take(kind, &self.extension_text, &self.limits)?;
+        self.extensions.take(kind, &self.extension_text, &self.limits)?;
         self.state = State::Padding;
         Ok(None)
     }
@@ -282,9 +281,7 @@ impl TarReader {
         if kind != EntryKind::File {
             self.body.begin(0, 0);
             return match sparse {
-                Some(_) => Err(TarErrorKind::SparseMap(
-                    "belongs to something else than a file",
-                )),
+                Some(_) => Err(TarErrorKind::SparseMap("belongs to something else than a file")),
                 None => Ok(0),
             };
         }
@@ -323,8 +320,7 @@ impl TarReader {
             .ok_or(TarErrorKind::SparseMap("is in a header that is not GNU's"))?;
         let size = natural(size.ok_or(TarErrorKind::Number("realsize"))?)?;
         self.body.begin(stored, size);
-        self.body
-            .push_old_regions(map, self.limits.sparse_entries_max)?;
+        self.body.push_old_regions(map, self.limits.sparse_entries_max)?;
         if is_extended {
             self.state = State::OldSparseMap;
         } else {
@@ -376,10 +372,7 @@ impl TarReader {
             return Event::NeedInput;
         }
         let (offset_bytes, bytes) = self.body.take_data(input);
-        Event::Data {
-            offset_bytes,
-            bytes,
-        }
+        Event::Data { offset_bytes, bytes }
     }
 
     fn at_padding<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {

@@ -48,10 +48,7 @@ pub struct Metadata {
 impl Metadata {
     /// What a directory gets that no layer has an entry for: 0755, 0:0, time 0.
     pub fn implied() -> Self {
-        Self {
-            mode: 0o755,
-            ..Self::default()
-        }
+        Self { mode: 0o755, ..Self::default() }
     }
 
     /// Whether mode, owner and time are the same.
@@ -149,10 +146,7 @@ impl Tree {
     /// A tree of nothing but a root directory.
     pub fn new(root: Metadata) -> Self {
         Self {
-            directories: vec![Directory {
-                metadata: root,
-                entries: BTreeMap::new(),
-            }],
+            directories: vec![Directory { metadata: root, entries: BTreeMap::new() }],
             inodes: Vec::new(),
         }
     }
@@ -183,10 +177,7 @@ impl Tree {
     /// Beyond 2³² directories; the limit on a layer's entries is a thousandth of that.
     pub fn add_directory(&mut self, metadata: Metadata) -> DirectoryId {
         let id = DirectoryId(u32::try_from(self.directories.len()).expect("entries are limited"));
-        self.directories.push(Directory {
-            metadata,
-            entries: BTreeMap::new(),
-        });
+        self.directories.push(Directory { metadata, entries: BTreeMap::new() });
         id
     }
 

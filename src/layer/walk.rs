@@ -9,11 +9,7 @@ impl Tree {
     /// All paths below the root with what they refer to, in the order of the paths' raw bytes, without a
     /// leading `/`. The tree must be one: every directory has one name.
     pub fn walk(&self) -> Walk<'_> {
-        Walk {
-            tree: self,
-            levels: vec![Level::new(self, DirectoryId::ROOT, 0)],
-            path: Vec::new(),
-        }
+        Walk { tree: self, levels: vec![Level::new(self, DirectoryId::ROOT, 0)], path: Vec::new() }
     }
 
     /// For each inode, in the order of the table, how many names refer to it from the root; 0 for one
@@ -34,15 +30,13 @@ impl Tree {
 
     /// What `path` refers to, without following symlinks. The empty path is the root.
     pub fn find(&self, path: &[u8]) -> Option<Node> {
-        path.split(|&byte| byte == b'/')
-            .filter(|name| !name.is_empty())
-            .try_fold(
-                Node::Directory(DirectoryId::ROOT),
-                |node, name| match node {
-                    Node::Directory(id) => self.directory(id).entries.get(name).copied(),
-                    Node::Inode(_) => None,
-                },
-            )
+        path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).try_fold(
+            Node::Directory(DirectoryId::ROOT),
+            |node, name| match node {
+                Node::Directory(id) => self.directory(id).entries.get(name).copied(),
+                Node::Inode(_) => None,
+            },
+        )
     }
 }
 
@@ -151,12 +145,8 @@ mod tests {
     #[test]
     fn only_names_that_are_left_count_as_links() {
         let mut tree = Tree::new(Metadata::implied());
-        let [once, twice, gone] = [1, 2, 3].map(|_| {
-            tree.add_inode(Inode {
-                metadata: Metadata::default(),
-                kind: Kind::Fifo,
-            })
-        });
+        let [once, twice, gone] = [1, 2, 3]
+            .map(|_| tree.add_inode(Inode { metadata: Metadata::default(), kind: Kind::Fifo }));
         tree.insert(DirectoryId::ROOT, (*b"a").into(), Node::Inode(gone));
         tree.insert(DirectoryId::ROOT, (*b"a").into(), Node::Inode(once));
         tree.insert(DirectoryId::ROOT, (*b"b").into(), Node::Inode(twice));

@@ -59,10 +59,7 @@ impl fmt::Display for Warning {
             }
             WarningKind::XattrNamespace(name) => {
                 let name = DisplayBytes(name);
-                write!(
-                    f,
-                    "`{path}`: attribute `{name}` of an unknown namespace is dropped"
-                )
+                write!(f, "`{path}`: attribute `{name}` of an unknown namespace is dropped")
             }
             WarningKind::XattrUser(name) => {
                 let name = DisplayBytes(name);
@@ -99,11 +96,7 @@ impl Warnings {
     /// Adds one, or counts it when there are enough.
     pub(super) fn push(&mut self, path: &[u8], offset_bytes: Option<u64>, kind: WarningKind) {
         if self.kept.len() < WARNINGS_MAX {
-            self.kept.push(Warning {
-                path: path.into(),
-                offset_bytes,
-                kind,
-            });
+            self.kept.push(Warning { path: path.into(), offset_bytes, kind });
         } else {
             self.dropped += 1;
         }
@@ -150,15 +143,8 @@ mod tests {
     #[test]
     fn a_warning_is_one_safe_line() {
         let mut warnings = Warnings::default();
-        warnings.push(
-            b"a\n",
-            None,
-            WarningKind::XattrReserved((*b"trusted.overlay.\x1b").into()),
-        );
+        warnings.push(b"a\n", None, WarningKind::XattrReserved((*b"trusted.overlay.\x1b").into()));
         let line = warnings.iter().next().unwrap().to_string();
-        assert_eq!(
-            line,
-            "`a\\n`: reserved attribute `trusted.overlay.\\u{1b}` is dropped"
-        );
+        assert_eq!(line, "`a\\n`: reserved attribute `trusted.overlay.\\u{1b}` is dropped");
     }
 }

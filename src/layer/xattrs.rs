@@ -8,11 +8,7 @@ use crate::layer::tree::Xattrs;
 use crate::layer::warning::WarningKind;
 
 /// Attributes that overlayfs obeys, in both its forms, and this project's own.
-const RESERVED: [&[u8]; 3] = [
-    b"trusted.overlay.",
-    b"user.overlay.",
-    b"trusted.sandbox-images.",
-];
+const RESERVED: [&[u8]; 3] = [b"trusted.overlay.", b"user.overlay.", b"trusted.sandbox-images."];
 
 /// The namespaces of Linux that EROFS has a number for. An attribute needs a name behind these.
 const NAMESPACES: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
@@ -75,9 +71,7 @@ pub(super) fn judge(name: &[u8], user_allowed: bool) -> Result<Verdict, XattrErr
         return Err(XattrError::EmptyName);
     }
     let known = POSIX_ACLS.contains(&name)
-        || NAMESPACES
-            .iter()
-            .any(|namespace| name.starts_with(namespace));
+        || NAMESPACES.iter().any(|namespace| name.starts_with(namespace));
     Ok(if !known {
         Verdict::Drop(WarningKind::XattrNamespace(name.into()))
     } else if name.starts_with(b"user.") && !user_allowed {
@@ -131,12 +125,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_held_is_dropped() {
-        for name in [
-            "LIBARCHIVE.xattr.x",
-            "system.nfs4_acl",
-            "system.posix_acl_accessx",
-            "x",
-        ] {
+        for name in ["LIBARCHIVE.xattr.x", "system.nfs4_acl", "system.posix_acl_accessx", "x"] {
             let unknown = WarningKind::XattrNamespace(name.as_bytes().into());
             assert_eq!(filtered(name, true), Ok(vec![unknown]));
         }

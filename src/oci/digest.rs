@@ -45,9 +45,7 @@ impl Digest {
     pub fn hex(&self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        nibbles
-            .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
-            .collect()
+        nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
     }
 
     /// Reads 64 lower-case hex digits, as [`Digest::hex`] writes them.
@@ -86,9 +84,8 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let hex = text
-            .strip_prefix("sha256:")
-            .ok_or_else(|| DigestError::Algorithm(shortened(text)))?;
+        let hex =
+            text.strip_prefix("sha256:").ok_or_else(|| DigestError::Algorithm(shortened(text)))?;
         Self::from_hex(hex).map_err(|_| DigestError::Hex(shortened(text)))
     }
 }
@@ -215,11 +212,7 @@ pub struct HashingReader<R> {
 impl<R> HashingReader<R> {
     /// Hashes what will be read from `inner`.
     pub fn new(inner: R) -> Self {
-        Self {
-            inner,
-            hasher: Hasher::new(),
-            size_bytes: 0,
-        }
+        Self { inner, hasher: Hasher::new(), size_bytes: 0 }
     }
 
     /// The inner reader, with the digest and the number of the bytes that were read from it.
@@ -249,24 +242,15 @@ mod tests {
         let digest = Digest::of("abc");
         assert_eq!(digest.to_string(), ABC);
         assert_eq!(ABC.parse(), Ok(digest));
-        assert_eq!(
-            serde_json::to_string(&digest).unwrap(),
-            format!("\"{ABC}\"")
-        );
+        assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{ABC}\""));
     }
 
     #[test]
     fn what_is_not_a_digest_is_refused_before_it_is_near_a_path() {
         let upper = ABC.to_uppercase().replace("SHA256", "sha256");
-        for text in [
-            "",
-            "sha256:",
-            "../../etc/passwd",
-            "md5:zz",
-            &ABC[..70],
-            &upper,
-            &format!("{ABC}0"),
-        ] {
+        for text in
+            ["", "sha256:", "../../etc/passwd", "md5:zz", &ABC[..70], &upper, &format!("{ABC}0")]
+        {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }

@@ -48,11 +48,7 @@ impl<T: Parsed> Document<T> {
     /// Reads `bytes`. `media_type` is what they were announced as, by a descriptor or a `Content-Type`.
     pub fn parse(bytes: Vec<u8>, media_type: Option<&str>) -> Result<Self, DocumentError> {
         check_size::<T>(bytes.len() as u64)?;
-        Ok(Self {
-            digest: Digest::of(&bytes),
-            parsed: T::parse(&bytes, media_type)?,
-            bytes,
-        })
+        Ok(Self { digest: Digest::of(&bytes), parsed: T::parse(&bytes, media_type)?, bytes })
     }
 
     /// Reads the bytes that `descriptor` describes: size, digest and media type must agree.
@@ -92,10 +88,7 @@ impl<T> Document<T> {
 
 fn check_size<T: Parsed>(size: u64) -> Result<(), DocumentError> {
     if size > T::BYTES_MAX {
-        return Err(DocumentError::TooLarge {
-            size,
-            limit: T::BYTES_MAX,
-        });
+        return Err(DocumentError::TooLarge { size, limit: T::BYTES_MAX });
     }
     Ok(())
 }
@@ -135,11 +128,7 @@ impl Root {
 /// Checks that `config` has a `diff_id` for each layer of `manifest`.
 pub fn check_layers(manifest: &Manifest, config: &ImageConfig) -> Result<(), DocumentError> {
     let (layers, diff_ids) = (manifest.layers.len(), config.diff_ids.len());
-    if layers == diff_ids {
-        Ok(())
-    } else {
-        Err(DocumentError::LayerCount { layers, diff_ids })
-    }
+    if layers == diff_ids { Ok(()) } else { Err(DocumentError::LayerCount { layers, diff_ids }) }
 }
 
 #[cfg(test)]

@@ -83,9 +83,8 @@ impl Platform {
             ("amd64", Some("v2")) => &["v1"],
             _ => &[],
         };
-        let older = older
-            .iter()
-            .map(|variant| Self::new(&self.os, &self.architecture, Some(variant)));
+        let older =
+            older.iter().map(|variant| Self::new(&self.os, &self.architecture, Some(variant)));
         std::iter::once(self.clone()).chain(older).collect()
     }
 }
@@ -116,9 +115,7 @@ impl FromStr for Platform {
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant
-            .iter()
-            .try_for_each(|variant| write!(f, "/{variant}"))
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
     }
 }
 

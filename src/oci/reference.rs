@@ -117,11 +117,7 @@ impl ReferenceError {
 
     fn new(text: &str, (problem, offset): Fault) -> Self {
         const SHOWN_CHARS_MAX: usize = 300;
-        Self {
-            problem,
-            offset,
-            text: text.chars().take(SHOWN_CHARS_MAX).collect(),
-        }
+        Self { problem, offset, text: text.chars().take(SHOWN_CHARS_MAX).collect() }
     }
 }
 
@@ -164,16 +160,9 @@ impl Reference {
         });
         let digest = parts.digest.map(|range| {
             let start = range.start;
-            text[range]
-                .parse()
-                .map_err(|_| (ReferenceProblem::Digest, start))
+            text[range].parse().map_err(|_| (ReferenceProblem::Digest, start))
         });
-        Ok(Self {
-            registry,
-            repository,
-            tag: tag.transpose()?,
-            digest: digest.transpose()?,
-        })
+        Ok(Self { registry, repository, tag: tag.transpose()?, digest: digest.transpose()? })
     }
 
     /// The registry's host and perhaps port, such as `docker.io` or `[::1]:5000`.
@@ -352,10 +341,7 @@ fn check_component(component: &str) -> Result<(), Fault> {
     let bytes = component.as_bytes();
     let mut offset = 0;
     loop {
-        let word = bytes[offset..]
-            .iter()
-            .take_while(|byte| is_word(**byte))
-            .count();
+        let word = bytes[offset..].iter().take_while(|byte| is_word(**byte)).count();
         if word == 0 {
             return Err((ReferenceProblem::Repository, offset));
         }
@@ -396,9 +382,7 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry, self.repository)?;
         self.tag.iter().try_for_each(|tag| write!(f, ":{tag}"))?;
-        self.digest
-            .iter()
-            .try_for_each(|digest| write!(f, "@{digest}"))
+        self.digest.iter().try_for_each(|digest| write!(f, "@{digest}"))
     }
 }
 

@@ -111,10 +111,6 @@ pub enum Event {
     Retry {
         /// What was asked for: a URL without secrets.
         subject: String,
-        /// Which try failed, from 1.
-        attempt: u32,
-        /// How many there are at most.
-        attempts_max: u32,
         /// When the next one comes.
         delay_ms: u64,
         /// Why it failed.
@@ -203,10 +199,7 @@ pub struct Versioned<'e> {
 impl Event {
     /// The event in the form in which programs read it.
     pub const fn versioned(&self) -> Versioned<'_> {
-        Versioned {
-            v: VERSION,
-            event: self,
-        }
+        Versioned { v: VERSION, event: self }
     }
 }
 
@@ -238,29 +231,17 @@ mod tests {
     fn an_event_is_one_object_with_its_version_first() {
         let diff_id = DiffId(Digest::of(""));
         check(
-            &Event::LayerProgress {
-                diff_id,
-                received_bytes: 1,
-                size_bytes: 2,
-            },
+            &Event::LayerProgress { diff_id, received_bytes: 1, size_bytes: 2 },
             &format!(
                 r#"{{"v":1,"event":"layer.progress","diff_id":"{diff_id}","received_bytes":1,"size_bytes":2}}"#
             ),
         );
         check(
-            &Event::Planned(Totals {
-                layers: 2,
-                download_bytes: 9,
-                ..Totals::default()
-            }),
+            &Event::Planned(Totals { layers: 2, download_bytes: 9, ..Totals::default() }),
             r#"{"v":1,"event":"plan","documents":0,"layers":2,"fsmetas":0,"disks":0,"download_bytes":9}"#,
         );
         check(
-            &Event::Done {
-                success: true,
-                totals: Totals::default(),
-                elapsed_ms: 5,
-            },
+            &Event::Done { success: true, totals: Totals::default(), elapsed_ms: 5 },
             r#"{"v":1,"event":"done","success":true,"documents":0,"layers":0,"fsmetas":0,"disks":0,"download_bytes":0,"elapsed_ms":5}"#,
         );
     }

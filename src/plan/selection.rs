@@ -126,19 +126,11 @@ pub enum SelectionError {
 /// Names with commas, as many as are worth reading.
 fn listed(items: &[impl ToString]) -> String {
     const SHOWN_MAX: usize = 20;
-    let mut shown: Vec<String> = items
-        .iter()
-        .take(SHOWN_MAX)
-        .map(ToString::to_string)
-        .collect();
+    let mut shown: Vec<String> = items.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
     if items.len() > SHOWN_MAX {
         shown.push(format!("and {} more", items.len() - SHOWN_MAX));
     }
-    if shown.is_empty() {
-        "none".to_owned()
-    } else {
-        shown.join(", ")
-    }
+    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
 }
 
 /// What `request` means for `lock`. Without an image `set` there are no groups, and all images are wanted.
@@ -156,11 +148,7 @@ pub fn select(
         for platform in wanted_platforms(image, &request.platforms) {
             match platform {
                 Ok(platform) => {
-                    selection
-                        .images
-                        .entry(name.clone())
-                        .or_default()
-                        .insert(platform.clone());
+                    selection.images.entry(name.clone()).or_default().insert(platform.clone());
                 }
                 Err(platform) => {
                     let skipped = Skipped {
@@ -180,18 +168,8 @@ pub fn select(
 }
 
 impl From<Skipped> for SelectionError {
-    fn from(
-        Skipped {
-            image,
-            platform,
-            locked,
-        }: Skipped,
-    ) -> Self {
-        Self::NotLockedFor {
-            image,
-            platform,
-            locked,
-        }
+    fn from(Skipped { image, platform, locked }: Skipped) -> Self {
+        Self::NotLockedFor { image, platform, locked }
     }
 }
 
@@ -220,16 +198,9 @@ fn wanted_images<'a>(
     let default = request.groups == GroupChoice::Default;
     let of_groups = set.images.iter().filter(|(_, image)| {
         let in_group = image.groups.iter().any(|group| groups.contains(group));
-        if only_named {
-            in_group && !default
-        } else {
-            in_group || image.groups.is_empty()
-        }
+        if only_named { in_group && !default } else { in_group || image.groups.is_empty() }
     });
-    Ok(of_groups
-        .map(|(name, _)| name)
-        .chain(&request.images)
-        .collect())
+    Ok(of_groups.map(|(name, _)| name).chain(&request.images).collect())
 }
 
 fn wanted_groups<'a>(
@@ -259,10 +230,9 @@ fn wanted_platforms<'a>(
     let locked = |platform: &Platform| image.platforms.get_key_value(platform).map(|(key, _)| key);
     match choice {
         PlatformChoice::All => image.platforms.keys().map(Ok).collect(),
-        PlatformChoice::Named(named) => named
-            .iter()
-            .map(|platform| locked(platform).ok_or(platform))
-            .collect(),
+        PlatformChoice::Named(named) => {
+            named.iter().map(|platform| locked(platform).ok_or(platform)).collect()
+        }
         PlatformChoice::Host(host) => {
             vec![host.compatible().iter().find_map(locked).ok_or(host)]
         }

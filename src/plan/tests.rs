@@ -4,19 +4,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::oci::digest::{DiffId, Digest};
+use crate::oci::document::kind::Kind;
 use crate::oci::platform::Platform;
 use crate::plan::selection::{PlatformChoice, SelectionRequest, select};
 use crate::spec::lockfile::LockedLayer;
-use crate::oci::document::kind::Kind;
 use crate::spec::source::ImageSource;
 
 /// An image in a line: its layers for each platform, bottom to top. A letter is a layer; an upper-case one is
 /// the same layer compressed otherwise.
 fn image(name: &str, platforms: &[(&str, &str)], media_type: Kind) -> LockedImage {
-    let document = |of: String| LockedDocument {
-        size: of.len() as u64,
-        digest: Digest::of(of),
-    };
+    let document = |of: String| LockedDocument { size: of.len() as u64, digest: Digest::of(of) };
     let layer = |letter: char| LockedLayer {
         digest: Digest::of(letter.to_string()),
         size: 100,
@@ -61,10 +58,8 @@ fn lock(images: &[(&str, &[(&str, &str)])]) -> Lock {
 
 fn everything(lock: &Lock) -> Selection {
     let host = "linux/amd64".parse().unwrap();
-    let request = SelectionRequest {
-        platforms: PlatformChoice::All,
-        ..SelectionRequest::default_for(host)
-    };
+    let request =
+        SelectionRequest { platforms: PlatformChoice::All, ..SelectionRequest::default_for(host) };
     select(None, lock, &request).unwrap()
 }
 
@@ -77,28 +72,16 @@ fn check_laws(lock: &Lock, have: &Inventory) {
     let plan = plan_all(lock, have);
     let mut store = have.clone();
     for action in &plan.actions {
-        assert!(
-            action.needs().is_subset(&store),
-            "every need is there or was made: {action:?}"
-        );
-        assert!(
-            store.insert(action.makes()),
-            "nothing is made twice: {action:?}"
-        );
+        assert!(action.needs().is_subset(&store), "every need is there or was made: {action:?}");
+        assert!(store.insert(action.makes()), "nothing is made twice: {action:?}");
     }
-    assert!(
-        wanted(lock, &everything(lock)).is_subset(&store),
-        "all that is wanted is there"
-    );
+    assert!(wanted(lock, &everything(lock)).is_subset(&store), "all that is wanted is there");
     assert!(plan_all(lock, &store).is_empty(), "planning again is empty");
 }
 
 /// Two images that share a layer, one of them on two platforms with the same layers.
 fn small_world() -> Lock {
-    lock(&[
-        ("a", &[("linux/amd64", "x"), ("linux/arm64", "x")]),
-        ("b", &[("linux/amd64", "xy")]),
-    ])
+    lock(&[("a", &[("linux/amd64", "x"), ("linux/arm64", "x")]), ("b", &[("linux/amd64", "xy")])])
 }
 
 #[test]
@@ -107,19 +90,13 @@ fn the_laws_hold_for_every_inventory_of_a_small_world() {
     let artifacts: Vec<Artifact> = wanted(&lock, &everything(&lock)).into_iter().collect();
     assert_eq!(artifacts.len(), 14);
     for bits in 0_u32..1 << artifacts.len() {
-        let there = artifacts
-            .iter()
-            .enumerate()
-            .filter(|(nth, _)| bits & (1 << nth) != 0);
+        let there = artifacts.iter().enumerate().filter(|(nth, _)| bits & (1 << nth) != 0);
         check_laws(&lock, &there.map(|(_, artifact)| *artifact).collect());
     }
 }
 
 fn made(plan: &Plan) -> Vec<&'static str> {
-    plan.actions
-        .iter()
-        .map(|action| action.makes().kind())
-        .collect()
+    plan.actions.iter().map(|action| action.makes().kind()).collect()
 }
 
 #[test]
@@ -143,10 +120,7 @@ fn a_single_manifest_is_fetched_once() {
 
 #[test]
 fn a_shared_layer_is_fetched_once_for_the_first_image_by_name() {
-    let lock = lock(&[
-        ("b", &[("linux/amd64", "x")]),
-        ("a", &[("linux/amd64", "Xy")]),
-    ]);
+    let lock = lock(&[("b", &[("linux/amd64", "x")]), ("a", &[("linux/amd64", "Xy")])]);
     let plan = plan_all(&lock, &Inventory::new());
     let layers: Vec<_> = plan
         .actions
@@ -161,10 +135,7 @@ fn a_shared_layer_is_fetched_once_for_the_first_image_by_name() {
 
 #[test]
 fn images_with_the_same_layers_share_their_disk() {
-    let lock = lock(&[
-        ("a", &[("linux/amd64", "x")]),
-        ("b", &[("linux/amd64", "x")]),
-    ]);
+    let lock = lock(&[("a", &[("linux/amd64", "x")]), ("b", &[("linux/amd64", "x")])]);
     let totals = plan_all(&lock, &Inventory::new()).totals();
     assert_eq!((totals.layers, totals.fsmetas, totals.disks), (1, 1, 1));
 }
@@ -183,10 +154,7 @@ fn a_plan_has_a_stable_form_in_json() {
     assert_eq!(layer["action"], "fetch-layer");
     assert_eq!(layer["size_bytes"], 100);
     assert_eq!(layer["origin"]["source"], "docker.io/library/a:latest");
-    assert_eq!(
-        layer["media_type"],
-        "application/vnd.oci.image.layer.v1.tar"
-    );
+    assert_eq!(layer["media_type"], "application/vnd.oci.image.layer.v1.tar");
 }
 
 fn any_lock() -> impl Strategy<Value = Lock> {
@@ -201,11 +169,7 @@ fn any_lock() -> impl Strategy<Value = Lock> {
                 .map(|(platform, layers)| (platform.as_str(), layers.as_str()))
                 .collect();
             let one = !index && platforms.len() == 1;
-            let media_type = if one {
-                Kind::OciManifest
-            } else {
-                Kind::OciIndex
-            };
+            let media_type = if one { Kind::OciManifest } else { Kind::OciIndex };
             lock.insert(name.parse().unwrap(), image(name, &platforms, media_type));
         }
         lock

@@ -58,10 +58,15 @@ impl Documents<'_> {
                 return Err(self.refused(DocumentError::TooDeep(INDEX_DEPTH_MAX)));
             }
             let index: Document<Index> = self.get(DocumentKind::Index, &descriptor).await?;
-            let nested = index.parsed().manifests.iter().filter(|entry| {
-                Kind::from_media_type(&entry.media_type).is_ok_and(Kind::is_index)
-            });
-            waiting.extend(nested.filter(|entry| seen.insert(entry.digest)).map(|entry| (entry.clone(), depth + 1)));
+            let nested =
+                index.parsed().manifests.iter().filter(|entry| {
+                    Kind::from_media_type(&entry.media_type).is_ok_and(Kind::is_index)
+                });
+            waiting.extend(
+                nested
+                    .filter(|entry| seen.insert(entry.digest))
+                    .map(|entry| (entry.clone(), depth + 1)),
+            );
             indexes.push(index);
             if self.block.check_listed(&indexes).is_ok() {
                 break;

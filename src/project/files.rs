@@ -1,5 +1,4 @@
 //! The two files: read whole, compared, and the lock replaced at once.
-#![expect(clippy::disallowed_methods, reason = "the lock is the user's file, not the store's")]
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -144,7 +143,10 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<bool, FileError> {
         Ok(metadata) => metadata.permissions(),
         Err(_) => readable_by_all(),
     };
-    let mut file = tempfile::Builder::new().prefix(".sandbox-images.lock.").tempfile_in(folder).map_err(io_error)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".sandbox-images.lock.")
+        .tempfile_in(folder)
+        .map_err(io_error)?;
     file.write_all(text.as_bytes()).map_err(io_error)?;
     file.as_file().set_permissions(permissions).map_err(io_error)?;
     file.as_file().sync_all().map_err(io_error)?;

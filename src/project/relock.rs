@@ -82,7 +82,8 @@ async fn resolve_one(
 ) -> Result<Resolved, Error> {
     let (image, source) = (name.clone(), spec.source.to_string());
     reporter.report(Event::Resolving { image, source });
-    let source = sources.open(&spec.source)?.ok_or_else(|| Error::NoNetwork(spec.source.clone()))?;
+    let source =
+        sources.open(&spec.source)?.ok_or_else(|| Error::NoNetwork(spec.source.clone()))?;
     let resolved = resolve(spec, &source, pin).await?;
     for message in &resolved.warnings {
         let (code, image, message) = ("platform".to_owned(), Some(name.clone()), message.clone());

@@ -102,19 +102,14 @@ impl Auth {
         }
         slot.challenge = challenge.or(slot.challenge.take());
         if slot.challenge.is_none() {
-            return Err(Error::Challenge {
-                registry: asker.reference.registry().to_owned(),
-            });
+            return Err(Error::Challenge { registry: asker.reference.registry().to_owned() });
         }
         slot.renew(asker).await?;
         Ok(slot.shown.clone())
     }
 
     fn slot(&self, reference: &Reference) -> SharedSlot {
-        let key = (
-            reference.registry().to_owned(),
-            reference.repository().to_owned(),
-        );
+        let key = (reference.registry().to_owned(), reference.repository().to_owned());
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(key).or_default())
     }
@@ -123,11 +118,7 @@ impl Auth {
 impl Slot {
     async fn renew(&mut self, asker: Asker<'_>) -> Result<(), Error> {
         self.shown = None;
-        let credential = if self.anonymous {
-            None
-        } else {
-            asker.credential().await
-        };
+        let credential = if self.anonymous { None } else { asker.credential().await };
         self.shows_stored = credential.is_some();
         if let Some(Credential::RegistryToken(token)) = &credential {
             self.shown = Some(bearer(token, None));
@@ -135,18 +126,12 @@ impl Slot {
         }
         self.shown = match self.challenge.clone() {
             None => None,
-            Some(Challenge::Basic) => credential.as_ref().and_then(basic).map(|header| Shown {
-                header,
-                renew_at: None,
-            }),
-            Some(Challenge::Bearer {
-                realm,
-                service,
-                scope,
-            }) => Some(
-                self.token(asker, &realm, service.as_deref(), scope, credential)
-                    .await?,
-            ),
+            Some(Challenge::Basic) => {
+                credential.as_ref().and_then(basic).map(|header| Shown { header, renew_at: None })
+            }
+            Some(Challenge::Bearer { realm, service, scope }) => {
+                Some(self.token(asker, &realm, service.as_deref(), scope, credential).await?)
+            }
         };
         Ok(())
     }
@@ -168,12 +153,8 @@ impl Slot {
             registry: registry.to_owned(),
             repository: repository.to_owned(),
         });
-        let request = TokenRequest {
-            realm,
-            service,
-            scope: &scope,
-            credential: credential.as_ref(),
-        };
+        let request =
+            TokenRequest { realm, service, scope: &scope, credential: credential.as_ref() };
         let token = self.fetch(asker, &client, request).await?;
         // A tenth of its life is left for what is under way.
         let renew_at = Instant::now().checked_add(token.lifetime.mul_f64(0.9));
@@ -204,20 +185,11 @@ impl Slot {
 
 /// Whether a token server refuses what it was shown. Some answer 400 to a wrong login.
 fn is_refusal(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Status {
-            status: 400 | 401 | 403,
-            ..
-        }
-    )
+    matches!(error, Error::Status { status: 400 | 401 | 403, .. })
 }
 
 fn bearer(token: &Secret, renew_at: Option<Instant>) -> Shown {
-    Shown {
-        header: Secret::new(format!("Bearer {}", token.reveal())),
-        renew_at,
-    }
+    Shown { header: Secret::new(format!("Bearer {}", token.reveal())), renew_at }
 }
 
 /// `host:port` of a URL, or `host` where the port is the scheme's own.
@@ -240,12 +212,10 @@ impl Asker<'_> {
     }
 
     fn ignored(&self, reason: String) {
-        self.settings
-            .events
-            .tell(RegistryEvent::CredentialsIgnored {
-                registry: self.reference.registry().to_owned(),
-                reason,
-            });
+        self.settings.events.tell(RegistryEvent::CredentialsIgnored {
+            registry: self.reference.registry().to_owned(),
+            reason,
+        });
     }
 
     /// The first stored credential. What cannot be read is told, and passed over: the image may be public.
@@ -286,10 +256,6 @@ fn read_file(path: &Path) -> Result<Option<CredentialFile>, String> {
         Err(error) => return Err(cannot(&error)),
     };
     let mut json = Vec::new();
-    file.take(CREDENTIAL_FILE_BYTES_MAX)
-        .read_to_end(&mut json)
-        .map_err(|error| cannot(&error))?;
-    CredentialFile::parse(&json)
-        .map(Some)
-        .map_err(|error| cannot(&error))
+    file.take(CREDENTIAL_FILE_BYTES_MAX).read_to_end(&mut json).map_err(|error| cannot(&error))?;
+    CredentialFile::parse(&json).map(Some).map_err(|error| cannot(&error))
 }

@@ -52,9 +52,7 @@ impl BlobStream {
             let next = transfer.next().await?;
             Ok(next.map(|bytes| (bytes, transfer)))
         });
-        Self {
-            bytes: bytes.boxed(),
-        }
+        Self { bytes: bytes.boxed() }
     }
 }
 
@@ -122,17 +120,10 @@ impl Transfer {
             // What breaks after the last byte does not matter.
             Ok(None) | Err(_) if is_complete => return Ok(None),
             Ok(None) => {
-                return Err(Error::Truncated {
-                    url,
-                    expected: self.size,
-                    actual: self.position,
-                });
+                return Err(Error::Truncated { url, expected: self.size, actual: self.position });
             }
             Err(source) => {
-                return Err(Error::Transport {
-                    url,
-                    source: source.without_url(),
-                });
+                return Err(Error::Transport { url, source: source.without_url() });
             }
         };
         let new = self.accept(bytes, since.elapsed(), url)?;
@@ -149,19 +140,13 @@ impl Transfer {
     ) -> Result<Bytes, Error> {
         let timeouts = self.transport.settings().timeouts;
         if !self.speed.suffices(bytes.len(), waited, &timeouts) {
-            return Err(Error::TooSlow {
-                url,
-                bytes_per_s: timeouts.bytes_per_s_min,
-            });
+            return Err(Error::TooSlow { url, bytes_per_s: timeouts.bytes_per_s_min });
         }
         let known = self.repeated.min(bytes.len() as u64);
         self.repeated -= known;
         let new = bytes.split_off(usize::try_from(known).unwrap_or(bytes.len()));
         if new.len() as u64 > self.size - self.position {
-            return Err(Error::TooLong {
-                url,
-                limit: self.size,
-            });
+            return Err(Error::TooLong { url, limit: self.size });
         }
         self.position += new.len() as u64;
         Ok(new)
@@ -178,13 +163,10 @@ impl Transfer {
             (StatusCode::OK, _) => self.whole(response),
             (StatusCode::PARTIAL_CONTENT, Some(start)) if self.fits(&response, start) => {
                 self.repeated = 0;
-                self.transport
-                    .settings()
-                    .events
-                    .tell(RegistryEvent::Resumed {
-                        registry: self.reference.registry().to_owned(),
-                        offset: start,
-                    });
+                self.transport.settings().events.tell(RegistryEvent::Resumed {
+                    registry: self.reference.registry().to_owned(),
+                    offset: start,
+                });
                 Ok(response)
             }
             _ => {
@@ -198,11 +180,9 @@ impl Transfer {
     fn whole(&mut self, response: Response) -> Result<Response, Error> {
         self.repeated = self.position;
         match response.content_length() {
-            Some(actual) if actual != self.size => Err(Error::Size {
-                url: ShownUrl::of(response.url()),
-                expected: self.size,
-                actual,
-            }),
+            Some(actual) if actual != self.size => {
+                Err(Error::Size { url: ShownUrl::of(response.url()), expected: self.size, actual })
+            }
             _ => Ok(response),
         }
     }
@@ -217,9 +197,7 @@ impl Transfer {
 
 /// Whether an answer holds the bytes from `start` to the end of `size` (RFC 9110, section 14.4).
 fn range_fits(headers: &HeaderMap, start: u64, size: u64) -> bool {
-    let said = headers
-        .get(CONTENT_RANGE)
-        .and_then(|value| value.to_str().ok());
+    let said = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     let Some(said) = said.and_then(|said| said.trim().strip_prefix("bytes ")) else {
         return false;
     };
@@ -244,9 +222,7 @@ impl Speed {
         if self.waited < timeouts.speed_window {
             return true;
         }
-        let least = timeouts
-            .bytes_per_s_min
-            .saturating_mul(self.waited.as_secs());
+        let least = timeouts.bytes_per_s_min.saturating_mul(self.waited.as_secs());
         let enough = self.bytes >= least;
         *self = Self::default();
         enough
@@ -265,14 +241,7 @@ mod tests {
             range_fits(&headers, 3, 10)
         };
         assert!(fits("bytes 3-9/10") && fits("bytes 3-9/*"));
-        for said in [
-            "bytes 2-9/10",
-            "bytes 3-8/10",
-            "bytes 3-9/11",
-            "3-9/10",
-            "bytes */10",
-            "",
-        ] {
+        for said in ["bytes 2-9/10", "bytes 3-8/10", "bytes 3-9/11", "3-9/10", "bytes */10", ""] {
             assert!(!fits(said), "{said}");
         }
         assert!(!range_fits(&HeaderMap::new(), 3, 10));
@@ -282,11 +251,8 @@ mod tests {
     fn speed_is_judged_over_a_window_and_not_before() {
         let mut speed = Speed::default();
         let second = Duration::from_secs(1);
-        let timeouts = Timeouts {
-            speed_window: 3 * second,
-            bytes_per_s_min: 100,
-            ..Timeouts::default()
-        };
+        let timeouts =
+            Timeouts { speed_window: 3 * second, bytes_per_s_min: 100, ..Timeouts::default() };
         let mut judge = |bytes| speed.suffices(bytes, second, &timeouts);
         assert!(judge(0) && judge(0) && !judge(299));
         assert!(judge(0) && judge(0) && judge(300));

@@ -77,10 +77,7 @@ mod tests {
         let text = r#"bearer realm="https://auth.example/token",service="a, b""#;
         assert_eq!(of(&[text]), Some(bearer.clone()));
         assert_eq!(of(&["Basic realm=x", text]), Some(bearer.clone()));
-        assert_eq!(
-            of(&[&format!("Negotiate, BASIC realm=\"x\", {text}")]),
-            Some(bearer)
-        );
+        assert_eq!(of(&[&format!("Negotiate, BASIC realm=\"x\", {text}")]), Some(bearer));
     }
 
     #[test]

@@ -50,10 +50,7 @@ enum Key {
 impl Clients {
     /// The client for requests to `host`, which is a registry's name or `host:port` of a URL.
     pub(super) fn get(&self, settings: &Settings, host: &str) -> Result<Client, Error> {
-        let ca_pem = settings
-            .registries
-            .get(host)
-            .and_then(|rule| rule.ca_pem.as_deref());
+        let ca_pem = settings.registries.get(host).and_then(|rule| rule.ca_pem.as_deref());
         let key = match ca_pem {
             Some(_) => Key::Host(host.to_owned()),
             None if is_loopback(host) => Key::Loopback,
@@ -63,12 +60,8 @@ impl Clients {
         if let Some(client) = made.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(settings.timeouts, ca_pem, is_loopback(host)).map_err(|source| {
-            Error::Client {
-                registry: host.to_owned(),
-                source,
-            }
-        })?;
+        let client = build(settings.timeouts, ca_pem, is_loopback(host))
+            .map_err(|source| Error::Client { registry: host.to_owned(), source })?;
         made.insert(key, client.clone());
         Ok(client)
     }
@@ -84,11 +77,7 @@ fn build(timeouts: Timeouts, ca_pem: Option<&[u8]>, loopback: bool) -> reqwest::
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let mut builder = Client::builder()
-        .user_agent(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        ))
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)
         .redirect(redirect::Policy::none())
         .referer(false)
@@ -112,10 +101,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
         Some(address) => address.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name == "localhost"
-        || name
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback())
+    name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -124,21 +110,10 @@ mod tests {
 
     #[test]
     fn loopback_is_known_by_name_and_by_address() {
-        for host in [
-            "localhost",
-            "localhost:5000",
-            "127.0.0.1:80",
-            "127.9.9.9",
-            "[::1]:5000",
-        ] {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:80", "127.9.9.9", "[::1]:5000"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in [
-            "docker.io",
-            "localhost.example",
-            "10.0.0.1:5000",
-            "[::2]:5000",
-        ] {
+        for host in ["docker.io", "localhost.example", "10.0.0.1:5000", "[::2]:5000"] {
             assert!(!is_loopback(host), "{host}");
         }
     }

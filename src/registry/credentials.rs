@@ -86,10 +86,8 @@ impl std::fmt::Debug for Entry {
 impl CredentialFile {
     /// Reads a file's content. An error of it shows no part of the content.
     pub fn parse(json: &[u8]) -> Result<Self, CredentialsError> {
-        serde_json::from_slice(json).map_err(|error| CredentialsError {
-            line: error.line(),
-            column: error.column(),
-        })
+        serde_json::from_slice(json)
+            .map_err(|error| CredentialsError { line: error.line(), column: error.column() })
     }
 
     /// Where to look for the credential for `reference`, in this order: the registry's own helper, the
@@ -99,29 +97,17 @@ impl CredentialFile {
     /// where there is one; this order spares the helper where somebody wrote an entry by hand.
     pub fn find(&self, reference: &Reference) -> Vec<Source> {
         let registry = reference.registry();
-        let server = if registry == DOCKER_HUB {
-            DOCKER_HUB_KEY
-        } else {
-            registry
-        };
-        let helper = |name: &String| Source::Helper {
-            name: name.clone(),
-            server: server.to_owned(),
-        };
+        let server = if registry == DOCKER_HUB { DOCKER_HUB_KEY } else { registry };
+        let helper =
+            |name: &String| Source::Helper { name: name.clone(), server: server.to_owned() };
         let own = keys_of_host(registry)
             .iter()
             .find_map(|key| self.cred_helpers.as_ref()?.get(key))
             .filter(|name| !name.is_empty())
             .map(helper);
-        let stored = scopes(reference)
-            .iter()
-            .find_map(|scope| self.entry(scope))
-            .map(Source::Stored);
-        let common = self
-            .creds_store
-            .as_ref()
-            .filter(|name| !name.is_empty())
-            .map(helper);
+        let stored =
+            scopes(reference).iter().find_map(|scope| self.entry(scope)).map(Source::Stored);
+        let common = self.creds_store.as_ref().filter(|name| !name.is_empty()).map(helper);
         own.into_iter().chain(stored).chain(common).collect()
     }
 
@@ -158,10 +144,7 @@ impl Credential {
         if user == TOKEN_USER {
             return Self::IdentityToken(Secret::new(secret));
         }
-        Self::Password {
-            user,
-            password: Secret::new(secret),
-        }
+        Self::Password { user, password: Secret::new(secret) }
     }
 }
 
@@ -178,11 +161,8 @@ fn decode(auth: &str) -> Option<(String, String)> {
 fn scopes(reference: &Reference) -> Vec<String> {
     let host = reference.registry();
     let whole = format!("{host}/{}", reference.repository());
-    let mut scopes: Vec<String> = whole
-        .match_indices('/')
-        .map(|(at, _)| whole[..at].to_owned())
-        .skip(1)
-        .collect();
+    let mut scopes: Vec<String> =
+        whole.match_indices('/').map(|(at, _)| whole[..at].to_owned()).skip(1).collect();
     scopes.reverse();
     scopes.insert(0, whole);
     scopes.extend(keys_of_host(host));
@@ -199,9 +179,7 @@ fn keys_of_host(host: &str) -> Vec<String> {
 
 /// The host of a key that Docker wrote as a URL: `https://host/v1/`.
 fn host_of(key: &str) -> Option<&str> {
-    let rest = key
-        .strip_prefix("https://")
-        .or_else(|| key.strip_prefix("http://"))?;
+    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"))?;
     rest.split('/').next()
 }
 

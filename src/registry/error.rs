@@ -177,9 +177,7 @@ impl Error {
         match self {
             Self::Client { .. } | Self::Host { .. } => ErrorKind::Settings,
             Self::Status { status: 404, .. } => ErrorKind::NotFound,
-            Self::Status {
-                status: 401 | 403, ..
-            }
+            Self::Status { status: 401 | 403, .. }
             | Self::Denied { .. }
             | Self::Challenge { .. } => ErrorKind::Denied,
             Self::Transport { .. }
@@ -204,9 +202,7 @@ impl Error {
             | Self::Truncated { .. }
             | Self::TooSlow { .. }
             | Self::Range { .. } => true,
-            Self::Status {
-                status, redirected, ..
-            } => {
+            Self::Status { status, redirected, .. } => {
                 // A presigned URL may have expired; the registry will give a new one.
                 matches!(*status, 408 | 429 | 500..)
                     || (*redirected && matches!(*status, 401 | 403))

@@ -57,10 +57,7 @@ impl Tries {
             return None;
         }
         match *error {
-            Error::Status {
-                retry_after: Some(delay),
-                ..
-            } => Some(Pause::Asked(delay)),
+            Error::Status { retry_after: Some(delay), .. } => Some(Pause::Asked(delay)),
             _ => self.backoff.next().map(Pause::Own),
         }
     }

@@ -55,9 +55,7 @@ impl Words {
             .ok()
             .and_then(|body| body.errors.into_iter().next());
         first.map_or_else(Self::default, |error| {
-            Self(escaped(
-                format!("{}: {}", error.code, error.message).trim_matches([':', ' ']),
-            ))
+            Self(escaped(format!("{}: {}", error.code, error.message).trim_matches([':', ' '])))
         })
     }
 }
@@ -109,9 +107,6 @@ mod tests {
         assert_eq!(words, r": DENIED: \u{1b}[2Jno \u{202e}way");
         assert_eq!(Words::of(b"<html>").to_string(), "");
         let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "x".repeat(5000));
-        assert_eq!(
-            Words::of(long.as_bytes()).to_string().chars().count(),
-            2 + 1024 + 1
-        );
+        assert_eq!(Words::of(long.as_bytes()).to_string().chars().count(), 2 + 1024 + 1);
     }
 }

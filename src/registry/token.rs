@@ -124,19 +124,12 @@ impl TokenRequest<'_> {
         let answer = serde_json::from_slice::<Answer>(&body).ok();
         let token = answer.and_then(|answer| {
             let secret = answer.token.or(answer.access_token)?;
-            let lifetime = answer
-                .expires_in
-                .map_or(LIFETIME_DEFAULT, Duration::from_secs);
-            Some(Token {
-                secret: Secret::new(secret),
-                lifetime,
-            })
+            let lifetime = answer.expires_in.map_or(LIFETIME_DEFAULT, Duration::from_secs);
+            Some(Token { secret: Secret::new(secret), lifetime })
         });
         token
             .filter(|token| !token.secret.reveal().is_empty())
-            .ok_or_else(|| Error::NoToken {
-                url: ShownUrl::of(&self.realm),
-            })
+            .ok_or_else(|| Error::NoToken { url: ShownUrl::of(&self.realm) })
     }
 }
 
@@ -166,12 +159,9 @@ mod tests {
     fn a_realm_is_reached_over_tls_unless_the_registry_is_not() {
         assert!(realm("https://auth.example/token", "r.example", false).is_ok());
         assert!(realm("http://127.0.0.1:5001/token", "127.0.0.1:5000", true).is_ok());
-        for text in [
-            "http://auth.example/token",
-            "https://ann:pw@auth.example/",
-            "ftp://x/",
-            "token",
-        ] {
+        for text in
+            ["http://auth.example/token", "https://ann:pw@auth.example/", "ftp://x/", "token"]
+        {
             let error = realm(text, "r.example", false).unwrap_err();
             assert!(matches!(error, Error::Realm { .. }), "{text}");
             assert!(!error.to_string().contains("pw"));

@@ -66,24 +66,12 @@ pub(super) struct Request<'a> {
 impl<'a> Request<'a> {
     /// For a manifest or an index.
     pub(super) fn manifest(reference: &'a Reference, method: Method, path: &'a str) -> Self {
-        Self {
-            reference,
-            method,
-            path,
-            accept: media_type::ACCEPTED.join(", "),
-            range_start: None,
-        }
+        Self { reference, method, path, accept: media_type::ACCEPTED.join(", "), range_start: None }
     }
 
     /// For a blob, from the byte `range_start` on.
     pub(super) fn blob(reference: &'a Reference, path: &'a str, range_start: Option<u64>) -> Self {
-        Self {
-            reference,
-            method: Method::GET,
-            path,
-            accept: "*/*".to_owned(),
-            range_start,
-        }
+        Self { reference, method: Method::GET, path, accept: "*/*".to_owned(), range_start }
     }
 }
 
@@ -129,10 +117,7 @@ impl Transport {
             let challenge = Challenge::of(response.headers());
             let words = words(response).await;
             let refused = shown.take();
-            shown = self
-                .auth
-                .answer(asker, challenge, refused.as_ref(), gives_up_stored)
-                .await?;
+            shown = self.auth.answer(asker, challenge, refused.as_ref(), gives_up_stored).await?;
             let header = |shown: &Shown| shown.header.clone();
             if shown.as_ref().map(header) == refused.as_ref().map(header) {
                 return Err(asker.denied(words));
@@ -168,10 +153,7 @@ impl Transport {
             }
             url = next;
         }
-        Err(Error::Redirect {
-            url: ShownUrl::of(&url),
-            reason: "there were too many before it",
-        })
+        Err(Error::Redirect { url: ShownUrl::of(&url), reason: "there were too many before it" })
     }
 
     async fn execute(
@@ -185,9 +167,8 @@ impl Transport {
             _ => host_of(url),
         };
         let client = self.clients.get(&self.settings, &host)?;
-        let mut builder = client
-            .request(request.method.clone(), url.clone())
-            .header(ACCEPT, &request.accept);
+        let mut builder =
+            client.request(request.method.clone(), url.clone()).header(ACCEPT, &request.accept);
         if let Some(start) = request.range_start {
             builder = builder.header(RANGE, format!("bytes={start}-"));
         }
@@ -260,14 +241,9 @@ impl Transport {
             Scheme::Http => "http",
             Scheme::Https => "https",
         };
-        let host = if registry == DOCKER_HUB {
-            DOCKER_HUB_HOST
-        } else {
-            registry
-        };
-        Url::parse(&format!("{scheme}://{host}/")).map_err(|_| Error::Host {
-            registry: registry.to_owned(),
-        })
+        let host = if registry == DOCKER_HUB { DOCKER_HUB_HOST } else { registry };
+        Url::parse(&format!("{scheme}://{host}/"))
+            .map_err(|_| Error::Host { registry: registry.to_owned() })
     }
 
     async fn scheme(&self, registry: &str) -> Result<Scheme, Error> {
@@ -283,9 +259,7 @@ impl Transport {
             return Ok(known);
         }
         let client = self.clients.get(&self.settings, registry)?;
-        let probe = client
-            .get(format!("https://{registry}/v2/"))
-            .timeout(PROBE_TIMEOUT);
+        let probe = client.get(format!("https://{registry}/v2/")).timeout(PROBE_TIMEOUT);
         let scheme = match probe.send().await {
             Ok(_) => Scheme::Https,
             // Nobody listens yet: the question is left open.
@@ -310,13 +284,8 @@ fn is_refused(error: &reqwest::Error) -> bool {
 
 /// Where a redirect of `from` leads, if it may be followed.
 fn redirect(from: &Url, location: &str) -> Result<Url, Error> {
-    let refused = |reason| Error::Redirect {
-        url: ShownUrl::of(from),
-        reason,
-    };
-    let next = from
-        .join(location)
-        .map_err(|_| refused("its target is not a URL"))?;
+    let refused = |reason| Error::Redirect { url: ShownUrl::of(from), reason };
+    let next = from.join(location).map_err(|_| refused("its target is not a URL"))?;
     if !next.username().is_empty() || next.password().is_some() {
         return Err(refused("its target holds a user"));
     }
@@ -330,12 +299,9 @@ fn redirect(from: &Url, location: &str) -> Result<Url, Error> {
 /// The error where a registry asks for a pause that is not kept, and `error` otherwise.
 fn limited(error: Error, wait: Duration) -> Error {
     match error {
-        Error::Status {
-            url,
-            words,
-            retry_after: Some(_),
-            ..
-        } if !wait.is_zero() => Error::RateLimited { url, wait, words },
+        Error::Status { url, words, retry_after: Some(_), .. } if !wait.is_zero() => {
+            Error::RateLimited { url, wait, words }
+        }
         other => other,
     }
 }

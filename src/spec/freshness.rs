@@ -22,7 +22,7 @@ use crate::spec::source::ImageSource;
 mod tests;
 
 /// What there is of a lock.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub enum LockState<'l> {
     /// There is no file.
     Missing,
@@ -175,9 +175,7 @@ pub fn to_resolve(stale: &[Stale]) -> BTreeSet<&ImageName> {
 
 /// Whether a lock can be made that satisfies the set without asking a registry.
 pub fn is_fixable_offline(stale: &[Stale]) -> bool {
-    stale
-        .iter()
-        .all(|stale| matches!(stale.needs, Needs::Nothing | Needs::LocalSource))
+    stale.iter().all(|stale| matches!(stale.needs, Needs::Nothing | Needs::LocalSource))
 }
 
 /// One diagnostic for all differences, with a label for each that has a place in a file; `None` if there are
@@ -270,11 +268,7 @@ fn whole(reason: Reason, text: &str, lock_span: Option<Range<usize>>) -> Stale {
 }
 
 fn resolving(source: &ImageSource) -> Needs {
-    if source.is_local() {
-        Needs::LocalSource
-    } else {
-        Needs::Network
-    }
+    if source.is_local() { Needs::LocalSource } else { Needs::Network }
 }
 
 fn added(name: &ImageName, wanted: &ImageSpec) -> Stale {
@@ -322,17 +316,11 @@ fn compare(
     if locked.source != wanted.source {
         let lock_span = lock.source_span(name.as_str());
         let text = format!("locked for {}", locked.source);
-        stale.push(Stale {
-            lock_span,
-            ..difference(Reason::SourceChanged, again, text)
-        });
+        stale.push(Stale { lock_span, ..difference(Reason::SourceChanged, again, text) });
     } else if let Some(text) = inconsistency(name, wanted, locked, lock) {
         stale.push(difference(Reason::InconsistentBlock, again, text));
     }
-    let places = wanted
-        .platforms_span
-        .clone()
-        .or(Some(wanted.source_span.clone()));
+    let places = wanted.platforms_span.clone().or(Some(wanted.source_span.clone()));
     let of_platform = |platform: &Platform, reason, needs, text| Stale {
         platform: Some(platform.clone()),
         set_span: places.clone(),
@@ -356,9 +344,7 @@ fn inconsistency(
     lock: &Lock,
 ) -> Option<String> {
     if !lock.is_consistent(name.as_str()) {
-        return Some(format!(
-            "the lock's block of `{name}` was edited: its sum does not fit"
-        ));
+        return Some(format!("the lock's block of `{name}` was edited: its sum does not fit"));
     }
     let given = wanted.source.reference()?.digest()?;
     (given != locked.digest).then(|| format!("locked with digest {}", locked.digest))
@@ -381,12 +367,7 @@ fn surplus_platforms<'w>(
     wanted: &'w ImageSpec,
     locked: &'w LockedImage,
 ) -> impl Iterator<Item = &'w Platform> {
-    let known: BTreeSet<&Platform> = locked
-        .platforms
-        .keys()
-        .chain(&locked.absent_platforms)
-        .collect();
-    known
-        .into_iter()
-        .filter(|platform| !wanted.platforms.contains(*platform))
+    let known: BTreeSet<&Platform> =
+        locked.platforms.keys().chain(&locked.absent_platforms).collect();
+    known.into_iter().filter(|platform| !wanted.platforms.contains(*platform))
 }

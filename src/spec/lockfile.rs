@@ -244,12 +244,8 @@ impl Lock {
     /// image stays as inconsistent as it was.
     pub fn retain_platforms(&mut self, name: &str, wanted: &BTreeSet<Platform>) {
         if let Some(image) = self.images.get_mut(name) {
-            image
-                .platforms
-                .retain(|platform, _| wanted.contains(platform));
-            image
-                .absent_platforms
-                .retain(|platform| wanted.contains(platform));
+            image.platforms.retain(|platform, _| wanted.contains(platform));
+            image.absent_platforms.retain(|platform| wanted.contains(platform));
         }
     }
 
@@ -270,9 +266,7 @@ impl Lock {
 
     /// Whether the block of `name` has the sum of its content. False for a block that was edited.
     pub fn is_consistent(&self, name: &str) -> bool {
-        self.blocks
-            .get(name)
-            .is_none_or(|block| block.wrong_sum.is_none())
+        self.blocks.get(name).is_none_or(|block| block.wrong_sum.is_none())
     }
 
     /// Where the file that was read names this image.
@@ -289,12 +283,7 @@ impl Lock {
 /// Locks are equal if they pin the same; where the texts had it does not matter.
 impl PartialEq for Lock {
     fn eq(&self, other: &Self) -> bool {
-        let Self {
-            revision,
-            artifact_format,
-            images,
-            blocks: _,
-        } = self;
+        let Self { revision, artifact_format, images, blocks: _ } = self;
         *revision == other.revision
             && *artifact_format == other.artifact_format
             && *images == other.images

@@ -28,9 +28,7 @@ pub const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// What is locked where the file names no platforms: what microVMs run on, and never the host's own.
 pub fn default_platforms() -> BTreeSet<Platform> {
-    ["amd64", "arm64"]
-        .map(|architecture| Platform::new("linux", architecture, None))
-        .into()
+    ["amd64", "arm64"].map(|architecture| Platform::new("linux", architecture, None)).into()
 }
 
 /// The images that a project wants, and under which rules.
@@ -84,19 +82,13 @@ impl ImageSet {
 
     /// Every group that an image is in.
     pub fn groups(&self) -> BTreeSet<&GroupName> {
-        self.images
-            .values()
-            .flat_map(|image| &image.groups)
-            .collect()
+        self.images.values().flat_map(|image| &image.groups).collect()
     }
 
     /// What the policy forbids, image by image: `policy-registry` and `policy-digest`. Images of this machine
     /// are not subject to it.
     pub fn policy_violations(&self) -> Vec<Diagnostic> {
-        self.images
-            .iter()
-            .flat_map(|(name, image)| self.policy.violations(name, image))
-            .collect()
+        self.images.iter().flat_map(|(name, image)| self.policy.violations(name, image)).collect()
     }
 }
 
@@ -113,10 +105,10 @@ impl Policy {
             && !allowed.iter().any(|scope| reference.is_within(scope))
         {
             let message = format!("the policy does not allow image `{name}` from `{reference}`");
-            found.push(error("policy-registry", message).help(format!(
-                "allowed by `policy.allow-registries`: {}",
-                allowed.join(", ")
-            )));
+            found.push(
+                error("policy-registry", message)
+                    .help(format!("allowed by `policy.allow-registries`: {}", allowed.join(", "))),
+            );
         }
         if self.require_digest && reference.digest().is_none() {
             let message = format!("the policy wants a digest for image `{name}`");

@@ -20,9 +20,7 @@ fn check(text: &str) -> Result<String, NameError> {
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let fits = text.len() <= NAME_BYTES_MAX
         && text.bytes().next().is_some_and(is_word)
-        && text
-            .bytes()
-            .all(|byte| is_word(byte) || b"._-".contains(&byte));
+        && text.bytes().all(|byte| is_word(byte) || b"._-".contains(&byte));
     if fits {
         Ok(text.to_owned())
     } else {
@@ -95,9 +93,7 @@ mod tests {
             assert_eq!(text.parse::<ImageName>().unwrap().as_str(), text);
         }
         let too_long = "a".repeat(NAME_BYTES_MAX + 1);
-        for text in [
-            "", ".a", "-a", "_a", "A", "a b", "a/b", "é", "a\n", &too_long,
-        ] {
+        for text in ["", ".a", "-a", "_a", "A", "a b", "a/b", "é", "a\n", &too_long] {
             assert!(text.parse::<ImageName>().is_err(), "{text:?}");
         }
     }

@@ -112,19 +112,14 @@ impl LocalSource {
         if path.len().max(selector.map_or(0, str::len)) > LOCAL_BYTES_MAX {
             return Err(ImageSourceError::TooLong);
         }
-        Ok(Self {
-            path: path.to_owned(),
-            selector: selector.map(str::to_owned),
-        })
+        Ok(Self { path: path.to_owned(), selector: selector.map(str::to_owned) })
     }
 }
 
 impl fmt::Display for LocalSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.path)?;
-        self.selector
-            .iter()
-            .try_for_each(|selector| write!(f, ":{selector}"))
+        self.selector.iter().try_for_each(|selector| write!(f, ":{selector}"))
     }
 }
 
@@ -152,10 +147,7 @@ mod tests {
     fn check(text: &str, canonical: &str) -> ImageSource {
         let source = ImageSource::parse(text, "docker.io").unwrap();
         assert_eq!(source.to_string(), canonical);
-        assert_eq!(
-            ImageSource::parse(canonical, "else.where"),
-            Ok(source.clone())
-        );
+        assert_eq!(ImageSource::parse(canonical, "else.where"), Ok(source.clone()));
         source
     }
 
@@ -165,10 +157,7 @@ mod tests {
         check("ghcr.io/acme/tool:1.4", "ghcr.io/acme/tool:1.4");
         check("oci:./images/base:v1", "oci:./images/base:v1");
         check("oci:/srv/base", "oci:/srv/base");
-        check(
-            "docker-archive:a.tar:app:1.0",
-            "docker-archive:a.tar:app:1.0",
-        );
+        check("docker-archive:a.tar:app:1.0", "docker-archive:a.tar:app:1.0");
     }
 
     #[test]

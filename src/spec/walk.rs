@@ -28,10 +28,7 @@ pub(super) struct Problems {
 impl Problems {
     /// None yet.
     pub(super) const fn new(file: Source) -> Self {
-        Self {
-            file,
-            found: Vec::new(),
-        }
+        Self { file, found: Vec::new() }
     }
 
     /// Whether none was found.
@@ -61,8 +58,7 @@ impl Problems {
         if self.found.is_empty() {
             return Ok(value);
         }
-        self.found
-            .sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
+        self.found.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
         Err(self.found)
     }
 }
@@ -89,11 +85,7 @@ pub(super) fn document<T>(
 
 /// The parser's messages may have several lines; ours have one.
 fn one_clause(message: &str) -> String {
-    message
-        .split('\n')
-        .map(str::trim)
-        .collect::<Vec<_>>()
-        .join(", ")
+    message.split('\n').map(str::trim).collect::<Vec<_>>().join(", ")
 }
 
 /// A table of the document.
@@ -106,11 +98,7 @@ pub(super) struct Table<'t> {
 
 impl<'t> Table<'t> {
     fn root(document: &'t Spanned<DeTable<'t>>) -> Self {
-        Self {
-            path: Rc::from(""),
-            span: 0..0,
-            entries: document.get_ref(),
-        }
+        Self { path: Rc::from(""), span: 0..0, entries: document.get_ref() }
     }
 
     /// Where the table's name is written; empty for the root.
@@ -139,9 +127,7 @@ impl<'t> Table<'t> {
 
     /// All keys with their values.
     pub(super) fn iter(&self) -> impl Iterator<Item = Value<'t>> {
-        self.entries
-            .iter()
-            .map(|(key, value)| self.value(key, value))
+        self.entries.iter().map(|(key, value)| self.value(key, value))
     }
 
     fn value(&self, key: &'t Spanned<DeString<'t>>, value: &'t Spanned<DeValue<'t>>) -> Value<'t> {
@@ -156,9 +142,7 @@ impl<'t> Table<'t> {
 
     /// The keys that are not among `known`.
     pub(super) fn unknown(&self, known: &[&str]) -> Vec<Value<'t>> {
-        self.iter()
-            .filter(|value| !known.contains(&value.key))
-            .collect()
+        self.iter().filter(|value| !known.contains(&value.key)).collect()
     }
 
     /// Notes every key that is not among `known`, with the known one that was perhaps meant.
@@ -177,11 +161,7 @@ impl<'t> Table<'t> {
 
 /// Words in backticks, with commas.
 fn listed(words: &[&str]) -> String {
-    words
-        .iter()
-        .map(|word| format!("`{word}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// A value of the document, with its key.
@@ -238,10 +218,8 @@ impl<'t> Value<'t> {
         let integer = self.expect(problems, "an integer", self.content.as_integer())?;
         let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
         if number.is_none() {
-            problems.invalid(
-                self.span.clone(),
-                format!("`{}` is not from 0 to 2⁶⁴−1", self.path()),
-            );
+            problems
+                .invalid(self.span.clone(), format!("`{}` is not from 0 to 2⁶⁴−1", self.path()));
         }
         number
     }
@@ -262,11 +240,7 @@ impl<'t> Value<'t> {
     /// A table.
     pub(super) fn table(&self, problems: &mut Problems) -> Option<Table<'t>> {
         let entries = self.expect(problems, "a table", self.content.as_table())?;
-        Some(Table {
-            path: self.path().into(),
-            span: self.key_span.clone(),
-            entries,
-        })
+        Some(Table { path: self.path().into(), span: self.key_span.clone(), entries })
     }
 
     /// A string that reads as a `T`.
@@ -297,10 +271,6 @@ impl<'t> Value<'t> {
 }
 
 fn with_article(noun: &str) -> String {
-    let article = if noun.starts_with(['a', 'i']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if noun.starts_with(['a', 'i']) { "an" } else { "a" };
     format!("{article} {noun}")
 }

@@ -54,11 +54,7 @@ fn next_data(file: &File, offset: u64, size_bytes: u64) -> io::Result<(u64, u64)
     let hole = seek(file, SeekFrom::Hole(data))?;
     // A hole where data was just found means that somebody writes to the file: read on as if it were
     // data, so that every round makes progress.
-    let hole = if hole > data {
-        hole.min(size_bytes)
-    } else {
-        size_bytes
-    };
+    let hole = if hole > data { hole.min(size_bytes) } else { size_bytes };
     Ok((data, hole))
 }
 
@@ -66,9 +62,7 @@ fn next_data(file: &File, offset: u64, size_bytes: u64) -> io::Result<(u64, u64)
 fn chunks(bytes: u64) -> impl Iterator<Item = usize> {
     let whole = bytes / BUFFER_BYTES as u64;
     let rest = usize::try_from(bytes % BUFFER_BYTES as u64).unwrap_or(0);
-    (0..whole)
-        .map(|_| BUFFER_BYTES)
-        .chain((rest > 0).then_some(rest))
+    (0..whole).map(|_| BUFFER_BYTES).chain((rest > 0).then_some(rest))
 }
 
 /// Whether the first block of `file` is an EROFS superblock that fits its checksum.
@@ -110,14 +104,7 @@ mod tests {
         check(&[], 3 * buffer + 5);
         check(&[(0, b"head")], 2 * buffer);
         check(&[(4 * buffer, b"tail")], 4 * buffer + 4);
-        check(
-            &[
-                (8192, b"a"),
-                (buffer + 1, &vec![7; 70_000]),
-                (3 * buffer, b"z"),
-            ],
-            5 * buffer + 1,
-        );
+        check(&[(8192, b"a"), (buffer + 1, &vec![7; 70_000]), (3 * buffer, b"z")], 5 * buffer + 1);
     }
 
     #[test]

@@ -47,10 +47,7 @@ impl Directory {
     pub(super) fn open(path: &Path) -> Result<Option<Self>, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match fs::openat(CWD, path, flags, Mode::empty()) {
-            Ok(fd) => Ok(Some(Self {
-                fd,
-                path: path.to_owned(),
-            })),
+            Ok(fd) => Ok(Some(Self { fd, path: path.to_owned() })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR) => Err(Error::Unexpected {
                 path: path.to_owned(),
@@ -91,10 +88,7 @@ impl Directory {
         let name = name.as_ref();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match fs::openat(&self.fd, name, flags, Mode::empty()) {
-            Ok(fd) => Ok(Some(Self {
-                fd,
-                path: self.path_of(name),
-            })),
+            Ok(fd) => Ok(Some(Self { fd, path: self.path_of(name) })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => Err(self.unexpected(name, "a directory")),
             Err(error) => Err(Error::io("open", self.path_of(name), error)),
@@ -189,10 +183,7 @@ impl Directory {
             .map_err(|error| Error::io("read", self.path_of(name), error))?;
         if bytes.len() as u64 > limit_bytes {
             let path = self.path_of(name);
-            return Err(Error::TooLarge {
-                path,
-                limit: limit_bytes,
-            });
+            return Err(Error::TooLarge { path, limit: limit_bytes });
         }
         Ok(Some(bytes))
     }
@@ -233,11 +224,7 @@ impl Directory {
             Ok(None) | Err(_) => "something else",
         };
         let path = self.path_of(name);
-        Error::Unexpected {
-            path,
-            found,
-            expected,
-        }
+        Error::Unexpected { path, found, expected }
     }
 
     /// Whether `name` still is the file that `file` has open.

@@ -193,21 +193,9 @@ impl Error {
         let (path, source) = (path.as_ref().to_owned(), source.into());
         match Errno::from_io_error(&source) {
             Some(Errno::ROFS) => Self::ReadOnly { action, path },
-            Some(Errno::NOSPC | Errno::DQUOT) => Self::NoSpace {
-                action,
-                path,
-                source,
-            },
-            Some(Errno::ACCESS | Errno::PERM) => Self::Denied {
-                action,
-                path,
-                source,
-            },
-            _ => Self::Io {
-                action,
-                path,
-                source,
-            },
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::NoSpace { action, path, source },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { action, path, source },
+            _ => Self::Io { action, path, source },
         }
     }
 
@@ -270,10 +258,7 @@ impl Error {
                 Self::Denied { .. } | Self::Unexpected { .. } | Self::TooLarge { .. }
             );
         };
-        !matches!(
-            Errno::from_io_error(source),
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)
-        )
+        !matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
     }
 }
 
@@ -298,11 +283,7 @@ mod tests {
             "store-read-only",
             "cannot write `/store/v1/tmp/x`, the store is read-only",
         );
-        check(
-            Errno::ACCESS,
-            "store-denied",
-            "cannot write `/store/v1/tmp/x`, this user may not",
-        );
+        check(Errno::ACCESS, "store-denied", "cannot write `/store/v1/tmp/x`, this user may not");
         check(Errno::IO, "store-io", "cannot write `/store/v1/tmp/x`");
     }
 

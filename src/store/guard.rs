@@ -20,10 +20,10 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::artifact::Artifact;
 use crate::store::directory::{Directory, Found};
 use crate::store::error::Error;
 use crate::store::layout::Layout;
-use crate::plan::artifact::Artifact;
 
 /// Between two tries to take a guard: short beside what guards are held for, and no load.
 const POLL: Duration = Duration::from_millis(20);
@@ -49,6 +49,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// One who is told nothing while it waits.
+    pub fn quiet(command: &str, wait_max: Duration) -> Self {
+        Self { command: command.to_owned(), wait_max, on_wait: Arc::new(|_| ()) }
+    }
+
     /// How this process signs what it holds.
     pub(super) fn holder(&self) -> Holder {
         Holder {
@@ -89,12 +94,7 @@ pub struct Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "process {} (`{}`)",
-            self.pid,
-            self.command.escape_debug()
-        )
+        write!(f, "process {} (`{}`)", self.pid, self.command.escape_debug())
     }
 }
 
@@ -121,11 +121,7 @@ impl ArtifactGuard {
         let _ = serde_json::to_vec(&holder)
             .map_err(std::io::Error::from)
             .and_then(|json| file.set_len(0).and_then(|()| file.write_all_at(&json, 0)));
-        Ok(Self {
-            artifact,
-            layout: Arc::clone(layout),
-            file,
-        })
+        Ok(Self { artifact, layout: Arc::clone(layout), file })
     }
 
     /// What it guards.
@@ -198,11 +194,7 @@ fn wait_for(
         let waited = start.elapsed();
         let waiting = || {
             let holder = holder_of(directory, name);
-            Waiting {
-                what: what.to_owned(),
-                holder,
-                waited,
-            }
+            Waiting { what: what.to_owned(), holder, waited }
         };
         if waited >= caller.wait_max {
             return Err(gave_up(waiting()));
@@ -215,19 +207,9 @@ fn wait_for(
     }
 }
 
-fn gave_up(
-    Waiting {
-        what,
-        holder,
-        waited,
-    }: Waiting,
-) -> Error {
+fn gave_up(Waiting { what, holder, waited }: Waiting) -> Error {
     let holder = holder.map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
-    Error::Busy {
-        what,
-        holder,
-        waited,
-    }
+    Error::Busy { what, holder, waited }
 }
 
 /// Who signed the guard file, if that can be read.

@@ -18,6 +18,9 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::disk::file::{BlockFile, ReadAt};
+use crate::oci::digest::{Digest, Hasher};
+use crate::plan::artifact::Artifact;
 use crate::store::content::digest_of;
 use crate::store::directory::MODE_SEALED;
 use crate::store::error::Error;
@@ -26,9 +29,6 @@ use crate::store::layout::file_name_of;
 use crate::store::presence::{Depth, examine};
 use crate::store::record::Record;
 use crate::store::workspace::Workspace;
-use crate::disk::file::{BlockFile, ReadAt};
-use crate::oci::digest::{Digest, Hasher};
-use crate::plan::artifact::Artifact;
 
 /// What is known of an artifact before its bytes came. A blob's digest is known from its name in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,14 +59,7 @@ impl Ingest {
         let name = workspace.new_name();
         let file = workspace.directory.create(&name)?;
         let running = Some(Hasher::new());
-        Ok(Self {
-            workspace,
-            name,
-            file,
-            size_bytes: 0,
-            limit_bytes,
-            running,
-        })
+        Ok(Self { workspace, name, file, size_bytes: 0, limit_bytes, running })
     }
 
     /// Appends `bytes`.
@@ -98,32 +91,19 @@ impl Ingest {
     fn check(&self, artifact: Artifact, expected: Expected) -> Result<Record, Error> {
         if let Some(expected) = expected.size_bytes.filter(|&size| size != self.size_bytes) {
             let actual = self.size_bytes;
-            return Err(Error::WrongSize {
-                artifact,
-                expected,
-                actual,
-            });
+            return Err(Error::WrongSize { artifact, expected, actual });
         }
         let actual = match self.running.clone() {
             Some(hasher) => hasher.finish(),
-            None => digest_of(&self.file, self.size_bytes).map_err(|error| {
-                Error::io("read", self.path(), error)
-            })?,
+            None => digest_of(&self.file, self.size_bytes)
+                .map_err(|error| Error::io("read", self.path(), error))?,
         };
         let named = match artifact {
             Artifact::Blob(digest) => Some(digest),
             _ => None,
         };
-        match named
-            .into_iter()
-            .chain(expected.digest)
-            .find(|&digest| digest != actual)
-        {
-            Some(expected) => Err(Error::WrongDigest {
-                artifact,
-                expected,
-                actual,
-            }),
+        match named.into_iter().chain(expected.digest).find(|&digest| digest != actual) {
+            Some(expected) => Err(Error::WrongDigest { artifact, expected, actual }),
             None => Ok(Record::new(self.size_bytes, actual)),
         }
     }
@@ -134,15 +114,13 @@ impl Ingest {
         self.workspace.retire(artifact)?;
         let files = &self.workspace.layout.shelf(artifact).files;
         let name = file_name_of(artifact);
-        self.workspace
-            .publish(&self.name, &self.file, files, &name, MODE_SEALED)
+        self.workspace.publish(&self.name, &self.file, files, &name, MODE_SEALED)
     }
 
     fn record(&self, artifact: Artifact, record: &Record) -> Result<(), Error> {
         let records = &self.workspace.layout.shelf(artifact).records;
         let name = Record::name_of(artifact);
-        self.workspace
-            .publish_bytes(&record.to_json(), records, &name, MODE_SEALED)
+        self.workspace.publish_bytes(&record.to_json(), records, &name, MODE_SEALED)
     }
 
     fn write_bounded(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -156,11 +134,7 @@ impl Ingest {
 
     fn bound(&self, size_bytes: u64) -> Result<(), Error> {
         let limit = self.limit_bytes;
-        if size_bytes <= limit {
-            Ok(())
-        } else {
-            Err(Error::TooLarge { path: self.path(), limit })
-        }
+        if size_bytes <= limit { Ok(()) } else { Err(Error::TooLarge { path: self.path(), limit }) }
     }
 
     fn path(&self) -> PathBuf {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::store::directory::Directory;
-use crate::store::error::Error;
 use crate::oci::digest::{ChainId, DiffId, Digest};
 use crate::plan::artifact::Artifact;
+use crate::store::directory::Directory;
+use crate::store::error::Error;
 
 /// The directory of this layout version. Others are left alone.
 const VERSION: &str = "v1";
@@ -39,9 +39,7 @@ impl Shelves {
         for (kind, files, records) in kinds() {
             let (files, records) = (version.descend(&files)?, version.descend(&records)?);
             shelves.extend(
-                files
-                    .zip(records)
-                    .map(|(files, records)| (kind, Shelf { files, records })),
+                files.zip(records).map(|(files, records)| (kind, Shelf { files, records })),
             );
         }
         Ok(Self(shelves))
@@ -87,9 +85,7 @@ pub(super) fn path_of(store: &Path, artifact: Artifact) -> PathBuf {
 
 fn split(artifact: Artifact) -> (String, String) {
     let path = artifact.path();
-    let (directory, name) = path
-        .rsplit_once('/')
-        .expect("every artifact lies in a directory");
+    let (directory, name) = path.rsplit_once('/').expect("every artifact lies in a directory");
     (directory.to_owned(), name.to_owned())
 }
 
@@ -153,8 +149,6 @@ impl Layout {
 
     /// Where `artifact` lies.
     pub(super) fn shelf(&self, artifact: Artifact) -> &Shelf {
-        self.shelves
-            .of(artifact)
-            .expect("a writer's layout has a shelf for each kind")
+        self.shelves.of(artifact).expect("a writer's layout has a shelf for each kind")
     }
 }

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 
+use crate::plan::artifact::{Artifact, Inventory};
 use crate::store::content::{digest_of, has_whole_superblock};
 use crate::store::directory::{Directory, Found};
 use crate::store::error::{Damage, Error};
 use crate::store::layout::{Shelf, Shelves, file_name_of};
 use crate::store::record::{RECORD_BYTES_MAX, Record};
-use crate::plan::artifact::{Artifact, Inventory};
 
 /// What is known of an artifact after a look at it: its record, or why it cannot be used.
 pub type Verdict = Result<Record, Damage>;
@@ -32,9 +32,9 @@ pub(super) fn examine(
     };
     match look(shelf, artifact, depth) {
         Ok(seen) => Ok(seen),
-        Err(error) if error.is_about_the_file() => Ok(Err(Damage::Unreadable {
-            reason: with_causes(&error),
-        })),
+        Err(error) if error.is_about_the_file() => {
+            Ok(Err(Damage::Unreadable { reason: with_causes(&error) }))
+        }
         Err(error) => Err(error),
     }
 }
@@ -69,10 +69,7 @@ fn look(
         Found::File(file, size_bytes) => (file, size_bytes),
     };
     if actual != record.size_bytes {
-        return Ok(Err(Damage::Size {
-            expected: record.size_bytes,
-            actual,
-        }));
+        return Ok(Err(Damage::Size { expected: record.size_bytes, actual }));
     }
     let damage = match depth {
         Depth::Quick => superblock_damage(&file, artifact),
@@ -83,14 +80,11 @@ fn look(
 }
 
 fn read_record(records: &Directory, artifact: Artifact) -> Result<Verdict, Error> {
-    Ok(
-        match records.read(&Record::name_of(artifact), RECORD_BYTES_MAX)? {
-            None => Err(Damage::Missing),
-            Some(bytes) => Record::parse(&bytes, artifact).map_err(|error| Damage::Unreadable {
-                reason: error.to_string(),
-            }),
-        },
-    )
+    Ok(match records.read(&Record::name_of(artifact), RECORD_BYTES_MAX)? {
+        None => Err(Damage::Missing),
+        Some(bytes) => Record::parse(&bytes, artifact)
+            .map_err(|error| Damage::Unreadable { reason: error.to_string() }),
+    })
 }
 
 fn superblock_damage(file: &File, artifact: Artifact) -> std::io::Result<Option<Damage>> {

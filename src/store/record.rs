@@ -47,11 +47,7 @@ impl Record {
     /// The record of a file that this version of the program wrote.
     pub(super) fn new(size_bytes: u64, digest: Digest) -> Self {
         let builder = env!("CARGO_PKG_VERSION").to_owned();
-        Self {
-            size_bytes,
-            digest,
-            builder,
-        }
+        Self { size_bytes, digest, builder }
     }
 
     /// The name of an artifact's record in the directory of its kind.
@@ -81,11 +77,7 @@ impl Record {
         if matches!(artifact, Artifact::Blob(digest) if digest != json.digest) {
             return Err(RecordError::OtherBlob(json.digest));
         }
-        Ok(Self {
-            size_bytes: json.size,
-            digest: json.digest,
-            builder: json.builder,
-        })
+        Ok(Self { size_bytes: json.size, digest: json.digest, builder: json.builder })
     }
 }
 
@@ -108,14 +100,8 @@ mod tests {
         let good = String::from_utf8(Record::new(7, x).to_json()).unwrap();
         for (bytes, why) in [
             (good[..40].to_owned(), "its record is no JSON of a record"),
-            (
-                good.replace("size", "sice"),
-                "its record is no JSON of a record",
-            ),
-            (
-                good.replace(":7", ":-7"),
-                "its record is no JSON of a record",
-            ),
+            (good.replace("size", "sice"), "its record is no JSON of a record"),
+            (good.replace(":7", ":-7"), "its record is no JSON of a record"),
             (
                 good.replace("\"version\":1", "\"version\":2"),
                 "its record has version 2, this program reads 1",

@@ -82,10 +82,7 @@ impl Root {
             return None;
         }
         let dropped = root.wanted.difference(wanted);
-        let dropped = dropped.map(|&artifact| Dropped {
-            artifact,
-            since: now,
-        });
+        let dropped = dropped.map(|&artifact| Dropped { artifact, since: now });
         root.dropped.retain(|was| !wanted.contains(&was.artifact));
         root.dropped.extend(dropped);
         root.wanted.clone_from(wanted);
@@ -110,8 +107,7 @@ impl Default for Root {
 }
 
 fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |passed| passed.as_secs())
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
 }
 
 #[cfg(test)]
@@ -125,10 +121,7 @@ mod tests {
     }
 
     fn blobs(names: &[&str]) -> BTreeSet<Artifact> {
-        names
-            .iter()
-            .map(|name| Artifact::Blob(Digest::of(name)))
-            .collect()
+        names.iter().map(|name| Artifact::Blob(Digest::of(name))).collect()
     }
 
     fn root(wanted: &[&str], seen: u64) -> Root {
@@ -138,20 +131,11 @@ mod tests {
     #[test]
     fn an_unchanged_root_is_written_once_a_day() {
         let next = |now| {
-            Root::next(
-                Some(root(&["a"], 9 * DAY)),
-                Path::new("/p/lock"),
-                &blobs(&["a"]),
-                at(now),
-            )
+            Root::next(Some(root(&["a"], 9 * DAY)), Path::new("/p/lock"), &blobs(&["a"]), at(now))
         };
         assert_eq!(next(9 * DAY + 60), None);
         assert_eq!(next(10 * DAY + 1), Some(root(&["a"], 10 * DAY + 1)));
-        assert_eq!(
-            next(5 * DAY),
-            Some(root(&["a"], 5 * DAY)),
-            "a clock that was ahead"
-        );
+        assert_eq!(next(5 * DAY), Some(root(&["a"], 5 * DAY)), "a clock that was ahead");
     }
 
     #[test]
@@ -160,20 +144,11 @@ mod tests {
         let without_a =
             Root::next(Some(root(&["a", "b"], 1)), lock, &blobs(&["b"]), at(2)).unwrap();
         let a = Artifact::Blob(Digest::of("a"));
-        assert_eq!(
-            without_a.dropped,
-            [Dropped {
-                artifact: a,
-                since: 2
-            }]
-        );
+        assert_eq!(without_a.dropped, [Dropped { artifact: a, since: 2 }]);
         let again = Root::next(Some(without_a), lock, &blobs(&["a"]), at(3)).unwrap();
         assert_eq!(
             again.dropped,
-            [Dropped {
-                artifact: Artifact::Blob(Digest::of("b")),
-                since: 3
-            }]
+            [Dropped { artifact: Artifact::Blob(Digest::of("b")), since: 3 }]
         );
     }
 
@@ -184,11 +159,7 @@ mod tests {
         let json = String::from_utf8(written.to_json()).unwrap();
         let newer = Root::parse(json.replacen('{', "{\"pinned\": true,", 1).as_bytes());
         let next = Root::next(newer, Path::new("/p/lock"), &blobs(&["b"]), at(8)).unwrap();
-        assert!(
-            String::from_utf8(next.to_json())
-                .unwrap()
-                .contains("\"pinned\": true")
-        );
+        assert!(String::from_utf8(next.to_json()).unwrap().contains("\"pinned\": true"));
         assert_eq!(Root::parse(b"{"), None);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::plan::artifact::{Artifact, Inventory};
 use crate::store::directory::MODE_PLAIN;
 use crate::store::error::Error;
 use crate::store::guard::{ArtifactGuard, Caller, SharedGuard};
@@ -11,7 +12,6 @@ use crate::store::layout::Layout;
 use crate::store::presence::{Depth, examine, inventory};
 use crate::store::record::Record;
 use crate::store::workspace::Workspace;
-use crate::plan::artifact::{Artifact, Inventory};
 
 /// A store whose directories exist and can be added to. Nothing can be deleted through it.
 #[derive(Debug, Clone)]
@@ -21,18 +21,14 @@ pub struct SharedStore {
 
 impl SharedStore {
     pub(super) fn make(path: &Path) -> Result<Self, Error> {
-        Layout::make(path).map(|layout| Self {
-            layout: Arc::new(layout),
-        })
+        Layout::make(path).map(|layout| Self { layout: Arc::new(layout) })
     }
 
     /// Sweeps what dead runs left, and begins a run that wants these artifacts: as long as it lives,
     /// nobody deletes them.
     pub fn begin_run(&self, wanted: &[Artifact], caller: Caller) -> Result<Run, Error> {
         let workspace = Workspace::make(Arc::clone(&self.layout), wanted, caller)?;
-        Ok(Run {
-            workspace: Arc::new(workspace),
-        })
+        Ok(Run { workspace: Arc::new(workspace) })
     }
 }
 
@@ -65,12 +61,10 @@ impl Run {
     /// artifact, finish it, and then claim the next.
     pub fn claim(&self, artifact: Artifact) -> Result<Claim, Error> {
         let guard = ArtifactGuard::take(&self.workspace.layout, artifact, &self.workspace.caller)?;
-        Ok(
-            match examine(&self.workspace.layout.shelves, artifact, Depth::Quick)? {
-                Ok((record, _)) => Claim::Present(record),
-                Err(_) => Claim::Mine(guard),
-            },
-        )
+        Ok(match examine(&self.workspace.layout.shelves, artifact, Depth::Quick)? {
+            Ok((record, _)) => Claim::Present(record),
+            Err(_) => Claim::Mine(guard),
+        })
     }
 
     /// Claims an artifact that was found damaged. Every byte is read again, so what another process

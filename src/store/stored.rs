@@ -5,9 +5,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::disk::file::ReadAt;
 use crate::store::error::Error;
 use crate::store::record::Record;
-use crate::disk::file::ReadAt;
 
 /// The file of an artifact, open for reading. It can be read even if the artifact is deleted meanwhile.
 #[derive(Debug)]
@@ -36,10 +36,7 @@ impl StoredFile {
     pub(super) fn read_whole(&self, limit_bytes: u64) -> Result<Vec<u8>, Error> {
         if self.record.size_bytes > limit_bytes {
             let path = self.path.clone();
-            return Err(Error::TooLarge {
-                path,
-                limit: limit_bytes,
-            });
+            return Err(Error::TooLarge { path, limit: limit_bytes });
         }
         let mut bytes = Vec::new();
         (&self.file)

@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::thread;
 
+use crate::plan::artifact::Artifact;
 use crate::store::error::Error;
 use crate::store::layout::Shelves;
 use crate::store::presence::{Depth, Verdict, examine};
-use crate::plan::artifact::Artifact;
 
 /// What was found, by artifact.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -34,12 +34,7 @@ pub(super) fn verify(
     let artifacts: Vec<Artifact> = artifacts.into_iter().collect();
     let workers = threads.get().min(artifacts.len());
     let queue = Mutex::new(artifacts.into_iter());
-    let next = || {
-        queue
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .next()
-    };
+    let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
     let work = || {
         let mut verdicts = BTreeMap::new();
         while let Some(artifact) = next() {
@@ -53,11 +48,7 @@ pub(super) fn verify(
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()
-            .map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
     let mut report = Report::default();

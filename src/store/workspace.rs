@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{FlockOperation, Mode};
 use serde::Serialize;
 
+use crate::plan::artifact::Artifact;
 use crate::store::directory::{Directory, MODE_PLAIN};
 use crate::store::error::Error;
 use crate::store::guard::{Caller, try_lock};
 use crate::store::layout::{CACHE_TAG, Layout, Shelf, file_name_of};
 use crate::store::record::Record;
-use crate::plan::artifact::Artifact;
 
 const ALONE: FlockOperation = FlockOperation::NonBlockingLockExclusive;
 
@@ -56,12 +56,7 @@ impl Workspace {
         sweep(&layout)?;
         let (name, mut lease) = take_lease(&layout)?;
         let holder = caller.holder();
-        let json = Lease {
-            version: 1,
-            pid: holder.pid,
-            command: holder.command,
-            wanted,
-        };
+        let json = Lease { version: 1, pid: holder.pid, command: holder.command, wanted };
         let mut json = serde_json::to_vec(&json).expect("numbers and strings are always JSON");
         json.push(b'\n');
         let file = lease_name(&name);
@@ -187,20 +182,13 @@ fn take_lease(layout: &Layout) -> Result<(String, File), Error> {
 /// something foreign lies in it, must not keep this run from its work.
 fn sweep(layout: &Layout) -> Result<(), Error> {
     let leases = layout.leases.names()?;
-    let lessees = leases
-        .iter()
-        .filter_map(|name| name.strip_prefix("run-")?.strip_suffix(".json"));
+    let lessees = leases.iter().filter_map(|name| name.strip_prefix("run-")?.strip_suffix(".json"));
     let directories = layout.runs.names()?;
-    let runs: BTreeSet<&str> = lessees
-        .chain(directories.iter().map(String::as_str))
-        .collect();
+    let runs: BTreeSet<&str> = lessees.chain(directories.iter().map(String::as_str)).collect();
     for run in runs.into_iter().filter(|name| is_run_name(name)) {
         let lease = lease_name(run);
         if let Ok(Some(_dead)) = try_lock(&layout.leases, &lease, ALONE) {
-            let _ = layout
-                .runs
-                .unlink_directory(run)
-                .and_then(|()| layout.leases.unlink(&lease));
+            let _ = layout.runs.unlink_directory(run).and_then(|()| layout.leases.unlink(&lease));
         }
     }
     Ok(())
@@ -213,6 +201,5 @@ fn lease_name(run: &str) -> String {
 /// Whether this program gives such names: a process number and a counter.
 fn is_run_name(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    name.split_once('-')
-        .is_some_and(|(pid, number)| is_number(pid) && is_number(number))
+    name.split_once('-').is_some_and(|(pid, number)| is_number(pid) && is_number(number))
 }

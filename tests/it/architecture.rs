@@ -12,7 +12,14 @@ const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 /// The rooms that do no I/O, and what they may therefore not mention.
 const PURE_ROOMS: [&str; 5] = ["oci", "layer", "disk", "spec", "plan"];
 const IMPURE: [&str; 8] = [
-    "tokio::", "reqwest::", "std::fs", "std::env::var", "std::net", "std::process", "SystemTime", "Instant",
+    "tokio::",
+    "reqwest::",
+    "std::fs",
+    "std::env::var",
+    "std::net",
+    "std::process",
+    "SystemTime",
+    "Instant",
 ];
 
 /// The modules that `file` declares, in order.
@@ -65,15 +72,22 @@ fn check(file: &Path, folder: &Path, path: &str, violations: &mut Vec<String>) {
             let own_file = file == folder.join(format!("{module}.rs"));
             for later in below {
                 let absolute = line.contains(&format!("{}{later}::", forms[0]));
-                let relative = forms.len() > 1 && own_file && line.contains(&format!("super::{later}::"));
+                let relative =
+                    forms.len() > 1 && own_file && line.contains(&format!("super::{later}::"));
                 if absolute || relative {
-                    violations.push(format!("{}:{number}: `{module}` uses `{later}`", file.display()));
+                    violations
+                        .push(format!("{}:{number}: `{module}` uses `{later}`", file.display()));
                 }
             }
         });
         let inner = folder.join(module);
         if inner.is_dir() {
-            check(&folder.join(format!("{module}.rs")), &inner, &format!("{path}::{module}"), violations);
+            check(
+                &folder.join(format!("{module}.rs")),
+                &inner,
+                &format!("{path}::{module}"),
+                violations,
+            );
         }
     }
 }
@@ -106,7 +120,11 @@ fn the_core_does_no_io() {
         assert!(rooms.iter().any(|name| name == room), "there is no room `{room}`");
         each_line(src, room, |file, number, line| {
             for word in IMPURE {
-                assert!(!line.contains(word), "{}:{number}: `{word}` in the pure core", file.display());
+                assert!(
+                    !line.contains(word),
+                    "{}:{number}: `{word}` in the pure core",
+                    file.display()
+                );
             }
         });
     }
@@ -118,7 +136,11 @@ fn the_library_prints_nothing_and_reads_no_environment() {
     for room in declared(&src.join("lib.rs")) {
         each_line(src, &room, |file, number, line| {
             for word in ["println!", "eprintln!", "env::var", "std::io::stdout"] {
-                assert!(!line.contains(word), "{}:{number}: `{word}` in the library", file.display());
+                assert!(
+                    !line.contains(word),
+                    "{}:{number}: `{word}` in the library",
+                    file.display()
+                );
             }
         });
     }

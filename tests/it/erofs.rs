@@ -1,10 +1,7 @@
 //! The bytes of layer images, fsmeta and disks: pinned, read back, damaged, and shown to readers that are
 //! not ours.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a helper cannot do fails the test that asked for it"
-)]
+#![expect(clippy::unwrap_used, reason = "what a helper cannot do fails the test that asked for it")]
 
 mod sample;
 

@@ -48,17 +48,9 @@ fn a_wrong_byte_in_a_layer_ends_with_both_digests() {
             served[position] ^= 1 << bit;
             found
         });
-        assert!(
-            bit.is_some(),
-            "the digest of what was served is not in\n{}",
-            told.stderr
-        );
+        assert!(bit.is_some(), "the digest of what was served is not in\n{}", told.stderr);
         assert!(told.stderr.contains(&layer.digest), "{}", told.stderr);
-        assert_eq!(
-            registry.requests_to(&layer.digest).len(),
-            2,
-            "it is fetched once more"
-        );
+        assert_eq!(registry.requests_to(&layer.digest).len(), 2, "it is fetched once more");
         assert_store_is_empty(&project);
         assert_heals(&registry, &project);
     }
@@ -97,16 +89,9 @@ fn a_lock_whose_manifest_is_not_in_its_index_ends_with_both_digests() {
     let told = project.run(&["sync", "--locked"]).exits(5);
 
     assert!(told.stderr.contains(&other.root.digest), "{}", told.stderr);
-    let manifests: Vec<&str> = image
-        .platforms
-        .values()
-        .map(|platform| &platform.manifest.digest[..])
-        .collect();
-    assert!(
-        manifests.iter().any(|digest| told.stderr.contains(digest)),
-        "{}",
-        told.stderr
-    );
+    let manifests: Vec<&str> =
+        image.platforms.values().map(|platform| &platform.manifest.digest[..]).collect();
+    assert!(manifests.iter().any(|digest| told.stderr.contains(digest)), "{}", told.stderr);
     assert_store_is_empty(&project);
 }
 
@@ -119,10 +104,7 @@ fn a_body_that_stops_early_is_asked_for_again_and_then_fails() {
 
     project.run(&["sync"]).exits(1);
 
-    assert!(
-        registry.requests_to(&layer.digest).len() > 1,
-        "a cut body is retried"
-    );
+    assert!(registry.requests_to(&layer.digest).len() > 1, "a cut body is retried");
     assert_store_is_empty(&project);
     assert_heals(&registry, &project);
 }

@@ -17,31 +17,19 @@ fn locking_again_changes_no_byte_and_asks_nobody() {
     project.run(&["lock"]).exits(0);
 
     assert_eq!(project.lock_text(), first);
-    assert!(
-        registry.requests().is_empty(),
-        "a fresh lock needs no registry"
-    );
+    assert!(registry.requests().is_empty(), "a fresh lock needs no registry");
 }
 
 #[test]
 fn a_lock_pins_every_document_and_layer_of_each_platform() {
-    let (base, app) = (
-        Layer::new("/etc/motd 0644 hello"),
-        Layer::new("/app 0755 run"),
-    );
-    let image = Image::multi(&[
-        ("linux/amd64", vec![&base, &app]),
-        ("linux/arm64", vec![&base]),
-    ]);
+    let (base, app) = (Layer::new("/etc/motd 0644 hello"), Layer::new("/app 0755 run"));
+    let image = Image::multi(&[("linux/amd64", vec![&base, &app]), ("linux/arm64", vec![&base])]);
     let (_registry, project) = registry_and_project(&image);
 
     project.run(&["lock"]).exits(0);
 
     let lock = project.lock_text();
-    assert!(
-        lock.contains(&format!("digest = \"{}\"", image.root.digest)),
-        "{lock}"
-    );
+    assert!(lock.contains(&format!("digest = \"{}\"", image.root.digest)), "{lock}");
     for platform in image.platforms.values() {
         let documents = [&platform.manifest, &platform.config];
         for document in documents.into_iter().chain(&platform.layers) {
@@ -78,12 +66,7 @@ fn a_stale_lock_is_told_and_only_what_is_stale_moves() {
     let at = |tag: &str| format!("{}/app:{tag}", registry.host());
     for tag in ["1", "2", "3"] {
         let lines = format!("/version 0644 {tag}");
-        serve(
-            &registry,
-            "app",
-            tag,
-            &two_platforms(&[&Layer::new(&lines)]),
-        );
+        serve(&registry, "app", tag, &two_platforms(&[&Layer::new(&lines)]));
     }
     let project = project_naming(&[("kept", &at("1")), ("moved", &at("2"))]);
     project.run(&["lock"]).exits(0);
@@ -93,19 +76,10 @@ fn a_stale_lock_is_told_and_only_what_is_stale_moves() {
     let text = fs::read_to_string(&manifest_file).expect("the project has its file");
     fs::write(&manifest_file, text.replace(&at("2"), &at("3"))).expect("the file is changed");
     // The tag of the image that stays now points elsewhere: its pin must not follow.
-    serve(
-        &registry,
-        "app",
-        "1",
-        &two_platforms(&[&Layer::new("/version 0644 other")]),
-    );
+    serve(&registry, "app", "1", &two_platforms(&[&Layer::new("/version 0644 other")]));
 
     let told = project.run(&["lock", "--check"]).exits(3);
-    assert!(
-        told.stderr.contains(&at("3")) && told.stderr.contains("moved"),
-        "{}",
-        told.stderr
-    );
+    assert!(told.stderr.contains(&at("3")) && told.stderr.contains("moved"), "{}", told.stderr);
     assert_eq!(project.lock_text(), before, "`--check` writes nothing");
 
     project.run(&["lock"]).exits(0);

@@ -18,23 +18,14 @@ fn version_1_is_read_and_written_back_byte_for_byte() {
 #[test]
 fn a_checkout_with_other_line_ends_is_the_same_lock() {
     let lock = Lock::parse(&V1.replace('\n', "\r\n")).unwrap();
-    assert!(
-        lock.images()
-            .all(|(name, _)| lock.is_consistent(name.as_str()))
-    );
+    assert!(lock.images().all(|(name, _)| lock.is_consistent(name.as_str())));
     assert_eq!(lock.render(), V1);
 }
 
 #[test]
 fn the_example_of_the_documentation_is_a_lock_in_canonical_form() {
     let page = include_str!("../../docs/lockfile.md");
-    let example = page
-        .split("```toml\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let lock = Lock::parse(example).unwrap();
     assert!(lock.is_consistent("alpine"));
     assert_eq!(lock.render(), example);

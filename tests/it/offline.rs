@@ -9,10 +9,7 @@ use crate::support::project::{Project, Ran};
 
 /// A synced project whose registry has been stopped, and its layers.
 fn synced() -> (Project, [Layer; 2]) {
-    let layers = [
-        Layer::new("/lib 0644 random=9000"),
-        Layer::new("/app 0755 run"),
-    ];
+    let layers = [Layer::new("/lib 0644 random=9000"), Layer::new("/app 0755 run")];
     let (mut registry, project) = registry_and_project(&two_platforms(&[&layers[0], &layers[1]]));
     project.run(&["lock"]).exits(0);
     project.run(&["sync"]).exits(0);
@@ -28,23 +25,13 @@ fn a_frozen_sync_needs_no_registry_and_opens_no_socket() {
     let (project, _) = synced();
     let trace = project.directory().join("trace");
     let trace_text = trace.to_str().expect("paths of tests are UTF-8");
-    let tracer = [
-        "strace",
-        "-f",
-        "-o",
-        trace_text,
-        "-e",
-        "trace=execve,socket,connect",
-    ];
+    let tracer = ["strace", "-f", "-o", trace_text, "-e", "trace=execve,socket,connect"];
 
     Ran::of(&mut project.command_under(&tracer, &["sync", "--frozen"])).exits(0);
 
     let calls = fs::read_to_string(trace).expect("the trace can be read");
     assert!(calls.contains("execve("), "the program was traced\n{calls}");
-    assert!(
-        !calls.contains("socket(") && !calls.contains("connect("),
-        "{calls}"
-    );
+    assert!(!calls.contains("socket(") && !calls.contains("connect("), "{calls}");
 }
 
 #[test]
@@ -57,18 +44,9 @@ fn a_missing_layer_is_named_with_its_size() {
     let told = project.run(&["sync", "--frozen"]).exits(4);
 
     let said = told.stderr;
-    assert!(
-        said.contains(&layers[0].diff_id) || said.contains(&layers[0].digest),
-        "{said}"
-    );
-    assert!(
-        !said.contains(&layers[1].diff_id) && !said.contains(&layers[1].digest),
-        "{said}"
-    );
-    assert!(
-        said.contains(&layers[0].blob.len().to_string()) || said.contains("KiB"),
-        "{said}"
-    );
+    assert!(said.contains(&layers[0].diff_id) || said.contains(&layers[0].digest), "{said}");
+    assert!(!said.contains(&layers[1].diff_id) && !said.contains(&layers[1].digest), "{said}");
+    assert!(said.contains(&layers[0].blob.len().to_string()) || said.contains("KiB"), "{said}");
 }
 
 #[test]
@@ -85,10 +63,7 @@ fn what_is_derived_is_made_again_without_a_network() {
     project.run(&["sync", "--frozen"]).exits(0);
 
     assert_eq!(project.run(&["path", "app"]).text(), disk);
-    assert_eq!(
-        [&disk, &fsmeta].map(|path| fs::read(path).expect("it is there again")),
-        before
-    );
+    assert_eq!([&disk, &fsmeta].map(|path| fs::read(path).expect("it is there again")), before);
     project.run(&["verify"]).exits(0);
 }
 

@@ -46,10 +46,7 @@ fn settings() -> Settings {
 
 /// Settings for plain http with this registry, so that not even the question for TLS is asked.
 fn plain(registry: &TestRegistry) -> Settings {
-    let rule = RegistryRule {
-        scheme: Some(Scheme::Http),
-        ca_pem: None,
-    };
+    let rule = RegistryRule { scheme: Some(Scheme::Http), ca_pem: None };
     let mut settings = settings();
     settings.registries.insert(registry.host(), rule);
     settings

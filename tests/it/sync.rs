@@ -1,6 +1,9 @@
 //! `sync`: what the lock says comes into the store, each layer once, and then nothing is left to do.
 
+use std::collections::BTreeMap;
 use std::fs;
+
+use sandbox_images::oci::digest::Digest;
 
 use crate::support::file_tree::FileTree;
 use crate::support::fixture::{project_naming, registry_and_project, serve, two_platforms};
@@ -21,10 +24,7 @@ fn mounted(project: &Project, image: &str) -> FileTree {
 
 #[test]
 fn a_second_sync_asks_nobody_and_changes_nothing() {
-    let (base, app) = (
-        Layer::new("/etc/motd 0644 hello"),
-        Layer::new("/etc/motd whiteout"),
-    );
+    let (base, app) = (Layer::new("/etc/motd 0644 hello"), Layer::new("/etc/motd whiteout"));
     let (registry, project) = registry_and_project(&two_platforms(&[&base, &app]));
     project.run(&["sync"]).exits(0);
     let before = FileTree::read(&project.store());
@@ -40,10 +40,7 @@ fn a_second_sync_asks_nobody_and_changes_nothing() {
 
 #[test]
 fn a_layer_of_two_images_is_fetched_once() {
-    let (base, app) = (
-        Layer::new("/lib 0644 random=9000"),
-        Layer::new("/app 0755 run"),
-    );
+    let (base, app) = (Layer::new("/lib 0644 random=9000"), Layer::new("/app 0755 run"));
     let registry = TestRegistry::start();
     serve(&registry, "base", "1", &two_platforms(&[&base]));
     serve(&registry, "app", "1", &two_platforms(&[&base, &app]));
@@ -62,7 +59,7 @@ fn a_layer_of_two_images_is_fetched_once() {
 fn every_packing_and_family_gives_the_same_artifacts() {
     let tar = layer_tar("/etc/ 0755\n/etc/motd 0644 hello\n/bin/sh -> busybox");
     let packings = [Compression::Plain, Compression::Gzip, Compression::Zstd];
-    let stores: Vec<Vec<String>> = packings
+    let stores: Vec<BTreeMap<String, Digest>> = packings
         .into_iter()
         .flat_map(|packing| [(packing, Family::Oci), (packing, Family::Docker)])
         .map(|(packing, family)| {
@@ -71,13 +68,10 @@ fn every_packing_and_family_gives_the_same_artifacts() {
             let image = Image::in_family(family, &platforms);
             let (_registry, project) = registry_and_project(&image);
             project.run(&["sync"]).exits(0);
-            ["layers", "fsmeta", "disks"]
-                .iter()
-                .flat_map(|kind| project.stored(kind))
-                .collect()
+            project.artifacts()
         })
         .collect();
-    assert_eq!(stores[0].len(), 3);
+    assert_eq!(stores[0].len(), 3, "a layer image, an fsmeta, a disk");
     assert!(stores.iter().all(|store| *store == stores[0]), "{stores:?}");
 }
 
@@ -126,22 +120,10 @@ fn the_kernel_shows_the_layers_merged() {
     let shown = mounted(&project, "app").to_string();
 
     let has = |line: &str| shown.lines().any(|shown| shown.starts_with(line));
-    assert!(
-        has("/etc/motd gid=70000 mode=0644 mtime=1600000002.000000000 "),
-        "{shown}"
-    );
-    assert!(
-        has("/etc gid=0 mode=0755 mtime=1600000001.500000000 "),
-        "{shown}"
-    );
-    assert!(
-        has("/tmp gid=0 mode=1777 "),
-        "an implied parent keeps what is below\n{shown}"
-    );
-    assert!(
-        !has("/etc/old") && !has("/var/log/a") && has("/var/log/b "),
-        "{shown}"
-    );
+    assert!(has("/etc/motd gid=70000 mode=0644 mtime=1600000002.000000000 "), "{shown}");
+    assert!(has("/etc gid=0 mode=0755 mtime=1600000001.500000000 "), "{shown}");
+    assert!(has("/tmp gid=0 mode=1777 "), "an implied parent keeps what is below\n{shown}");
+    assert!(!has("/etc/old") && !has("/var/log/a") && has("/var/log/b "), "{shown}");
     assert_eq!(shown.matches("same file as=bin/ash").count(), 3, "{shown}");
     assert!(shown.contains("xattr user.note=a b"), "{shown}");
 }

@@ -79,11 +79,7 @@ impl Visitor for Recorder {
 
 /// Reads a layer that arrives in pieces of these many bytes, again and again.
 fn read_in(layer: &[u8], pieces: &[usize], limits: &Limits) -> Result<Seen, ReadError> {
-    let pieces = Pieces {
-        layer,
-        lengths: pieces,
-        next: 0,
-    };
+    let pieces = Pieces { layer, lengths: pieces, next: 0 };
     let unpacked = Decompressor::new(BufReader::with_capacity(512, pieces), limits);
     let unpacked = unpacked.map_err(ReadError::Input)?;
     let (mut contents, mut recorder) = (Contents::default(), Recorder::default());
@@ -94,9 +90,7 @@ fn read_in(layer: &[u8], pieces: &[usize], limits: &Limits) -> Result<Seen, Read
     };
     let entries = recorder.entries.into_iter();
     let entries = entries.map(|(entry, address)| (entry, content(address)));
-    Ok(Seen {
-        entries: entries.collect(),
-    })
+    Ok(Seen { entries: entries.collect() })
 }
 
 /// A reader that cuts its bytes into pieces.
@@ -125,29 +119,21 @@ fn read(name: &str) -> Result<Seen, ReadError> {
 }
 
 fn entries(name: &str) -> Vec<(Entry, Vec<u8>)> {
-    read(name)
-        .unwrap_or_else(|error| panic!("{name}: {error}"))
-        .entries
+    read(name).unwrap_or_else(|error| panic!("{name}: {error}")).entries
 }
 
 /// The names in a layer.
 fn names(name: &str) -> Vec<String> {
     let entries = entries(name).into_iter();
-    entries
-        .map(|(entry, _)| String::from_utf8(entry.path).unwrap())
-        .collect()
+    entries.map(|(entry, _)| String::from_utf8(entry.path).unwrap()).collect()
 }
 
 /// All layers of all cases.
 fn layer_files() -> Vec<String> {
     let cases: serde_json::Value = serde_json::from_slice(&data("cases.json")).unwrap();
     let cases = cases["cases"].as_array().unwrap();
-    let layers = cases
-        .iter()
-        .flat_map(|case| case["layers"].as_array().unwrap());
-    layers
-        .map(|layer| layer["file"].as_str().unwrap().to_owned())
-        .collect()
+    let layers = cases.iter().flat_map(|case| case["layers"].as_array().unwrap());
+    layers.map(|layer| layer["file"].as_str().unwrap().to_owned()).collect()
 }
 
 /// What the reader itself refuses, and why. All other layers it reads; the changeset judges their names.
@@ -200,10 +186,8 @@ fn each_layer_is_read_or_refused_as_the_table_says() {
         .into_iter()
         .filter_map(|name| read(&name).err().map(|error| (name, error.code())))
         .collect();
-    let expected: BTreeMap<String, &str> = REFUSED
-        .iter()
-        .map(|(name, code)| ((*name).to_owned(), *code))
-        .collect();
+    let expected: BTreeMap<String, &str> =
+        REFUSED.iter().map(|(name, code)| ((*name).to_owned(), *code)).collect();
     assert_eq!(refused, expected);
 }
 
@@ -211,9 +195,7 @@ fn each_layer_is_read_or_refused_as_the_table_says() {
 fn a_line_feed_in_a_value_forges_nothing() {
     assert_eq!(names("pax-newline-forged-path.0.tar"), ["good"]);
     let hidden = entries("pax-newline-xattr-hides-size.0.tar");
-    let sizes = hidden
-        .iter()
-        .map(|(entry, content)| (entry.size_bytes, content.len()));
+    let sizes = hidden.iter().map(|(entry, content)| (entry.size_bytes, content.len()));
     assert_eq!(sizes.collect::<Vec<_>>(), [(1024, 1024), (2, 2)]);
     let [(entry, _)] = &entries("pax-cap-newline.0.tar")[..] else {
         panic!("one entry");
@@ -248,10 +230,7 @@ fn numbers_keep_their_whole_range() {
     assert_eq!(owner("pax-global-path-uid.0.tar").0, 0);
 
     let time = |name: &str| entries(name)[0].0.metadata.mtime;
-    let timestamp = |seconds, nanoseconds| Timestamp {
-        seconds,
-        nanoseconds,
-    };
+    let timestamp = |seconds, nanoseconds| Timestamp { seconds, nanoseconds };
     assert_eq!(time("mtime-negative-base256.0.tar"), timestamp(-5, 0));
     assert_eq!(time("mtime-negative-pax.0.tar"), timestamp(-6, 750_000_000));
     assert_eq!(time("mtime-ns.0.tar").nanoseconds % 10, 9);
@@ -260,9 +239,7 @@ fn numbers_keep_their_whole_range() {
 #[test]
 fn devices_and_modes_are_read() {
     let devices = entries("dev-nodes.0.tar").into_iter();
-    let devices: Vec<_> = devices
-        .map(|(entry, _)| (entry.kind, entry.device))
-        .collect();
+    let devices: Vec<_> = devices.map(|(entry, _)| (entry.kind, entry.device)).collect();
     let device = |major, minor| Device { major, minor };
     assert_eq!(
         devices,
@@ -282,10 +259,7 @@ fn devices_and_modes_are_read() {
 
 #[test]
 fn names_stay_as_they_are() {
-    assert_eq!(
-        names("name-leading-dot-slash.0.tar"),
-        ["./", "./etc/", "./etc/a"]
-    );
+    assert_eq!(names("name-leading-dot-slash.0.tar"), ["./", "./etc/", "./etc/a"]);
     assert_eq!(names("name-trailing-slash-file.0.tar"), ["a/b/"]);
     assert_eq!(names("name-nul-padded-junk.0.tar"), ["abc"]);
     assert_eq!(names("pax-dup-path.0.tar"), ["last"]);

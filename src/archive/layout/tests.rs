@@ -1,9 +1,6 @@
 //! Layouts as other tools write them, and as they should not be.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests write the layouts that they read"
-)]
+#![expect(clippy::disallowed_methods, reason = "the tests write the layouts that they read")]
 
 use std::io::read_to_string;
 
@@ -29,10 +26,7 @@ fn layout(names: &[&str]) -> tempfile::TempDir {
             )
         })
         .collect();
-    let index = format!(
-        r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
-        entries.join(",")
-    );
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
     fs::write(root.join("index.json"), index).unwrap();
     directory
 }
@@ -66,10 +60,7 @@ fn of_several_images_one_has_to_be_named() {
         "{error}"
     );
     let error = layout.resolve(Some("v3")).unwrap_err().to_string();
-    assert!(
-        error.ends_with("holds no image `v3`; there is `v1`, `v2`"),
-        "{error}"
-    );
+    assert!(error.ends_with("holds no image `v3`; there is `v1`, `v2`"), "{error}");
 }
 
 #[test]
@@ -77,28 +68,12 @@ fn a_blob_is_opened_if_its_size_is_right() {
     let directory = layout(&["v1"]);
     let digest = put(directory.path(), "layer");
     let layout = Layout::open(directory.path()).unwrap();
-    let file = layout
-        .open_blob(&Descriptor::new("tar", digest, 5))
-        .unwrap();
+    let file = layout.open_blob(&Descriptor::new("tar", digest, 5)).unwrap();
     assert_eq!(read_to_string(file).unwrap(), "layer");
-    let error = layout
-        .open_blob(&Descriptor::new("tar", digest, 6))
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Size {
-                expected: 6,
-                actual: 5,
-                ..
-            }
-        ) && error.is_integrity()
-    );
+    let error = layout.open_blob(&Descriptor::new("tar", digest, 6)).unwrap_err();
+    assert!(matches!(error, Error::Size { expected: 6, actual: 5, .. }) && error.is_integrity());
     let missing = Descriptor::new("tar", Digest::of("missing"), 7);
-    assert!(matches!(
-        layout.open_blob(&missing).unwrap_err(),
-        Error::Io { .. }
-    ));
+    assert!(matches!(layout.open_blob(&missing).unwrap_err(), Error::Io { .. }));
 }
 
 #[test]
@@ -106,16 +81,11 @@ fn a_document_with_other_bytes_is_refused() {
     let directory = layout(&["v1"]);
     let layout = Layout::open(directory.path()).unwrap();
     let entry = layout.resolve(None).unwrap();
-    let path = directory
-        .path()
-        .join("blobs/sha256")
-        .join(entry.digest.hex());
+    let path = directory.path().join("blobs/sha256").join(entry.digest.hex());
     fs::write(path, IMAGES.replace('2', "3")).unwrap();
     let error = layout.read_document::<Root>(entry).unwrap_err();
     assert!(error.is_integrity());
-    let Error::Document { source, .. } = error else {
-        panic!("another error")
-    };
+    let Error::Document { source, .. } = error else { panic!("another error") };
     assert!(matches!(*source, DocumentError::Digest { .. }));
 }
 
@@ -129,9 +99,7 @@ fn a_link_does_not_lead_out_of_the_layout() {
     let blobs = directory.path().join("blobs/sha256");
     std::os::unix::fs::symlink(&secret, blobs.join(digest.hex())).unwrap();
     let layout = Layout::open(directory.path()).unwrap();
-    let error = layout
-        .open_blob(&Descriptor::new("tar", digest, 6))
-        .unwrap_err();
+    let error = layout.open_blob(&Descriptor::new("tar", digest, 6)).unwrap_err();
     assert!(matches!(error, Error::NotAFile { .. }));
 }
 
@@ -140,10 +108,6 @@ fn other_directories_are_no_layouts() {
     let directory = tempfile::tempdir().unwrap();
     let open = || Layout::open(directory.path()).unwrap_err();
     assert!(matches!(open(), Error::NotALayout { .. }));
-    fs::write(
-        directory.path().join("oci-layout"),
-        r#"{"imageLayoutVersion":"2"}"#,
-    )
-    .unwrap();
+    fs::write(directory.path().join("oci-layout"), r#"{"imageLayoutVersion":"2"}"#).unwrap();
     assert!(matches!(open(), Error::Version { version, .. } if version == "2"));
 }

@@ -65,16 +65,7 @@ fn children<R: ReadAt>(
 /// What is said of the inode at `nid` behind its path.
 fn line<R: ReadAt>(structures: &mut Structures<'_, R>, nid: u64) -> Result<String, ReadError> {
     let inode = structures.inode(nid)?;
-    let Inode {
-        mode,
-        uid,
-        gid,
-        mtime,
-        nlink,
-        size_bytes,
-        ino,
-        ..
-    } = inode;
+    let Inode { mode, uid, gid, mtime, nlink, size_bytes, ino, .. } = inode;
     let form = match inode.form {
         Form::Compact => "compact",
         Form::Extended => "extended",
@@ -98,10 +89,7 @@ fn line<R: ReadAt>(structures: &mut Structures<'_, R>, nid: u64) -> Result<Strin
         append(&mut line, format_args!(" -> {}", target.escape_ascii()));
     }
     for (name, value) in structures.xattrs(nid, &inode)? {
-        append(
-            &mut line,
-            format_args!(" {}=\"{}\"", name.escape_ascii(), value.escape_ascii()),
-        );
+        append(&mut line, format_args!(" {}=\"{}\"", name.escape_ascii(), value.escape_ascii()));
     }
     Ok(line)
 }
@@ -119,6 +107,5 @@ fn place(inode: &Inode) -> String {
 }
 
 fn append(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments)
-        .expect("writing to a string cannot fail");
+    text.write_fmt(arguments).expect("writing to a string cannot fail");
 }

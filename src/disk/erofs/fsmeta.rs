@@ -40,9 +40,7 @@ pub fn write(tree: &Tree, layers: &[LayerImage], out: &mut impl Write) -> Result
     let first_blocks = blocks_of((EROFS_SUPER_OFFSET + table_bytes) as u64);
     let too_large = || Error::Blocks("the fsmeta");
     let meta_blkaddr = u32::try_from(first_blocks).map_err(|_| too_large())?;
-    let blocks = meta_blkaddr
-        .checked_add(layout.blocks)
-        .ok_or_else(too_large)?;
+    let blocks = meta_blkaddr.checked_add(layout.blocks).ok_or_else(too_large)?;
     let table = table.place(blocks)?;
 
     let diff_ids = layers.iter().map(|layer| layer.diff_id);
@@ -52,10 +50,7 @@ pub fn write(tree: &Tree, layers: &[LayerImage], out: &mut impl Write) -> Result
         u16::try_from(table.slots.len()).map_err(|_| Error::Blocks("the device table"))?;
     let mut head = vec![0; EROFS_SUPER_OFFSET];
     head.extend(superblock.encode());
-    table
-        .slots
-        .iter()
-        .for_each(|slot| head.extend(slot.encode()));
+    table.slots.iter().for_each(|slot| head.extend(slot.encode()));
     head.resize(meta_blkaddr as usize * BLOCK_BYTES, 0);
     if let Some(block) = head.first_chunk_mut() {
         seal(block);
@@ -66,10 +61,7 @@ pub fn write(tree: &Tree, layers: &[LayerImage], out: &mut impl Write) -> Result
     let first_block = |content: &Content| table.first_block(content, layers);
     metadata::write(&layout, meta_blkaddr, first_block, &mut out)?;
     out.flush()?;
-    Ok(Fsmeta {
-        devices: table.devices,
-        blocks,
-    })
+    Ok(Fsmeta { devices: table.devices, blocks })
 }
 
 /// Which layers the disk holds, and where.
@@ -84,11 +76,8 @@ impl DeviceTable {
     /// The layers with at least one file that is not empty. A layer that is twice in the stack has one
     /// slot.
     fn new(layout: &Layout<'_>, layers: &[LayerImage]) -> Result<Self, Error> {
-        let mut table = Self {
-            devices: Vec::new(),
-            slots: Vec::new(),
-            slot_of: vec![None; layers.len()],
-        };
+        let mut table =
+            Self { devices: Vec::new(), slots: Vec::new(), slot_of: vec![None; layers.len()] };
         for (index, used) in used_layers(layout, layers.len())?.into_iter().enumerate() {
             if used {
                 let DiffId(tag) = layers[index].diff_id;
@@ -96,11 +85,7 @@ impl DeviceTable {
                 table.slot_of[index] = Some(slot.unwrap_or(table.slots.len()));
                 if slot.is_none() {
                     table.devices.push(index);
-                    table.slots.push(DeviceSlot {
-                        tag,
-                        blocks: layers[index].blocks,
-                        uniaddr: 0,
-                    });
+                    table.slots.push(DeviceSlot { tag, blocks: layers[index].blocks, uniaddr: 0 });
                 }
             }
         }
@@ -150,15 +135,8 @@ fn used_layers(layout: &Layout<'_>, layers: usize) -> Result<Vec<bool>, Error> {
         let Node::Inode(id) = place.node else {
             continue;
         };
-        if let Kind::File(Content {
-            layer,
-            size_bytes: 1..,
-            ..
-        }) = layout.tree.inode(id).kind
-        {
-            *used
-                .get_mut(usize::from(layer))
-                .ok_or(Error::Layer { layer, layers })? = true;
+        if let Kind::File(Content { layer, size_bytes: 1.., .. }) = layout.tree.inode(id).kind {
+            *used.get_mut(usize::from(layer)).ok_or(Error::Layer { layer, layers })? = true;
         }
     }
     Ok(used)

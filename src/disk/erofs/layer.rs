@@ -51,11 +51,7 @@ pub struct LayerWriter<F> {
 impl<F: BlockFile> LayerWriter<F> {
     /// Starts an image in `file`, whose former content is dropped.
     pub fn new(file: F) -> Result<Self, Error> {
-        Ok(Self {
-            out: Appender::new(file, BLOCK)?,
-            file_start: BLOCK,
-            files: BTreeMap::new(),
-        })
+        Ok(Self { out: Appender::new(file, BLOCK)?, file_start: BLOCK, files: BTreeMap::new() })
     }
 
     /// Writes the metadata of `tree`, whose files' addresses came from this writer, and last of all the
@@ -88,10 +84,9 @@ impl<F: BlockFile> LayerWriter<F> {
     /// Ends the current file and answers its first block, or that of an equal file before it.
     fn finish_file(&mut self, size_bytes: u64) -> Result<u32, Error> {
         let written_bytes = self.out.position() - self.file_start;
-        let hole_bytes = size_bytes.checked_sub(written_bytes).ok_or(Error::Size {
-            size_bytes,
-            written_bytes,
-        })?;
+        let hole_bytes = size_bytes
+            .checked_sub(written_bytes)
+            .ok_or(Error::Size { size_bytes, written_bytes })?;
         let too_large = || Error::Blocks("the layer image");
         let end = blocks_of(self.file_start)
             .checked_add(blocks_of(size_bytes))
@@ -102,16 +97,9 @@ impl<F: BlockFile> LayerWriter<F> {
 
         let start = self.file_start;
         let address = u32::try_from(start / BLOCK).map_err(|_| too_large())?;
-        let first = *self
-            .files
-            .entry((size_bytes, self.out.checksum()))
-            .or_insert(address);
+        let first = *self.files.entry((size_bytes, self.out.checksum())).or_insert(address);
         let first_start = u64::from(first) * BLOCK;
-        if first == address
-            || !self
-                .out
-                .equal(first_start, start, blocks_of(size_bytes) * BLOCK)?
-        {
+        if first == address || !self.out.equal(first_start, start, blocks_of(size_bytes) * BLOCK)? {
             self.file_start = self.out.position();
             self.out.restart_checksum();
             return Ok(address);

@@ -173,11 +173,7 @@ impl<'a> Layout<'a> {
             node,
             parent: serial_of(parent),
             nid: 0,
-            nlink: if matches!(node, Node::Directory(_)) {
-                2
-            } else {
-                1
-            },
+            nlink: if matches!(node, Node::Directory(_)) { 2 } else { 1 },
             size_bytes,
             block: 0,
             form: Form::Extended,
@@ -273,11 +269,7 @@ fn fit(cursor_bytes: u64, head_bytes: u64, tail_bytes: u64, is_root: bool) -> (u
         _ => (DataLayout::FlatPlain, head_bytes),
     };
     let straddles = whole_bytes > room_bytes && whole_bytes <= longest_bytes;
-    let start_bytes = if straddles {
-        cursor_bytes + room_bytes
-    } else {
-        cursor_bytes
-    };
+    let start_bytes = if straddles { cursor_bytes + room_bytes } else { cursor_bytes };
     (start_bytes, layout)
 }
 
@@ -287,10 +279,7 @@ fn serial_of(index: usize) -> u32 {
 
 fn check_metadata_bytes(size_bytes: u64) -> Result<(), Error> {
     if size_bytes > METADATA_BYTES_MAX {
-        return Err(Error::Metadata {
-            size_bytes,
-            max_bytes: METADATA_BYTES_MAX,
-        });
+        return Err(Error::Metadata { size_bytes, max_bytes: METADATA_BYTES_MAX });
     }
     Ok(())
 }
@@ -353,10 +342,7 @@ mod tests {
         }
         let layout = Layout::new(&tree, Forms::Shortest).unwrap();
         assert_eq!(layout.epoch.seconds, 2);
-        let forms = layout
-            .places
-            .iter()
-            .map(|place| place.form == Form::Compact);
+        let forms = layout.places.iter().map(|place| place.form == Form::Compact);
         let compact: Vec<bool> = forms.collect();
         assert_eq!(compact, [false, false, true, true, false, false]);
     }
@@ -372,11 +358,7 @@ mod tests {
             assert!(matches!(refused, Err(Error::Name(_))), "{name:?}");
         }
         let mut tree = Tree::new(Metadata::implied());
-        tree.insert(
-            DirectoryId::ROOT,
-            (*b"loop").into(),
-            Node::Directory(DirectoryId::ROOT),
-        );
+        tree.insert(DirectoryId::ROOT, (*b"loop").into(), Node::Directory(DirectoryId::ROOT));
         let refused = Layout::new(&tree, Forms::Extended);
         assert!(matches!(refused, Err(Error::DirectoryTwice(_))));
     }

@@ -96,9 +96,7 @@ fn inode(
     let area_bytes = xattr::area_bytes(&metadata.xattrs)?;
     let in_metadata = || match place.metadata_blocks() {
         0 => Ok(EROFS_NULL_ADDR),
-        _ => meta_blkaddr
-            .checked_add(place.block)
-            .ok_or(Error::Blocks("the image")),
+        _ => meta_blkaddr.checked_add(place.block).ok_or(Error::Blocks("the image")),
     };
     let i_u = match place.node {
         Node::Directory(_) => in_metadata()?,
@@ -106,12 +104,8 @@ fn inode(
             Kind::File(content) if content.size_bytes == 0 => EROFS_NULL_ADDR,
             Kind::File(content) => first_block(content)?,
             Kind::Symlink(_) => in_metadata()?,
-            Kind::CharDevice(device) | Kind::BlockDevice(device) => {
-                encode_device(*device).ok_or(Error::Device {
-                    major: device.major,
-                    minor: device.minor,
-                })?
-            }
+            Kind::CharDevice(device) | Kind::BlockDevice(device) => encode_device(*device)
+                .ok_or(Error::Device { major: device.major, minor: device.minor })?,
             Kind::Fifo => 0,
         },
     };

@@ -61,17 +61,7 @@ mod tests {
         }
         let root = tree.directory(DirectoryId::ROOT);
         let sorted: Vec<&[u8]> = names(root).map(|(name, _)| name).collect();
-        let expected: [&[u8]; 9] = [
-            b"!a",
-            b"-",
-            b".",
-            b".-",
-            b"..",
-            b"...",
-            b".a",
-            b"a",
-            &[0xff],
-        ];
+        let expected: [&[u8]; 9] = [b"!a", b"-", b".", b".-", b"..", b"...", b".a", b"a", &[0xff]];
         assert_eq!(sorted, expected);
         assert_eq!(directory_bytes(root), 9 * 12 + 15);
     }

@@ -40,10 +40,7 @@ impl<R: ReadAt> Image<R> {
         let size_bytes = file.size_bytes()?;
         let mut block = [0; BLOCK_BYTES];
         if size_bytes < BLOCK {
-            return Err(ReadError::Short {
-                size_bytes,
-                needed_bytes: BLOCK,
-            });
+            return Err(ReadError::Short { size_bytes, needed_bytes: BLOCK });
         }
         file.read_at(0, &mut block)?;
         if !superblock_checksum_ok(&block) {
@@ -55,17 +52,10 @@ impl<R: ReadAt> Image<R> {
             .ok_or(ReadError::Unsupported("superblock"))?;
         let needed_bytes = u64::from(superblock.blocks) * BLOCK;
         if size_bytes < needed_bytes {
-            return Err(ReadError::Short {
-                size_bytes,
-                needed_bytes,
-            });
+            return Err(ReadError::Short { size_bytes, needed_bytes });
         }
         let devices = read_devices(&file, &superblock)?;
-        Ok(Self {
-            file,
-            superblock,
-            devices,
-        })
+        Ok(Self { file, superblock, devices })
     }
 
     /// The superblock.

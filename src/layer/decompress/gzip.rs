@@ -24,11 +24,7 @@ pub(super) struct GzipReader<R> {
 
 impl<R> GzipReader<R> {
     pub(super) fn new(input: R) -> Self {
-        Self {
-            input,
-            member: Some(Decompress::new_gzip(WINDOW_BITS)),
-            position: 0,
-        }
+        Self { input, member: Some(Decompress::new_gzip(WINDOW_BITS)), position: 0 }
     }
 
     pub(super) fn input(&self) -> &R {

@@ -87,14 +87,8 @@ fn only_zeros_may_stand_behind_the_last_gzip_member() {
     check(&[&packed[..], &[0; 600]].concat(), b"ab");
     let mixed = [&packed[..], &[0; 3], b"x"].concat();
     let offset_bytes = packed.len() as u64 + 3;
-    assert_eq!(
-        unpack(&mixed),
-        Err(DecompressError::TrailingBytes { offset_bytes })
-    );
-    check_refused(
-        &[&packed[..], &[0; 3], &packed].concat(),
-        "compression-trailing",
-    );
+    assert_eq!(unpack(&mixed), Err(DecompressError::TrailingBytes { offset_bytes }));
+    check_refused(&[&packed[..], &[0; 3], &packed].concat(), "compression-trailing");
     check_refused(&[&packed[..], b"x"].concat(), "compression-trailing");
 }
 
@@ -110,10 +104,7 @@ fn gzip_is_checked_to_its_last_byte() {
         damaged[place] ^= 1;
         check_refused(&damaged, "compression-malformed");
     }
-    check_refused(
-        &[&packed[..], b"\x1f\x8b\x07\0\0\0\0\0\0\0"].concat(),
-        "compression-malformed",
-    );
+    check_refused(&[&packed[..], b"\x1f\x8b\x07\0\0\0\0\0\0\0"].concat(), "compression-malformed");
 }
 
 #[test]
@@ -142,10 +133,7 @@ fn zstd_is_checked_to_its_last_byte() {
     let mut damaged = packed.clone();
     *damaged.last_mut().unwrap() ^= 1;
     check_refused(&damaged, "compression-malformed");
-    check_refused(
-        &[&packed[..], b"rubbish!"].concat(),
-        "compression-malformed",
-    );
+    check_refused(&[&packed[..], b"rubbish!"].concat(), "compression-malformed");
     check_refused(&[&packed[..], b"xy"].concat(), "compression-malformed");
     check_refused(&skippable(0, b"cut")[..9], "compression-truncated");
 }
@@ -160,10 +148,7 @@ fn a_window_above_128_mib_is_refused() {
 
 #[test]
 fn unpacked_bytes_are_limited() {
-    let limits = Limits {
-        unpacked_bytes_max: 1000,
-        ..Limits::default()
-    };
+    let limits = Limits { unpacked_bytes_max: 1000, ..Limits::default() };
     for pack in [gzip, zstd, <[u8]>::to_vec] {
         assert!(unpack_in(&pack(&[7; 1000]), 64, &limits).is_ok());
         let refused = unpack_in(&pack(&[7; 1001]), 64, &limits).unwrap_err();
@@ -178,21 +163,14 @@ fn unpacked_bytes_are_limited() {
 
 #[test]
 fn the_ratio_is_limited_beyond_a_free_amount() {
-    let limits = Limits {
-        ratio_free_bytes: 100_000,
-        ratio_max: Some(100),
-        ..Limits::default()
-    };
+    let limits = Limits { ratio_free_bytes: 100_000, ratio_max: Some(100), ..Limits::default() };
     for pack in [gzip, zstd] {
         assert!(unpack_in(&pack(&vec![0; 100_000]), 64, &limits).is_ok());
         let bomb = pack(&vec![0; 1_000_000]);
         let refused = unpack_in(&bomb, 64, &limits).map(drop).unwrap_err();
         let refused = refused.downcast::<DecompressError>().unwrap();
         assert_eq!(refused.code(), "layer-limit");
-        let allowed = Limits {
-            ratio_max: None,
-            ..limits
-        };
+        let allowed = Limits { ratio_max: None, ..limits };
         assert_eq!(unpack_in(&bomb, 64, &allowed).unwrap().len(), 1_000_000);
     }
 }

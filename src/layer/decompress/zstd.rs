@@ -23,14 +23,8 @@ pub(super) struct ZstdReader<R> {
 impl<R> ZstdReader<R> {
     pub(super) fn new(input: R) -> io::Result<Self> {
         let mut context = DCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
-        context
-            .set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))
-            .map_err(malformed)?;
-        Ok(Self {
-            input,
-            context,
-            between_frames: true,
-        })
+        context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(malformed)?;
+        Ok(Self { input, context, between_frames: true })
     }
 
     pub(super) fn input(&self) -> &R {
@@ -61,10 +55,7 @@ impl<R: BufRead> Read for ZstdReader<R> {
             }
             let mut from = InBuffer::around(input);
             let mut to = OutBuffer::around(&mut *buffer);
-            let hint = self
-                .context
-                .decompress_stream(&mut to, &mut from)
-                .map_err(malformed)?;
+            let hint = self.context.decompress_stream(&mut to, &mut from).map_err(malformed)?;
             let (used, made) = (from.pos(), to.pos());
             self.input.consume(used);
             self.between_frames = hint == 0;

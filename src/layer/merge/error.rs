@@ -9,10 +9,7 @@ use crate::layer::show::DisplayBytes;
 #[non_exhaustive]
 pub enum MergeError {
     /// A directory that no entry of its layer names lies on something else.
-    #[error(
-        "`{}` is a directory in layer {layer} but not in the layers below",
-        DisplayBytes(path)
-    )]
+    #[error("`{}` is a directory in layer {layer} but not in the layers below", DisplayBytes(path))]
     NotDirectory {
         /// The layer that has entries in the directory.
         layer: u16,

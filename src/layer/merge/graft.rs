@@ -10,9 +10,9 @@
 use std::collections::BTreeMap;
 use std::mem;
 
+use crate::layer::changeset::Changeset;
 use crate::layer::merge::error::MergeError;
 use crate::layer::merge::view::{Place, View};
-use crate::layer::changeset::Changeset;
 use crate::layer::name::join;
 use crate::layer::resolve::{AtRoot, Step, resolve};
 use crate::layer::tree::{DirectoryId, InodeId, Name, Node, Tree};
@@ -30,15 +30,8 @@ pub(super) fn follow_lower_symlinks(
     layer: u16,
     warnings: &mut Warnings,
 ) -> Result<(), MergeError> {
-    let mut graft = Graft {
-        own,
-        lower,
-        links,
-        layer,
-        warnings,
-        queue: BTreeMap::new(),
-        created_count: 0,
-    };
+    let mut graft =
+        Graft { own, lower, links, layer, warnings, queue: BTreeMap::new(), created_count: 0 };
     graft.queue_children(b"", Place::ROOT);
     while let Some((path, item)) = graft.queue.pop_first() {
         graft.look_at(path, &item)?;
@@ -75,11 +68,7 @@ struct Graft<'a> {
 
 impl Graft<'_> {
     fn view(&self) -> View<'_> {
-        View {
-            own: self.own,
-            lower: self.lower,
-            links: self.links,
-        }
+        View { own: self.own, lower: self.lower, links: self.links }
     }
 
     /// Queues the own directories in `place`, unless nothing lower can be there.
@@ -89,11 +78,7 @@ impl Graft<'_> {
         };
         for (name, &node) in &self.own.tree.directory(own).entries {
             if let Node::Directory(directory) = node {
-                let item = Item {
-                    parent: place,
-                    name: name.clone(),
-                    directory,
-                };
+                let item = Item { parent: place, name: name.clone(), directory };
                 self.queue.insert(join(path, name), item);
             }
         }
@@ -104,10 +89,7 @@ impl Graft<'_> {
         let implied = self.own.marks(item.directory).implied;
         match lower {
             Some(Node::Directory(lower)) => {
-                let place = Place {
-                    own: Some(item.directory),
-                    lower: Some(lower),
-                };
+                let place = Place { own: Some(item.directory), lower: Some(lower) };
                 self.queue_children(&path, place);
                 Ok(())
             }
@@ -128,11 +110,7 @@ impl Graft<'_> {
             let parent = self.own.tree.directory_mut(parent);
             parent.entries.remove(&item.name);
         }
-        let stray = Stray {
-            directory: item.directory,
-            resting_path: path.clone(),
-            path,
-        };
+        let stray = Stray { directory: item.directory, resting_path: path.clone(), path };
         let mut strays = self.absorb(stray, target);
         while let Some(stray) = strays.pop() {
             let target = self.target(&stray.resting_path)?;
@@ -146,18 +124,11 @@ impl Graft<'_> {
         let view = self.view();
         let look_up = |place, name: &[u8]| view.look_up(place, name);
         let resolved = resolve(Place::ROOT, path, AtRoot::Stay, look_up).map_err(|source| {
-            MergeError::Symlink {
-                layer: self.layer,
-                path: path.to_vec(),
-                source,
-            }
+            MergeError::Symlink { layer: self.layer, path: path.to_vec(), source }
         })?;
         let lower = resolved.place.lower.filter(|_| resolved.missing.is_empty());
         let own = self.own_directory(&resolved.path)?;
-        let place = Place {
-            own: Some(own),
-            lower,
-        };
+        let place = Place { own: Some(own), lower };
         Ok((place, resolved.path))
     }
 
@@ -207,11 +178,7 @@ impl Graft<'_> {
                     (Some(Node::Inode(_)), Node::Directory(directory))
                         if self.needs_place(directory) =>
                     {
-                        strays.push(Stray {
-                            directory,
-                            path,
-                            resting_path,
-                        });
+                        strays.push(Stray { directory, path, resting_path });
                     }
                     (Some(_), _) => self.warn_of_kept(&path, &resting_path),
                 }
@@ -245,11 +212,7 @@ impl Graft<'_> {
     /// Gives `to` a name that it did not have.
     fn adopt(&mut self, place: Place, to: DirectoryId, name: Name, node: Node, path: Vec<u8>) {
         if let (Node::Directory(directory), Some(_)) = (node, place.lower) {
-            let item = Item {
-                parent: place,
-                name: name.clone(),
-                directory,
-            };
+            let item = Item { parent: place, name: name.clone(), directory };
             self.queue.insert(path, item);
         }
         self.own.tree.insert(to, name, node);

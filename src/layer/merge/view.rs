@@ -15,10 +15,8 @@ pub(super) struct Place {
 
 impl Place {
     /// The root, which both have.
-    pub(super) const ROOT: Self = Self {
-        own: Some(DirectoryId::ROOT),
-        lower: Some(DirectoryId::ROOT),
-    };
+    pub(super) const ROOT: Self =
+        Self { own: Some(DirectoryId::ROOT), lower: Some(DirectoryId::ROOT) };
 }
 
 /// A layer on the tree below it.
@@ -44,9 +42,7 @@ impl<'a> View<'a> {
     /// What `name` in `place` is. An implied directory has no say: over a lower symlink it is the symlink.
     pub(super) fn look_up(self, place: Place, name: &[u8]) -> Step<'a, Place> {
         let lower = self.lower_entry(place, name);
-        let own = place
-            .own
-            .and_then(|id| self.own.tree.directory(id).entries.get(name).copied());
+        let own = place.own.and_then(|id| self.own.tree.directory(id).entries.get(name).copied());
         match (own, lower) {
             (Some(Node::Inode(id)), _) => match self.links.get(&id) {
                 Some(&lower) => look_at(self.lower, lower),
@@ -57,10 +53,7 @@ impl<'a> View<'a> {
             }
             (None, Some(Node::Inode(id))) => look_at(self.lower, id),
             (None, None) => Step::Missing,
-            (own, lower) => Step::Directory(Place {
-                own: directory(own),
-                lower: directory(lower),
-            }),
+            (own, lower) => Step::Directory(Place { own: directory(own), lower: directory(lower) }),
         }
     }
 }

@@ -11,10 +11,7 @@ fn entry(path: &str, kind: EntryKind, link: &str) -> Entry {
         link: link.into(),
         size_bytes: 0,
         device: Device::default(),
-        metadata: Metadata {
-            mode: 0o700,
-            ..Metadata::default()
-        },
+        metadata: Metadata { mode: 0o700, ..Metadata::default() },
         offset_bytes: 0,
     }
 }
@@ -54,10 +51,7 @@ fn what_a_layer_removes_is_written_as_overlayfs_does() {
     };
     assert_eq!(
         tree.inode(whiteout),
-        &Inode {
-            metadata: Metadata::default(),
-            kind: Kind::CharDevice(Device::default()),
-        }
+        &Inode { metadata: Metadata::default(), kind: Kind::CharDevice(Device::default()) }
     );
 }
 
@@ -181,18 +175,10 @@ fn what_linux_or_erofs_cannot_hold_is_refused() {
         tree.inode_mut(f).kind = Kind::Symlink(Box::default());
     });
     refused(OverlayProblem::Range, |tree, _, f| {
-        let device = Device {
-            major: 1 << 12,
-            minor: 0,
-        };
+        let device = Device { major: 1 << 12, minor: 0 };
         tree.inode_mut(f).kind = Kind::BlockDevice(device);
     });
-    for name in [
-        "trusted.overlay.redirect",
-        "trusted.sandbox-images.implied",
-        "user.",
-        "bogus.x",
-    ] {
+    for name in ["trusted.overlay.redirect", "trusted.sandbox-images.implied", "user.", "bogus.x"] {
         refused(OverlayProblem::Xattr, |tree, _, f| {
             let xattrs = &mut tree.inode_mut(f).metadata.xattrs;
             xattrs.insert(name.as_bytes().into(), Box::default());

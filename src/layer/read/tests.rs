@@ -17,10 +17,7 @@ impl DataSink for Sink<'_> {
         if bytes == b"fail" {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.0.add(format!(
-            "write {offset_bytes} {}",
-            String::from_utf8_lossy(bytes)
-        ));
+        self.0.add(format!("write {offset_bytes} {}", String::from_utf8_lossy(bytes)));
         Ok(())
     }
 
@@ -60,21 +57,14 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     for (path, content) in files {
         let mut header = ::tar::Header::new_ustar();
         header.set_size(content.len() as u64);
-        builder
-            .append_data(&mut header, path, content.as_bytes())
-            .unwrap();
+        builder.append_data(&mut header, path, content.as_bytes()).unwrap();
     }
     builder.into_inner().unwrap()
 }
 
 fn read(reader: impl Read) -> (Vec<String>, Result<(), ReadError>) {
     let log = Log::default();
-    let result = read_layer(
-        reader,
-        &Limits::default(),
-        &mut Sink(&log),
-        &mut Judge(&log),
-    );
+    let result = read_layer(reader, &Limits::default(), &mut Sink(&log), &mut Judge(&log));
     (log.0.into_inner(), result)
 }
 
@@ -118,10 +108,7 @@ fn errors_say_where_they_come_from() {
     assert_eq!(result.unwrap_err().code(), "compression-truncated");
 
     let refused = read(&layer[..513]).1.unwrap_err();
-    assert_eq!(
-        (refused.entry(), refused.offset_bytes()),
-        (Some(&b"a"[..]), Some(0))
-    );
+    assert_eq!((refused.entry(), refused.offset_bytes()), (Some(&b"a"[..]), Some(0)));
 }
 
 /// Only counts.
@@ -151,9 +138,7 @@ fn a_file_above_4_gib_streams_through() {
     header.set_path("large").unwrap();
     header.set_size(size);
     header.set_cksum();
-    let stream = header
-        .as_bytes()
-        .chain(io::repeat(0).take(size + 511 + 1024));
+    let stream = header.as_bytes().chain(io::repeat(0).take(size + 511 + 1024));
     let (log, mut sink) = (Log::default(), Counter::default());
     read_layer(stream, &Limits::default(), &mut sink, &mut Judge(&log)).unwrap();
     assert_eq!((sink.bytes, sink.size_bytes), (size, size));

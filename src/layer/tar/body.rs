@@ -44,10 +44,7 @@ impl Body {
 
     /// All of the file is stored, in one piece.
     pub(super) fn set_whole(&mut self) {
-        self.regions.push(Region {
-            offset: 0,
-            length: self.stored_left,
-        });
+        self.regions.push(Region { offset: 0, length: self.stored_left });
     }
 
     /// The file is sparse with this map.
@@ -100,9 +97,7 @@ impl Body {
             return Ok(MapStep::Done);
         }
         if self.stored_left == 0 {
-            return Err(TarErrorKind::SparseMap(
-                "is longer than the bytes that are stored",
-            ));
+            return Err(TarErrorKind::SparseMap("is longer than the bytes that are stored"));
         }
         Ok(MapStep::NeedInput)
     }

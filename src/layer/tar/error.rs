@@ -35,11 +35,7 @@ impl std::fmt::Display for TarError {
             Some(name) => write!(f, "entry `{}`", DisplayBytes(name))?,
             None => write!(f, "header")?,
         }
-        write!(
-            f,
-            " at byte {} of the tar: {}",
-            self.offset_bytes, self.kind
-        )
+        write!(f, " at byte {} of the tar: {}", self.offset_bytes, self.kind)
     }
 }
 

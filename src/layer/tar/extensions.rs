@@ -3,10 +3,10 @@
 //! Stricter than Go, because programs disagree on what these mean: two headers of one kind, a global
 //! header in between, a name that both a PAX and a GNU header give.
 
+use crate::layer::limits::Limits;
 use crate::layer::tar::error::TarErrorKind;
 use crate::layer::tar::header::until_nul;
 use crate::layer::tar::pax::{self, Pax, PaxSparse};
-use crate::layer::limits::Limits;
 
 /// A kind of extension header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,12 +100,7 @@ impl Extensions {
         if self.offset_bytes.is_none() {
             return Ok(Applied::default());
         }
-        let Self {
-            pax,
-            long_name,
-            long_link,
-            ..
-        } = std::mem::take(self);
+        let Self { pax, long_name, long_link, .. } = std::mem::take(self);
         let mut pax = pax.unwrap_or_default();
         let sparse = pax.take_sparse()?;
         let pax_path = pax.path.take();
@@ -113,12 +108,7 @@ impl Extensions {
         // GNU tar puts a made-up `path` before a sparse file's own name.
         let path = one_of(sparse_name.or(pax_path), long_name, "name")?;
         let link = one_of(pax.link.take(), long_link, "link target")?;
-        Ok(Applied {
-            path,
-            link,
-            sparse,
-            pax,
-        })
+        Ok(Applied { path, link, sparse, pax })
     }
 }
 

@@ -1,16 +1,13 @@
 //! What a header's fields mean for an entry.
 
+use crate::layer::entry::EntryKind;
 use crate::layer::tar::error::TarErrorKind;
 use crate::layer::tar::header::Header;
 use crate::layer::tar::pax::Pax;
-use crate::layer::entry::EntryKind;
 use crate::layer::tree::{Device, Metadata, Timestamp};
 
 /// Linux's largest device numbers (`include/linux/kdev_t.h`): 12 and 20 bits.
-const DEVICE_MAX: Device = Device {
-    major: (1 << 12) - 1,
-    minor: (1 << 20) - 1,
-};
+const DEVICE_MAX: Device = Device { major: (1 << 12) - 1, minor: (1 << 20) - 1 };
 
 /// What a typeflag stands for. Old tars tell a directory from a file by its name alone.
 pub(super) fn kind_of(typeflag: u8, path: &[u8]) -> Result<EntryKind, TarErrorKind> {
@@ -38,10 +35,7 @@ pub(super) fn metadata(header: &Header<'_>, pax: Pax) -> Result<Metadata, TarErr
         mode: permissions(header.mode),
         uid: owner("uid", pax.uid.unwrap_or(header.uid))?,
         gid: owner("gid", pax.gid.unwrap_or(header.gid))?,
-        mtime: pax.mtime.unwrap_or(Timestamp {
-            seconds: header.mtime,
-            nanoseconds: 0,
-        }),
+        mtime: pax.mtime.unwrap_or(Timestamp { seconds: header.mtime, nanoseconds: 0 }),
         xattrs: pax.xattrs,
     })
 }

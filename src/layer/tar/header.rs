@@ -74,10 +74,7 @@ impl<'a> Header<'a> {
         let number = |range, name| number::field(&block[range]).ok_or(TarErrorKind::Number(name));
         let (device_major, device_minor) = match format {
             Format::V7 => (0, 0),
-            _ => (
-                number(at::DEVICE_MAJOR, "devmajor")?,
-                number(at::DEVICE_MINOR, "devminor")?,
-            ),
+            _ => (number(at::DEVICE_MAJOR, "devmajor")?, number(at::DEVICE_MINOR, "devminor")?),
         };
         Ok(Self {
             block,
@@ -201,12 +198,7 @@ mod tests {
         check_path(&[(0, b"name"), GNU, (345, b"dir")], "dir/name");
         check_path(&[(0, b"name"), GNU, (345, b"d\xff")], "name");
         let full = [b'p'; 155];
-        let star = [
-            (0, &b"name"[..]),
-            USTAR,
-            (345, &full[..131]),
-            (508, b"tar\0"),
-        ];
+        let star = [(0, &b"name"[..]), USTAR, (345, &full[..131]), (508, b"tar\0")];
         check_path(&star, &format!("{}/name", "p".repeat(131)));
     }
 
@@ -220,9 +212,6 @@ mod tests {
     #[test]
     fn a_field_that_is_no_number_is_refused_by_name() {
         let block = block(&[(0, b"name"), (at::UID.start, b"12x4")]);
-        assert_eq!(
-            Header::parse(&block).unwrap_err(),
-            TarErrorKind::Number("uid")
-        );
+        assert_eq!(Header::parse(&block).unwrap_err(), TarErrorKind::Number("uid"));
     }
 }

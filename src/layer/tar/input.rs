@@ -19,10 +19,7 @@ pub(super) struct BlockReader {
 
 impl BlockReader {
     pub(super) fn new() -> Self {
-        Self {
-            block: [0; BLOCK_BYTES],
-            filled: 0,
-        }
+        Self { block: [0; BLOCK_BYTES], filled: 0 }
     }
 
     /// Bytes of an incomplete block.

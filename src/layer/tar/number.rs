@@ -33,14 +33,8 @@ pub(super) fn octal(bytes: &[u8]) -> Option<i64> {
 fn base_256(bytes: &[u8]) -> Option<i64> {
     let (first, rest) = bytes.split_first()?;
     // The second bit is the sign; the bit before it becomes equal to it.
-    let start = if first & 0x40 == 0 {
-        i64::from(first & 0x7f)
-    } else {
-        i64::from(*first) - 0x100
-    };
-    rest.iter().try_fold(start, |value, &byte| {
-        value.checked_mul(256)?.checked_add(i64::from(byte))
-    })
+    let start = if first & 0x40 == 0 { i64::from(first & 0x7f) } else { i64::from(*first) - 0x100 };
+    rest.iter().try_fold(start, |value, &byte| value.checked_mul(256)?.checked_add(i64::from(byte)))
 }
 
 /// Decimal digits behind an optional sign, as Go's `ParseInt` reads them.
@@ -55,11 +49,7 @@ pub(super) fn decimal(text: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0_i64, |value, digit| {
         let digit = i64::from(digit.is_ascii_digit().then(|| digit - b'0')?);
         let value = value.checked_mul(10)?;
-        if negative {
-            value.checked_sub(digit)
-        } else {
-            value.checked_add(digit)
-        }
+        if negative { value.checked_sub(digit) } else { value.checked_add(digit) }
     })
 }
 
@@ -74,10 +64,7 @@ pub(super) fn time(text: &[u8]) -> Option<Timestamp> {
         return None;
     }
     let nanoseconds = (0..NANOSECOND_DIGITS).fold(0, |value, index| {
-        value * 10
-            + fraction
-                .get(index)
-                .map_or(0, |digit| u32::from(digit - b'0'))
+        value * 10 + fraction.get(index).map_or(0, |digit| u32::from(digit - b'0'))
     });
     if whole[0] == b'-' && nanoseconds > 0 {
         return Some(Timestamp {
@@ -85,10 +72,7 @@ pub(super) fn time(text: &[u8]) -> Option<Timestamp> {
             nanoseconds: 1_000_000_000 - nanoseconds,
         });
     }
-    Some(Timestamp {
-        seconds,
-        nanoseconds,
-    })
+    Some(Timestamp { seconds, nanoseconds })
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@
 //! several records with one key wins, except for `GNU.sparse.offset` and `GNU.sparse.numbytes`, which
 //! repeat. Keys that no layer needs are ignored, as is an empty value of a standard key.
 
+use crate::layer::limits::{LimitExceeded, Limits};
 use crate::layer::tar::error::TarErrorKind;
 use crate::layer::tar::number;
 use crate::layer::tar::sparse::{self, Region};
-use crate::layer::limits::{LimitExceeded, Limits};
 use crate::layer::tree::{Timestamp, Xattrs};
 
 /// What an extended header says about the entry behind it.
@@ -74,11 +74,8 @@ impl Pax {
         if pax.sparse.offset.is_some() {
             return Err(TarErrorKind::SparseMap("has an offset without a length"));
         }
-        let xattr_bytes: usize = pax
-            .xattrs
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
+        let xattr_bytes: usize =
+            pax.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
         LimitExceeded::check(
             xattr_bytes as u64,
             limits.xattr_inode_bytes_max as u64,
@@ -150,10 +147,7 @@ impl Pax {
         match (key, self.sparse.offset) {
             (b"GNU.sparse.offset", None) => self.sparse.offset = Some(number()?),
             (b"GNU.sparse.numbytes", Some(offset)) => {
-                let region = Region {
-                    offset,
-                    length: number()?,
-                };
+                let region = Region { offset, length: number()? };
                 sparse::push(&mut self.sparse.repeated, region, limits.sparse_entries_max)?;
                 self.sparse.offset = None;
             }
@@ -179,11 +173,7 @@ impl Pax {
             (None, None) if sparse.is_absent() => return Ok(None),
             _ => return Err(TarErrorKind::SparseMap("is of no known version")),
         };
-        Ok(Some(PaxSparse {
-            size: sparse.size.or(sparse.real_size),
-            name: sparse.name,
-            map,
-        }))
+        Ok(Some(PaxSparse { size: sparse.size.or(sparse.real_size), name: sparse.name, map }))
     }
 }
 
@@ -196,9 +186,7 @@ impl Sparse {
             (None, repeated) => repeated,
         };
         if self.entries != Some(regions.len() as u64) {
-            return Err(TarErrorKind::SparseMap(
-                "has another number of entries than it says",
-            ));
+            return Err(TarErrorKind::SparseMap("has another number of entries than it says"));
         }
         Ok(regions.to_vec())
     }
@@ -283,10 +271,7 @@ impl<'a> Records<'a> {
         /// A header has at most a few MiB.
         const LENGTH_DIGITS_MAX: usize = 10;
         let rest = &self.body[self.position..];
-        let digits = rest
-            .iter()
-            .take(LENGTH_DIGITS_MAX + 1)
-            .position(|&byte| byte == b' ')?;
+        let digits = rest.iter().take(LENGTH_DIGITS_MAX + 1).position(|&byte| byte == b' ')?;
         let length = usize::try_from(sparse::decimal(&rest[..digits])?).ok()?;
         let record = rest.get(digits + 1..length)?.strip_suffix(b"\n")?;
         let equals = record.iter().position(|&byte| byte == b'=')?;

@@ -4,10 +4,10 @@
 //! records; PAX 1.0 as text before the data. Whatever the encoding, the result is a list of
 //! [`Region`]s that [`check`] has judged before any data passes.
 
+use crate::layer::limits::LimitExceeded;
 use crate::layer::tar::error::TarErrorKind;
 use crate::layer::tar::header::{BLOCK_BYTES, Block};
 use crate::layer::tar::number;
-use crate::layer::limits::LimitExceeded;
 
 /// Bytes of one entry of an old GNU map: two numbers of 12 bytes.
 const OLD_ENTRY_BYTES: usize = 24;
@@ -48,9 +48,7 @@ pub(super) fn check(regions: &[Region], size: u64, stored: u64) -> Result<(), Ta
     let mut needed = 0;
     for region in regions {
         if region.offset < end {
-            return Err(TarErrorKind::SparseMap(
-                "overlaps itself or is not in order",
-            ));
+            return Err(TarErrorKind::SparseMap("overlaps itself or is not in order"));
         }
         end = region
             .offset
@@ -61,9 +59,7 @@ pub(super) fn check(regions: &[Region], size: u64, stored: u64) -> Result<(), Ta
         needed += region.length;
     }
     if needed != stored {
-        return Err(TarErrorKind::SparseMap(
-            "does not fit the bytes that are stored",
-        ));
+        return Err(TarErrorKind::SparseMap("does not fit the bytes that are stored"));
     }
     Ok(())
 }
@@ -84,10 +80,7 @@ pub(super) fn push_old(
             break;
         }
         let (offset, length) = entry.split_at(OLD_ENTRY_BYTES / 2);
-        let region = Region {
-            offset: number(offset)?,
-            length: number(length)?,
-        };
+        let region = Region { offset: number(offset)?, length: number(length)? };
         push(regions, region, max)?;
     }
     Ok(())
@@ -182,14 +175,7 @@ impl MapReader {
         self.numbers_left = Some(left - 1);
         match self.offset.take() {
             None => self.offset = Some(value),
-            Some(offset) => push(
-                regions,
-                Region {
-                    offset,
-                    length: value,
-                },
-                max,
-            )?,
+            Some(offset) => push(regions, Region { offset, length: value }, max)?,
         }
         Ok(())
     }
@@ -247,15 +233,7 @@ mod tests {
 
     #[test]
     fn a_malformed_map_before_the_data_is_refused() {
-        for text in [
-            "\n",
-            "x\n",
-            "-1\n",
-            "1\n0\n\n",
-            "5\n",
-            "1\n0 5\n",
-            "99999999999999999999\n",
-        ] {
+        for text in ["\n", "x\n", "-1\n", "1\n0\n\n", "5\n", "1\n0 5\n", "99999999999999999999\n"] {
             assert!(read_map(text, 512).is_err(), "{text:?}");
         }
     }
@@ -272,9 +250,6 @@ mod tests {
     #[test]
     fn a_map_has_a_limited_number_of_entries() {
         let entry = b"00000001000 00000000005\0".repeat(5);
-        assert!(matches!(
-            push_old(&mut Vec::new(), &entry, MAX),
-            Err(TarErrorKind::Limit(_))
-        ));
+        assert!(matches!(push_old(&mut Vec::new(), &entry, MAX), Err(TarErrorKind::Limit(_))));
     }
 }

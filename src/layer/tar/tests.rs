@@ -68,15 +68,8 @@ impl Tar {
         loop {
             match reader.next(&mut input)? {
                 Event::Entry(entry) => found.push((entry, Vec::new())),
-                Event::Data {
-                    offset_bytes,
-                    bytes,
-                } => {
-                    found
-                        .last_mut()
-                        .unwrap()
-                        .1
-                        .push((offset_bytes, bytes.to_vec()));
+                Event::Data { offset_bytes, bytes } => {
+                    found.last_mut().unwrap().1.push((offset_bytes, bytes.to_vec()));
                 }
                 Event::EntryEnd | Event::EndOfArchive => {}
                 Event::NeedInput => break,
@@ -105,10 +98,7 @@ fn tar() -> Tar {
 }
 
 fn paths(found: &[Found]) -> Vec<&str> {
-    found
-        .iter()
-        .map(|(entry, _)| std::str::from_utf8(&entry.path).unwrap())
-        .collect()
+    found.iter().map(|(entry, _)| std::str::from_utf8(&entry.path).unwrap()).collect()
 }
 
 #[test]
@@ -124,18 +114,12 @@ fn entries_come_with_their_data_and_places() {
     let [(a, data), (b, no_data)] = &found[..] else {
         panic!("two entries");
     };
-    assert_eq!(
-        (a.kind, a.size_bytes, a.offset_bytes),
-        (EntryKind::File, 3, 0)
-    );
+    assert_eq!((a.kind, a.size_bytes, a.offset_bytes), (EntryKind::File, 3, 0));
     assert_eq!(a.metadata.mode, 0o644);
     assert_eq!(data[..], [(0, b"one".to_vec())]);
     assert_eq!((b.kind, &b.link[..]), (EntryKind::Symlink, &b"target"[..]));
     assert_eq!((b.offset_bytes, b.metadata.uid), (1024, u32::MAX));
-    let time = Timestamp {
-        seconds: -6,
-        nanoseconds: 750_000_000,
-    };
+    let time = Timestamp { seconds: -6, nanoseconds: 750_000_000 };
     assert_eq!(b.metadata.mtime, time);
     assert!(no_data.is_empty());
 }
@@ -143,13 +127,7 @@ fn entries_come_with_their_data_and_places() {
 #[test]
 fn the_end_may_be_marked_badly_but_not_twice() {
     let one = || tar().file("a", "1");
-    for accepted in [
-        tar(),
-        tar().zeros(512),
-        tar().end(),
-        one(),
-        one().zeros(512),
-    ] {
+    for accepted in [tar(), tar().zeros(512), tar().end(), one(), one().zeros(512)] {
         assert!(accepted.read().is_ok());
     }
     let mut no_padding = one();
@@ -163,10 +141,7 @@ fn the_end_may_be_marked_badly_but_not_twice() {
 fn what_follows_the_end_is_not_read_but_limited() {
     let smuggled = tar().file("a", "1").end().file("b", "2");
     assert_eq!(paths(&smuggled.read().unwrap()), ["a"]);
-    let limits = Limits {
-        trailer_bytes_max: 1024,
-        ..Limits::default()
-    };
+    let limits = Limits { trailer_bytes_max: 1024, ..Limits::default() };
     assert!(smuggled.read_with(&limits).is_ok());
     let refused = smuggled.zeros(1).read_with(&limits).unwrap_err();
     assert_eq!(refused.code(), "layer-limit");
@@ -193,11 +168,7 @@ fn a_cut_tar_is_refused_wherever_it_is_cut() {
 
 #[test]
 fn types_are_told_by_their_flag_alone_but_for_old_tars() {
-    let kinds = |typeflag, name| {
-        tar().raw(typeflag, name, "", "0", b"").read().unwrap()[0]
-            .0
-            .kind
-    };
+    let kinds = |typeflag, name| tar().raw(typeflag, name, "", "0", b"").read().unwrap()[0].0.kind;
     assert_eq!(kinds(0, "a"), EntryKind::File);
     assert_eq!(kinds(0, "a/"), EntryKind::Directory);
     assert_eq!(kinds(b'0', "a/"), EntryKind::File);
@@ -232,10 +203,7 @@ fn gnu_headers_give_long_names() {
         .read()
         .unwrap();
     assert_eq!(paths(&found), [&long, "next"]);
-    assert_eq!(
-        (&found[0].0.link[..], found[0].0.offset_bytes),
-        (&b"to"[..], 0)
-    );
+    assert_eq!((&found[0].0.link[..], found[0].0.offset_bytes), (&b"to"[..], 0));
 }
 
 #[test]
@@ -244,22 +212,13 @@ fn combinations_that_programs_read_differently_are_refused() {
     let twice = TarErrorKind::ExtensionTwice;
     path().pax(&[]).check_refused(&twice("PAX"), 1024, None);
     let long = || tar().entry(b'L', "", b"long");
-    long()
-        .entry(b'L', "", b"b")
-        .check_refused(&twice("GNU long name"), 1024, None);
+    long().entry(b'L', "", b"b").check_refused(&twice("GNU long name"), 1024, None);
     let both = path().entry(b'L', "", b"long").file("a", "");
     both.check_refused(&TarErrorKind::ExtensionsDisagree("name"), 2048, None);
-    let both = tar()
-        .pax(&[("linkpath", "a")])
-        .entry(b'K', "", b"b")
-        .file("a", "");
+    let both = tar().pax(&[("linkpath", "a")]).entry(b'K', "", b"b").file("a", "");
     both.check_refused(&TarErrorKind::ExtensionsDisagree("link target"), 2048, None);
-    path()
-        .entry(b'g', "", b"")
-        .check_refused(&TarErrorKind::GlobalBetween, 1024, None);
-    path()
-        .end()
-        .check_refused(&TarErrorKind::ExtensionWithoutEntry, 1024, None);
+    path().entry(b'g', "", b"").check_refused(&TarErrorKind::GlobalBetween, 1024, None);
+    path().end().check_refused(&TarErrorKind::ExtensionWithoutEntry, 1024, None);
     long().check_refused(&TarErrorKind::ExtensionWithoutEntry, 0, None);
 }
 
@@ -280,11 +239,7 @@ fn a_sparse_file_has_holes_and_its_own_name() {
             ("GNU.sparse.name", "a"),
             ("GNU.sparse.realsize", "100"),
         ])
-        .entry(
-            b'0',
-            "made-up",
-            &[&b"2\n5\n2\n50\n3\n"[..], &[0; 501], b"abcde"].concat(),
-        )
+        .entry(b'0', "made-up", &[&b"2\n5\n2\n50\n3\n"[..], &[0; 501], b"abcde"].concat())
         .file("b", "1")
         .read()
         .unwrap();
@@ -301,13 +256,9 @@ fn a_sparse_map_must_fit() {
         tar().pax(&records).entry(typeflag, "a", b"abc").read()
     };
     assert!(sparse("7,3", b'0').is_ok());
-    for (map, typeflag) in [
-        ("8,3", b'0'),
-        ("0,2", b'0'),
-        ("0,4", b'0'),
-        ("7,3", b'5'),
-        ("7,3", b'S'),
-    ] {
+    for (map, typeflag) in
+        [("8,3", b'0'), ("0,2", b'0'), ("0,4", b'0'), ("7,3", b'5'), ("7,3", b'S')]
+    {
         let refused = sparse(map, typeflag).unwrap_err();
         assert_eq!(refused.code(), "tar-sparse", "{map} {}", typeflag as char);
     }
@@ -332,9 +283,7 @@ fn what_is_too_much_is_refused_before_it_is_read() {
          (`limits.entries-max` in the user's `config.toml` raises this)",
     );
     check(
-        tar()
-            .entry(b'0', "a", &[0; 600])
-            .entry(b'0', "b", &[0; 401]),
+        tar().entry(b'0', "a", &[0; 600]).entry(b'0', "b", &[0; 401]),
         "entry `b` at byte 1536 of the tar: more than 1000 bytes in the files of one layer, holes included \
          (`limits.apparent-bytes-max` in the user's `config.toml` raises this)",
     );

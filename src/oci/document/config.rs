@@ -100,10 +100,7 @@ impl Parsed for ImageConfig {
     /// A config does not say its own media type, so there is nothing that could contradict it.
     fn parse(bytes: &[u8], _: Option<&str>) -> Result<Self, DocumentError> {
         let config: ConfigJson = json::read(bytes)?;
-        let wrong = |source| DocumentError::WrongDigest {
-            field: "rootfs.diff_ids",
-            source,
-        };
+        let wrong = |source| DocumentError::WrongDigest { field: "rootfs.diff_ids", source };
         let diff_ids = config.rootfs.diff_ids.unwrap_or_default();
         let run = config.config.unwrap_or_default();
         Ok(Self {
@@ -139,11 +136,7 @@ fn filled(text: Option<String>) -> Option<String> {
 
 /// Go's form of a set is a map whose values say nothing.
 fn keys(set: Option<Map<String, Value>>) -> Vec<String> {
-    let mut keys: Vec<String> = set
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(key, _)| key)
-        .collect();
+    let mut keys: Vec<String> = set.unwrap_or_default().into_iter().map(|(key, _)| key).collect();
     keys.sort();
     keys
 }

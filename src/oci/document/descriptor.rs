@@ -74,11 +74,7 @@ impl Descriptor {
 /// Checks that `bytes` have the digest `expected`.
 pub fn check_digest(bytes: &[u8], expected: Digest) -> Result<(), DocumentError> {
     let actual = Digest::of(bytes);
-    if actual == expected {
-        Ok(())
-    } else {
-        Err(DocumentError::Digest { expected, actual })
-    }
+    if actual == expected { Ok(()) } else { Err(DocumentError::Digest { expected, actual }) }
 }
 
 /// A descriptor as JSON has it.
@@ -104,10 +100,8 @@ struct PlatformJson {
 impl DescriptorJson {
     /// The descriptor, whose digest stands in `field` of its document.
     pub(super) fn read(self, field: &'static str) -> Result<Descriptor, DocumentError> {
-        let digest = self
-            .digest
-            .parse()
-            .map_err(|source| DocumentError::WrongDigest { field, source })?;
+        let digest =
+            self.digest.parse().map_err(|source| DocumentError::WrongDigest { field, source })?;
         let annotations = self.annotations.unwrap_or_default();
         let platform = self.platform.and_then(|platform| {
             read_platform(

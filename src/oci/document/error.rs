@@ -133,11 +133,8 @@ impl DocumentError {
 /// A list of platforms for people, no longer than a screen.
 fn listed(platforms: &[Platform]) -> String {
     const SHOWN_MAX: usize = 32;
-    let mut names: Vec<String> = platforms
-        .iter()
-        .take(SHOWN_MAX)
-        .map(ToString::to_string)
-        .collect();
+    let mut names: Vec<String> =
+        platforms.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
     if platforms.len() > SHOWN_MAX {
         names.push(format!("{} more", platforms.len() - SHOWN_MAX));
     }

@@ -91,11 +91,8 @@ mod tests {
 
     #[test]
     fn a_duplicate_key_is_refused_at_any_level() {
-        for text in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"a":[{"b":{"c":1,"c":2}}]}"#,
-            r#"{"a":1,"\u0061":2}"#,
-        ] {
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":[{"b":{"c":1,"c":2}}]}"#, r#"{"a":1,"\u0061":2}"#]
+        {
             let error = check(text).unwrap_err();
             assert!(
                 matches!(error, DocumentError::Json(cause) if cause.to_string().contains("duplicate key"))

@@ -11,12 +11,7 @@ use crate::oci::document::media_type;
 use crate::oci::document::media_type::UnknownType;
 
 /// What some registries announce every manifest as.
-const SAYS_NOTHING: [&str; 4] = [
-    "",
-    "application/json",
-    "application/octet-stream",
-    "text/plain",
-];
+const SAYS_NOTHING: [&str; 4] = ["", "application/json", "application/octet-stream", "text/plain"];
 
 /// What an image's digest names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,10 +40,9 @@ impl Kind {
             .filter(|announced| !SAYS_NOTHING.contains(&announced.as_str()));
         let kind = probe.kind(announced.as_deref())?;
         match announced {
-            Some(announced) if announced != kind.media_type() => Err(DocumentError::MediaType {
-                announced,
-                actual: kind.media_type().to_owned(),
-            }),
+            Some(announced) if announced != kind.media_type() => {
+                Err(DocumentError::MediaType { announced, actual: kind.media_type().to_owned() })
+            }
             _ => probe.check_image().map(|()| kind),
         }
     }

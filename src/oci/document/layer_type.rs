@@ -33,7 +33,10 @@ static KNOWN: [Names; 11] = [
     here("docker.tar+gzip", "application/vnd.docker.image.rootfs.diff.tar.gzip"),
     here("docker.tar+zstd", "application/vnd.docker.image.rootfs.diff.tar.zstd"),
     elsewhere("docker.foreign.tar", "application/vnd.docker.image.rootfs.foreign.diff.tar"),
-    elsewhere("docker.foreign.tar+gzip", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
+    elsewhere(
+        "docker.foreign.tar+gzip",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    ),
 ];
 
 /// A layer that its image's repository holds.
@@ -89,7 +92,9 @@ impl FromStr for LayerType {
     /// Reads a short name.
     fn from_str(short: &str) -> Result<Self, UnknownType> {
         let found = KNOWN.iter().find(|known| known.short == short);
-        found.map(Self).ok_or_else(|| UnknownType::new(short, KNOWN.iter().map(|known| known.short)))
+        found
+            .map(Self)
+            .ok_or_else(|| UnknownType::new(short, KNOWN.iter().map(|known| known.short)))
     }
 }
 
@@ -132,7 +137,10 @@ mod tests {
     #[test]
     fn an_unknown_type_is_refused_by_either_name() {
         let error = "tar+lz4".parse::<LayerType>().unwrap_err().to_string();
-        assert!(error.starts_with("`tar+lz4` is none of the known types: tar, tar+gzip"), "{error}");
+        assert!(
+            error.starts_with("`tar+lz4` is none of the known types: tar, tar+gzip"),
+            "{error}"
+        );
         let error = LayerType::from_media_type("text/html").unwrap_err();
         assert!(matches!(error, DocumentError::LayerMediaType(name) if name == "text/html"));
     }

@@ -43,9 +43,7 @@ impl Parsed for Manifest {
         Ok(Self {
             kind,
             config,
-            layers: layers
-                .map(|layer| layer.read("layers.digest"))
-                .collect::<Result<_, _>>()?,
+            layers: layers.map(|layer| layer.read("layers.digest")).collect::<Result<_, _>>()?,
         })
     }
 }

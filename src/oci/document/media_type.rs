@@ -59,9 +59,6 @@ mod tests {
 
     #[test]
     fn parameters_do_not_change_a_media_type() {
-        assert_eq!(
-            essence("Application/JSON; charset=utf-8"),
-            "application/json"
-        );
+        assert_eq!(essence("Application/JSON; charset=utf-8"), "application/json");
     }
 }

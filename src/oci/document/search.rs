@@ -57,12 +57,7 @@ impl Search {
 
     /// Looks into the index that [`Step::Descend`] asked for.
     pub fn enter(&mut self, index: &Index) {
-        let images = || {
-            index
-                .manifests
-                .iter()
-                .filter(|entry| !entry.is_attestation())
-        };
+        let images = || index.manifests.iter().filter(|entry| !entry.is_attestation());
         self.available.extend(index.platforms());
         let candidates = self.wanted.compatible();
         self.found = candidates.iter().find_map(|platform| {
@@ -97,23 +92,16 @@ impl Search {
                 self.depth = depth;
                 Ok(Step::Descend(index))
             }
-            None => self
-                .unnamed
-                .take()
-                .map(Step::Found)
-                .ok_or_else(|| DocumentError::NoPlatform {
-                    wanted: self.wanted.clone(),
-                    available: self.available.iter().cloned().collect(),
-                }),
+            None => self.unnamed.take().map(Step::Found).ok_or_else(|| DocumentError::NoPlatform {
+                wanted: self.wanted.clone(),
+                available: self.available.iter().cloned().collect(),
+            }),
         }
     }
 }
 
 fn is_image(entry: &Descriptor) -> bool {
-    matches!(
-        Kind::from_media_type(&entry.media_type),
-        Ok(Kind::OciManifest | Kind::DockerManifest)
-    )
+    matches!(Kind::from_media_type(&entry.media_type), Ok(Kind::OciManifest | Kind::DockerManifest))
 }
 
 fn is_index(entry: &Descriptor) -> bool {

@@ -24,10 +24,7 @@ fn image(name: &str, platform: &str) -> String {
 }
 
 fn index(entries: &[String]) -> Document<Index> {
-    let text = format!(
-        r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
-        entries.join(",")
-    );
+    let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
     Document::parse(text.into_bytes(), Some(media_type::OCI_INDEX)).unwrap()
 }
 
@@ -63,42 +60,20 @@ fn a_manifest_keeps_its_bytes_and_digest() {
 #[test]
 fn a_document_agrees_with_its_descriptor() {
     let bytes = manifest_text(media_type::OCI_CONFIG).into_bytes();
-    let right = Descriptor::new(
-        media_type::OCI_MANIFEST,
-        Digest::of(&bytes),
-        bytes.len() as u64,
-    );
+    let right = Descriptor::new(media_type::OCI_MANIFEST, Digest::of(&bytes), bytes.len() as u64);
     assert!(Document::<Manifest>::verify(bytes.clone(), &right).is_ok());
-    let other_digest = Descriptor {
-        digest: digest("x"),
-        ..right.clone()
-    };
+    let other_digest = Descriptor { digest: digest("x"), ..right.clone() };
     let error = Document::<Manifest>::verify(bytes.clone(), &other_digest).unwrap_err();
     assert!(matches!(error, DocumentError::Digest { expected, .. } if expected == digest("x")));
-    let shorter = Descriptor {
-        size: 1,
-        ..right.clone()
-    };
+    let shorter = Descriptor { size: 1, ..right.clone() };
     let error = Document::<Manifest>::verify(bytes.clone(), &shorter).unwrap_err();
     assert!(matches!(error, DocumentError::Size { expected: 1, .. }));
-    let docker = Descriptor {
-        media_type: media_type::DOCKER_MANIFEST.into(),
-        ..right.clone()
-    };
-    assert!(
-        Document::<Manifest>::verify(bytes.clone(), &docker).is_ok(),
-        "it does not say"
-    );
-    let list = Descriptor {
-        media_type: media_type::OCI_INDEX.into(),
-        ..right.clone()
-    };
+    let docker = Descriptor { media_type: media_type::DOCKER_MANIFEST.into(), ..right.clone() };
+    assert!(Document::<Manifest>::verify(bytes.clone(), &docker).is_ok(), "it does not say");
+    let list = Descriptor { media_type: media_type::OCI_INDEX.into(), ..right.clone() };
     let error = Document::<Root>::verify(bytes.clone(), &list).unwrap_err();
     assert!(matches!(error, DocumentError::MediaType { .. }));
-    let huge = Descriptor {
-        size: MANIFEST_BYTES_MAX + 1,
-        ..right
-    };
+    let huge = Descriptor { size: MANIFEST_BYTES_MAX + 1, ..right };
     let error = Document::<Manifest>::verify(bytes, &huge).unwrap_err();
     assert!(matches!(error, DocumentError::TooLarge { .. }));
 }
@@ -109,16 +84,10 @@ fn each_kind_is_recognised() {
     let config = |media_type| format!(r#""config":{},"layers":[]"#, entry("c", media_type, ""));
     for (text, expected) in [
         (r#"{"manifests":[]}"#.to_owned(), Kind::OciIndex),
-        (
-            said(media_type::DOCKER_LIST, r#""manifests":[]"#),
-            Kind::DockerList,
-        ),
+        (said(media_type::DOCKER_LIST, r#""manifests":[]"#), Kind::DockerList),
         (manifest_text(media_type::OCI_CONFIG), Kind::OciManifest),
         (
-            said(
-                media_type::DOCKER_MANIFEST,
-                &config(media_type::DOCKER_CONFIG),
-            ),
+            said(media_type::DOCKER_MANIFEST, &config(media_type::DOCKER_CONFIG)),
             Kind::DockerManifest,
         ),
     ] {
@@ -133,15 +102,9 @@ fn what_could_be_understood_differently_is_refused() {
     assert!(matches!(of(both, None), DocumentError::Ambiguous));
     let lying = format!(r#"{{"mediaType":"{}","layers":[]}}"#, media_type::OCI_INDEX);
     assert!(matches!(of(&lying, None), DocumentError::MediaType { .. }));
-    let other = format!(
-        r#"{{"mediaType":"{}","layers":[]}}"#,
-        media_type::OCI_MANIFEST
-    );
+    let other = format!(r#"{{"mediaType":"{}","layers":[]}}"#, media_type::OCI_MANIFEST);
     let announced = Some(media_type::DOCKER_MANIFEST);
-    assert!(matches!(
-        of(&other, announced),
-        DocumentError::MediaType { .. }
-    ));
+    assert!(matches!(of(&other, announced), DocumentError::MediaType { .. }));
     let html = Some("text/html");
     assert!(matches!(of(&other, html), DocumentError::MediaType { .. }));
 }
@@ -149,16 +112,10 @@ fn what_could_be_understood_differently_is_refused() {
 #[test]
 fn schema_1_and_artifacts_are_refused_by_name() {
     let of = |text: &str| Document::<Root>::parse(text.as_bytes().to_vec(), None).unwrap_err();
-    assert!(matches!(
-        of(r#"{"schemaVersion":1,"fsLayers":[]}"#),
-        DocumentError::SchemaOne
-    ));
+    assert!(matches!(of(r#"{"schemaVersion":1,"fsLayers":[]}"#), DocumentError::SchemaOne));
     let chart = "application/vnd.cncf.helm.config.v1+json";
     assert!(matches!(of(&manifest_text(chart)), DocumentError::Artifact(name) if name == chart));
-    assert!(matches!(
-        of(r#"{"schemaVersion":2}"#),
-        DocumentError::Unknown
-    ));
+    assert!(matches!(of(r#"{"schemaVersion":2}"#), DocumentError::Unknown));
 }
 
 #[test]
@@ -168,13 +125,7 @@ fn a_wrong_digest_never_becomes_a_digest() {
     assert!(matches!(error, DocumentError::WrongDigest { .. }));
     let text = r#"{"rootfs":{"diff_ids":["md5:zz"]}}"#;
     let error = Document::<ImageConfig>::parse(text.as_bytes().to_vec(), None).unwrap_err();
-    assert!(matches!(
-        error,
-        DocumentError::WrongDigest {
-            field: "rootfs.diff_ids",
-            ..
-        }
-    ));
+    assert!(matches!(error, DocumentError::WrongDigest { field: "rootfs.diff_ids", .. }));
 }
 
 #[test]
@@ -194,25 +145,13 @@ fn the_config_is_read_as_go_writes_it() {
     );
     let check = |platform: &str| config.check_platform(&platform.parse().unwrap());
     assert!(check("linux/arm64").is_ok() && check("linux/arm64/v9").is_ok());
-    assert!(matches!(
-        check("linux/amd64").unwrap_err(),
-        DocumentError::PlatformMismatch { .. }
-    ));
+    assert!(matches!(check("linux/amd64").unwrap_err(), DocumentError::PlatformMismatch { .. }));
     let manifest = manifest_text(media_type::OCI_CONFIG).into_bytes();
-    let mut manifest = Document::<Manifest>::parse(manifest, None)
-        .unwrap()
-        .parsed()
-        .clone();
+    let mut manifest = Document::<Manifest>::parse(manifest, None).unwrap().parsed().clone();
     assert!(check_layers(&manifest, config).is_ok());
     manifest.layers.clear();
     let error = check_layers(&manifest, config).unwrap_err();
-    assert!(matches!(
-        error,
-        DocumentError::LayerCount {
-            layers: 0,
-            diff_ids: 1
-        }
-    ));
+    assert!(matches!(error, DocumentError::LayerCount { layers: 0, diff_ids: 1 }));
 }
 
 #[test]
@@ -228,10 +167,7 @@ fn the_best_variant_wins_and_then_the_first() {
     check_found("linux/arm/v6", &index, "old");
     check_found("linux/amd64/v3", &index, "amd64");
     let error = search("linux/s390x", &index).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "no image for linux/s390x; there is linux/amd64, linux/arm/v6, linux/arm/v7"
-    );
+    assert_eq!(error, "no image for linux/s390x; there is linux/amd64, linux/arm/v6, linux/arm/v7");
 }
 
 #[test]
@@ -255,16 +191,10 @@ fn nested_indexes_are_searched_to_a_depth_and_never_twice() {
         assert!(matches!(search.step().unwrap(), Step::Descend(_)));
         search.enter(level(&depth.to_string()).parsed());
     }
-    assert!(matches!(
-        search.step().unwrap_err(),
-        DocumentError::TooDeep(_)
-    ));
+    assert!(matches!(search.step().unwrap_err(), DocumentError::TooDeep(_)));
 
     let mut search = Search::new(amd64, top.digest(), top.parsed());
     assert!(matches!(search.step().unwrap(), Step::Descend(_)));
     search.enter(level("0").parsed());
-    assert!(matches!(
-        search.step().unwrap_err(),
-        DocumentError::NoPlatform { .. }
-    ));
+    assert!(matches!(search.step().unwrap_err(), DocumentError::NoPlatform { .. }));
 }

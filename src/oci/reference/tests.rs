@@ -6,21 +6,13 @@ const DIGEST: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb41
 fn check(text: &str, canonical: &str) {
     let reference: Reference = text.parse().unwrap();
     assert_eq!(reference.to_string(), canonical);
-    assert_eq!(
-        canonical.parse(),
-        Ok(reference),
-        "{canonical} reads as the same reference"
-    );
+    assert_eq!(canonical.parse(), Ok(reference), "{canonical} reads as the same reference");
 }
 
 #[track_caller]
 fn refused(text: &str, problem: ReferenceProblem, offset: usize) {
     let error = text.parse::<Reference>().unwrap_err();
-    assert_eq!(
-        (error.problem(), error.offset()),
-        (problem, offset),
-        "{text}: {error}"
-    );
+    assert_eq!((error.problem(), error.offset()), (problem, offset), "{text}: {error}");
 }
 
 #[test]
@@ -29,10 +21,7 @@ fn short_names_are_docker_hubs() {
     check("alpine:3.20", "docker.io/library/alpine:3.20");
     check("grafana/grafana", "docker.io/grafana/grafana");
     check("docker.io/alpine", "docker.io/library/alpine");
-    check(
-        "index.docker.io/library/alpine:3",
-        "docker.io/library/alpine:3",
-    );
+    check("index.docker.io/library/alpine:3", "docker.io/library/alpine:3");
     check("a/b/c", "docker.io/a/b/c");
     check("localhost", "docker.io/library/localhost");
     check("localhost:5000", "docker.io/library/localhost:5000");
@@ -49,18 +38,12 @@ fn registries_are_told_from_namespaces_as_docker_does() {
     check("[::1]/x", "[::1]/x");
     check("Registry/x", "Registry/x");
     check("test:5000/repo", "test:5000/repo");
-    check(
-        "xn--n3h.com/myimage:xn--n3h.com",
-        "xn--n3h.com/myimage:xn--n3h.com",
-    );
+    check("xn--n3h.com/myimage:xn--n3h.com", "xn--n3h.com/myimage:xn--n3h.com");
 }
 
 #[test]
 fn a_digest_stands_with_or_without_a_tag() {
-    check(
-        &format!("alpine@{DIGEST}"),
-        &format!("docker.io/library/alpine@{DIGEST}"),
-    );
+    check(&format!("alpine@{DIGEST}"), &format!("docker.io/library/alpine@{DIGEST}"));
     let text = format!("docker.io/library/alpine:3.20@{DIGEST}");
     check(&text, &text);
     let pinned: Reference = text.parse().unwrap();
@@ -73,28 +56,16 @@ fn latest_is_added_only_where_nothing_else_is_said() {
     let latest = |text: &str| text.parse::<Reference>().unwrap().or_latest().to_string();
     assert_eq!(latest("alpine"), "docker.io/library/alpine:latest");
     assert_eq!(latest("alpine:3"), "docker.io/library/alpine:3");
-    assert_eq!(
-        latest(&format!("a@{DIGEST}")),
-        format!("docker.io/library/a@{DIGEST}")
-    );
+    assert_eq!(latest(&format!("a@{DIGEST}")), format!("docker.io/library/a@{DIGEST}"));
 }
 
 #[test]
 fn another_default_registry_has_no_official_namespace() {
     let parse = |text, registry| Reference::parse(text, registry).unwrap().to_string();
     assert_eq!(parse("tool:1", "ghcr.io"), "ghcr.io/tool:1");
-    assert_eq!(
-        parse("acme/tool", "localhost:5000"),
-        "localhost:5000/acme/tool"
-    );
-    assert_eq!(
-        parse("alpine", "index.docker.io"),
-        "docker.io/library/alpine"
-    );
-    assert_eq!(
-        parse("docker.io/alpine", "ghcr.io"),
-        "docker.io/library/alpine"
-    );
+    assert_eq!(parse("acme/tool", "localhost:5000"), "localhost:5000/acme/tool");
+    assert_eq!(parse("alpine", "index.docker.io"), "docker.io/library/alpine");
+    assert_eq!(parse("docker.io/alpine", "ghcr.io"), "docker.io/library/alpine");
 }
 
 #[test]
@@ -146,24 +117,12 @@ fn what_is_wrong_is_said_with_its_place() {
 fn lengths_are_limited() {
     let tag = "t".repeat(TAG_BYTES_MAX);
     check(&format!("r.io/a:{tag}"), &format!("r.io/a:{tag}"));
-    refused(
-        &format!("a:{tag}t"),
-        ReferenceProblem::TagTooLong,
-        2 + TAG_BYTES_MAX,
-    );
+    refused(&format!("a:{tag}t"), ReferenceProblem::TagTooLong, 2 + TAG_BYTES_MAX);
     let name = "a".repeat(REPOSITORY_BYTES_MAX);
     check(&format!("r.io/{name}"), &format!("r.io/{name}"));
-    refused(
-        &format!("r.io/{name}a"),
-        ReferenceProblem::RepositoryTooLong,
-        5,
-    );
+    refused(&format!("r.io/{name}a"), ReferenceProblem::RepositoryTooLong, 5);
     let host = format!("{}.io", "h".repeat(HOST_BYTES_MAX));
-    refused(
-        &format!("{host}/a"),
-        ReferenceProblem::HostTooLong,
-        HOST_BYTES_MAX,
-    );
+    refused(&format!("{host}/a"), ReferenceProblem::HostTooLong, HOST_BYTES_MAX);
 }
 
 #[test]

@@ -85,10 +85,7 @@ async fn run(
     server: &str,
     timeout: Duration,
 ) -> Result<Option<Credential>, HelperError> {
-    let io_error = |source| HelperError::Io {
-        name: name.to_owned(),
-        source,
-    };
+    let io_error = |source| HelperError::Io { name: name.to_owned(), source };
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -100,10 +97,7 @@ async fn run(
     let mut group = Group::of(&child);
     let talked = tokio::time::timeout(timeout, talk(&mut child, server)).await;
     let (answer, success) = talked
-        .map_err(|_| HelperError::Timeout {
-            name: name.to_owned(),
-            after: timeout,
-        })?
+        .map_err(|_| HelperError::Timeout { name: name.to_owned(), after: timeout })?
         .map_err(io_error)?;
     group.has_ended();
     read(name, &answer, success)
@@ -116,10 +110,7 @@ async fn talk(child: &mut Child, server: &str) -> io::Result<(Vec<u8>, bool)> {
     }
     let mut answer = Vec::new();
     if let Some(stdout) = child.stdout.take() {
-        stdout
-            .take(ANSWER_BYTES_MAX)
-            .read_to_end(&mut answer)
-            .await?;
+        stdout.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
     }
     let status = child.wait().await?;
     Ok((answer, status.success()))
@@ -131,14 +122,11 @@ fn read(name: &str, answer: &[u8], success: bool) -> Result<Option<Credential>, 
         return if says_not_found {
             Ok(None)
         } else {
-            Err(HelperError::Failed {
-                name: name.to_owned(),
-            })
+            Err(HelperError::Failed { name: name.to_owned() })
         };
     }
-    let answer: Answer = serde_json::from_slice(answer).map_err(|_| HelperError::Answer {
-        name: name.to_owned(),
-    })?;
+    let answer: Answer = serde_json::from_slice(answer)
+        .map_err(|_| HelperError::Answer { name: name.to_owned() })?;
     let is_empty = answer.username.is_empty() && answer.secret.is_empty();
     Ok((!is_empty).then(|| Credential::from_login(answer.username, answer.secret)))
 }
@@ -187,10 +175,8 @@ mod tests {
     #[tokio::test]
     async fn a_helper_is_asked_for_the_server() {
         let script = r#"read server; echo "{\"Username\":\"ann\",\"Secret\":\"$server\"}""#;
-        let expected = Credential::Password {
-            user: "ann".to_owned(),
-            password: Secret::new("r.example"),
-        };
+        let expected =
+            Credential::Password { user: "ann".to_owned(), password: Secret::new("r.example") };
         assert_eq!(ask_script(script, LONG).await.unwrap(), Some(expected));
         let script = r#"echo '{"Username":"<token>","Secret":"t"}'"#;
         let expected = Credential::IdentityToken(Secret::new("t"));

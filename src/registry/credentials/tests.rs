@@ -12,19 +12,12 @@ fn login(user: &str, password: &str) -> Source {
 }
 
 fn auth(user: &str, password: &str) -> String {
-    format!(
-        r#"{{"auth":"{}"}}"#,
-        STANDARD.encode(format!("{user}:{password}"))
-    )
+    format!(r#"{{"auth":"{}"}}"#, STANDARD.encode(format!("{user}:{password}")))
 }
 
 #[test]
 fn docker_hub_is_found_under_each_of_its_names() {
-    for key in [
-        "https://index.docker.io/v1/",
-        "docker.io",
-        "index.docker.io",
-    ] {
+    for key in ["https://index.docker.io/v1/", "docker.io", "index.docker.io"] {
         let json = format!(r#"{{"auths":{{"{key}":{}}}}}"#, auth("ann", "pa:ss"));
         assert_eq!(find(&json, "alpine"), [login("ann", "pa:ss")], "{key}");
         assert_eq!(find(&json, "ghcr.io/a/b"), [], "{key}");
@@ -46,10 +39,7 @@ fn the_most_special_entry_wins() {
 
 #[test]
 fn a_url_as_key_stands_for_its_host() {
-    let json = format!(
-        r#"{{"auths":{{"https://reg.example:5000/v2/":{}}}}}"#,
-        auth("a", "b")
-    );
+    let json = format!(r#"{{"auths":{{"https://reg.example:5000/v2/":{}}}}}"#, auth("a", "b"));
     assert_eq!(find(&json, "reg.example:5000/x"), [login("a", "b")]);
     assert_eq!(find(&json, "reg.example/x"), []);
 }
@@ -62,25 +52,14 @@ fn tokens_and_plain_fields_are_understood() {
     };
     let stored = |credential| vec![Source::Stored(credential)];
     let identity = Credential::IdentityToken(Secret::new("t"));
-    assert_eq!(
-        one(r#"{"auth":"YTpi","identitytoken":"t"}"#),
-        stored(identity.clone())
-    );
-    assert_eq!(
-        one(r#"{"username":"<token>","password":"t"}"#),
-        stored(identity)
-    );
+    assert_eq!(one(r#"{"auth":"YTpi","identitytoken":"t"}"#), stored(identity.clone()));
+    assert_eq!(one(r#"{"username":"<token>","password":"t"}"#), stored(identity));
     assert_eq!(
         one(r#"{"registrytoken":"t"}"#),
         stored(Credential::RegistryToken(Secret::new("t")))
     );
     assert_eq!(one(r#"{"username":"a","password":"b"}"#), [login("a", "b")]);
-    for empty in [
-        "{}",
-        r#"{"auth":""}"#,
-        r#"{"auth":"%%%"}"#,
-        r#"{"auth":"YQ=="}"#,
-    ] {
+    for empty in ["{}", r#"{"auth":""}"#, r#"{"auth":"%%%"}"#, r#"{"auth":"YQ=="}"#] {
         assert_eq!(one(empty), [], "{empty}");
     }
 }
@@ -97,16 +76,9 @@ fn helpers_stand_before_and_after_the_entries() {
     };
     assert_eq!(
         find(&json, "r.example/x"),
-        [
-            helper("own", "r.example"),
-            login("a", "b"),
-            helper("all", "r.example")
-        ]
+        [helper("own", "r.example"), login("a", "b"), helper("all", "r.example")]
     );
-    assert_eq!(
-        find(&json, "alpine"),
-        [helper("all", "https://index.docker.io/v1/")]
-    );
+    assert_eq!(find(&json, "alpine"), [helper("all", "https://index.docker.io/v1/")]);
 }
 
 #[test]
@@ -122,11 +94,9 @@ fn no_content_of_a_file_is_shown() {
 
 #[test]
 fn nothing_is_found_in_files_that_hold_nothing() {
-    for json in [
-        "{}",
-        r#"{"auths":null,"credHelpers":null,"credsStore":""}"#,
-        r#"{"HttpHeaders":{}}"#,
-    ] {
+    for json in
+        ["{}", r#"{"auths":null,"credHelpers":null,"credsStore":""}"#, r#"{"HttpHeaders":{}}"#]
+    {
         assert_eq!(find(json, "alpine"), [], "{json}");
     }
 }

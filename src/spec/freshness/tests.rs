@@ -7,16 +7,9 @@ use crate::spec::lockfile::{LockedDocument, LockedPlatform};
 /// A lock as a good registry would make it for `toml`.
 fn locked(toml: &str) -> Lock {
     let set = ImageSet::parse(toml).unwrap();
-    let document = LockedDocument {
-        digest: Digest::of("document"),
-        size: 8,
-    };
-    let platform = LockedPlatform {
-        manifest: document,
-        config: document,
-        fsmeta: None,
-        layers: Vec::new(),
-    };
+    let document = LockedDocument { digest: Digest::of("document"), size: 8 };
+    let platform =
+        LockedPlatform { manifest: document, config: document, fsmeta: None, layers: Vec::new() };
     let mut lock = Lock::new();
     for (name, wanted) in set.images {
         let given = wanted.source.reference().and_then(Reference::digest);
@@ -26,11 +19,7 @@ fn locked(toml: &str) -> Lock {
             media_type: Kind::OciIndex,
             size: 8,
             absent_platforms: BTreeSet::new(),
-            platforms: wanted
-                .platforms
-                .into_iter()
-                .map(|name| (name, platform.clone()))
-                .collect(),
+            platforms: wanted.platforms.into_iter().map(|name| (name, platform.clone())).collect(),
         };
         lock.insert(name, image);
     }
@@ -71,11 +60,7 @@ fn names_of_the_same_source_are_the_same() {
         &[],
     );
     let toml = "defaults.registry = 'ghcr.io'\nimages.a = 'alpine'";
-    check_reasons(
-        toml,
-        &locked("images.a = 'alpine'"),
-        &[("source-changed", "a", "'alpine'")],
-    );
+    check_reasons(toml, &locked("images.a = 'alpine'"), &[("source-changed", "a", "'alpine'")]);
 }
 
 #[test]
@@ -85,11 +70,7 @@ fn images_are_added_removed_and_changed() {
     check_reasons(
         toml,
         &lock,
-        &[
-            ("removed", "gone", ""),
-            ("source-changed", "moved", "'b:2'"),
-            ("added", "new", "'d'"),
-        ],
+        &[("removed", "gone", ""), ("source-changed", "moved", "'b:2'"), ("added", "new", "'d'")],
     );
 }
 
@@ -98,10 +79,7 @@ fn platforms_are_added_and_removed() {
     let lock = locked("images.a = { image = 'a', platforms = ['linux/amd64', 'linux/arm/v6'] }");
     let toml = "images.a = { image = 'a', platforms = ['linux/amd64', 'linux/arm64'] }";
     let place = "['linux/amd64', 'linux/arm64']";
-    let expected = [
-        ("platform-added", "a", place),
-        ("platform-removed", "a", place),
-    ];
+    let expected = [("platform-added", "a", place), ("platform-removed", "a", place)];
     check_reasons(toml, &lock, &expected);
     let toml = "defaults.platforms = ['linux/amd64']\nimages.a = 'a'";
     check_reasons(toml, &lock, &[("platform-removed", "a", "'a'")]);
@@ -111,23 +89,13 @@ fn platforms_are_added_and_removed() {
 fn a_default_platform_that_an_image_lacks_is_not_looked_for_again() {
     let mut lock = locked("images.a = { image = 'a', platforms = ['linux/amd64'] }");
     let mut image = lock.remove("a").unwrap();
-    image
-        .absent_platforms
-        .insert("linux/arm64".parse().unwrap());
+    image.absent_platforms.insert("linux/arm64".parse().unwrap());
     lock.insert("a".parse().unwrap(), image);
     check_reasons("images.a = 'a'", &lock, &[]);
     let named = "images.a = { image = 'a', platforms = ['linux/amd64', 'linux/arm64'] }";
-    check_reasons(
-        named,
-        &lock,
-        &[("platform-added", "a", "['linux/amd64', 'linux/arm64']")],
-    );
+    check_reasons(named, &lock, &[("platform-added", "a", "['linux/amd64', 'linux/arm64']")]);
     let fewer = "images.a = { image = 'a', platforms = ['linux/amd64'] }";
-    check_reasons(
-        fewer,
-        &lock,
-        &[("platform-removed", "a", "['linux/amd64']")],
-    );
+    check_reasons(fewer, &lock, &[("platform-removed", "a", "['linux/amd64']")]);
 }
 
 #[test]
@@ -136,11 +104,7 @@ fn an_edited_block_is_inconsistent() {
     let text = locked(toml).render();
     let digest = Digest::of("document").to_string();
     let edited = text.replacen(&digest, &Digest::of("other").to_string(), 1);
-    check_reasons(
-        toml,
-        &Lock::parse(&edited).unwrap(),
-        &[("inconsistent-block", "a", "'a'")],
-    );
+    check_reasons(toml, &Lock::parse(&edited).unwrap(), &[("inconsistent-block", "a", "'a'")]);
 }
 
 #[test]
@@ -157,16 +121,10 @@ fn a_given_digest_is_the_locked_digest() {
 
 #[test]
 fn a_newer_revision_matters_only_where_the_lock_must_change() {
-    let newer = locked("images.a = 'a'")
-        .render()
-        .replace("revision = 0", "revision = 9");
+    let newer = locked("images.a = 'a'").render().replace("revision = 0", "revision = 9");
     let newer = Lock::parse(&newer).unwrap();
     check_reasons("images.a = 'a'", &newer, &[]);
-    check_reasons(
-        "",
-        &newer,
-        &[("newer-revision", "", ""), ("removed", "a", "")],
-    );
+    check_reasons("", &newer, &[("newer-revision", "", ""), ("removed", "a", "")]);
     let stale = check(&ImageSet::default(), LockState::Present(&newer));
     assert!(!is_fixable_offline(&stale));
 }
@@ -178,10 +136,7 @@ fn without_a_lock_every_image_is_to_be_resolved() {
     assert_eq!(stale[0].reason, Reason::MissingLock);
     assert_eq!(to_resolve(&stale).len(), 2);
     assert!(!is_fixable_offline(&stale));
-    assert!(is_fixable_offline(&check(
-        &ImageSet::default(),
-        LockState::Missing
-    )));
+    assert!(is_fixable_offline(&check(&ImageSet::default(), LockState::Missing)));
 }
 
 #[test]
@@ -208,9 +163,7 @@ fn what_is_fixable_offline_is_known() {
     let local = stale("images = { a = 'a', b = 'oci:b:v2' }");
     assert!(is_fixable_offline(&local));
     assert_eq!(to_resolve(&local), [&"b".parse().unwrap()].into());
-    assert!(!is_fixable_offline(&stale(
-        "images = { a = 'a:2', b = 'oci:b' }"
-    )));
+    assert!(!is_fixable_offline(&stale("images = { a = 'a:2', b = 'oci:b' }")));
 }
 
 #[test]
@@ -224,18 +177,10 @@ fn the_diagnostic_counts_points_and_says_what_to_do() {
         found.message,
         "sandbox-images.lock does not match sandbox-images.toml (2 differences)"
     );
-    assert_eq!(
-        (found.file, &toml[found.span.unwrap()]),
-        (Source::ImageSet, "'a:2'")
-    );
+    assert_eq!((found.file, &toml[found.span.unwrap()]), (Source::ImageSet, "'a:2'"));
     assert_eq!(found.label.unwrap(), "locked for docker.io/library/a:1");
-    let [other] = &found.others[..] else {
-        panic!("{:?}", found.others)
-    };
-    assert_eq!(
-        (other.file, &lock.render()[other.span.clone()]),
-        (Source::Lock, "c")
-    );
+    let [other] = &found.others[..] else { panic!("{:?}", found.others) };
+    assert_eq!((other.file, &lock.render()[other.span.clone()]), (Source::Lock, "c"));
     assert_eq!(
         found.help.unwrap(),
         "run `sandbox-images lock` and commit the result (the pin of 1 other image stays as it is)"
@@ -247,10 +192,8 @@ fn the_diagnostic_counts_points_and_says_what_to_do() {
 
 #[test]
 fn a_difference_in_json_has_stable_names() {
-    let stale = check(
-        &ImageSet::parse("images.a = 'a'").unwrap(),
-        LockState::Present(&Lock::new()),
-    );
+    let stale =
+        check(&ImageSet::parse("images.a = 'a'").unwrap(), LockState::Present(&Lock::new()));
     assert_eq!(
         serde_json::to_string(&stale).unwrap(),
         r#"[{"reason":"added","image":"a","platform":null,"text":"image `a` is not locked","needs":"network","image_set_range":{"start":11,"end":14},"lock_range":null}]"#

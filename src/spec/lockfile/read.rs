@@ -37,21 +37,11 @@ fn read_root(root: &Table<'_>, problems: &mut Problems) -> Result<Lock, LockErro
     }
     let number = |key, problems: &mut Problems| root.get(key)?.number(problems);
     let revision = number("revision", problems).unwrap_or_default();
-    let mut lock = Lock {
-        revision,
-        artifact_format: number("artifact-format", problems),
-        ..Lock::default()
-    };
-    let mut reader = Reader {
-        problems,
-        is_newer: revision > REVISION,
-        met_unknown: false,
-    };
+    let mut lock =
+        Lock { revision, artifact_format: number("artifact-format", problems), ..Lock::default() };
+    let mut reader = Reader { problems, is_newer: revision > REVISION, met_unknown: false };
     reader.judge_keys(root, &["version", "revision", "artifact-format", "image"]);
-    if let Some(images) = root
-        .get("image")
-        .and_then(|images| images.table(reader.problems))
-    {
+    if let Some(images) = root.get("image").and_then(|images| images.table(reader.problems)) {
         for value in images.iter() {
             if let Some((name, image, block)) = reader.image(&value) {
                 lock.blocks.insert(name.clone(), block);
@@ -82,15 +72,8 @@ impl Reader<'_> {
     }
 
     fn image(&mut self, value: &Value<'_>) -> Option<(ImageName, LockedImage, Block)> {
-        const KEYS: [&str; 7] = [
-            "source",
-            "digest",
-            "media-type",
-            "size",
-            "absent-platforms",
-            "sum",
-            "platform",
-        ];
+        const KEYS: [&str; 7] =
+            ["source", "digest", "media-type", "size", "absent-platforms", "sum", "platform"];
         let name = value.key.parse::<ImageName>();
         let name = name.map_err(|error| self.problems.invalid(value.key_span.clone(), error));
         let table = value.table(self.problems)?;
@@ -105,14 +88,9 @@ impl Reader<'_> {
         let absent = table
             .get("absent-platforms")
             .and_then(|absent| absent.parse_all::<Platform>(self.problems));
-        let sum = table
-            .get("sum")
-            .map(|sum| self.sum(&sum).ok_or(()))
-            .transpose();
-        let platforms = table
-            .get("platform")
-            .map(|value| self.platforms(&value).ok_or(()))
-            .transpose();
+        let sum = table.get("sum").map(|sum| self.sum(&sum).ok_or(())).transpose();
+        let platforms =
+            table.get("platform").map(|value| self.platforms(&value).ok_or(())).transpose();
         let image = LockedImage {
             source: source?,
             digest: digest?,
@@ -151,9 +129,7 @@ impl Reader<'_> {
     /// The lock's sources are canonical, so no default registry matters.
     fn source(&mut self, value: &Value<'_>) -> Option<ImageSource> {
         let source = ImageSource::parse(value.string(self.problems)?, DOCKER_HUB);
-        source
-            .map_err(|error| self.problems.invalid(value.span.clone(), error))
-            .ok()
+        source.map_err(|error| self.problems.invalid(value.span.clone(), error)).ok()
     }
 
     fn kind(&mut self, table: &Table<'_>) -> Option<Kind> {
@@ -165,8 +141,7 @@ impl Reader<'_> {
     fn sum(&mut self, value: &Value<'_>) -> Option<Digest> {
         let sum = Digest::from_hex(value.string(self.problems)?);
         if sum.is_err() {
-            self.problems
-                .invalid(value.span.clone(), "a sum is 64 lower-case hex digits");
+            self.problems.invalid(value.span.clone(), "a sum is 64 lower-case hex digits");
         }
         sum.ok()
     }
@@ -180,10 +155,7 @@ impl Reader<'_> {
 
     /// A digest that need not be there; an error if it is there and wrong.
     fn optional(&mut self, table: &Table<'_>, key: &str) -> Result<Option<Digest>, ()> {
-        table
-            .get(key)
-            .map(|value| value.parse(self.problems).ok_or(()))
-            .transpose()
+        table.get(key).map(|value| value.parse(self.problems).ok_or(())).transpose()
     }
 
     fn size(&mut self, table: &Table<'_>) -> Option<u64> {
@@ -214,9 +186,7 @@ impl Reader<'_> {
         let manifest = self.document(&table, "manifest");
         let config = self.document(&table, "config");
         let fsmeta = self.optional(&table, "fsmeta");
-        let layers = table
-            .require("layers", self.problems)?
-            .array(self.problems)?;
+        let layers = table.require("layers", self.problems)?.array(self.problems)?;
         let layers: Vec<_> = layers.iter().map(|layer| self.layer(layer)).collect();
         Some(LockedPlatform {
             manifest: manifest?,
@@ -231,10 +201,7 @@ impl Reader<'_> {
         self.judge_keys(&table, &["digest", "size"]);
         let digest = self.required(&table, "digest");
         let size = self.size(&table);
-        Some(LockedDocument {
-            digest: digest?,
-            size: size?,
-        })
+        Some(LockedDocument { digest: digest?, size: size? })
     }
 
     fn layer(&mut self, value: &Value<'_>) -> Option<LockedLayer> {

@@ -36,10 +36,7 @@ fn alpine() -> LockedImage {
         absent_platforms: BTreeSet::new(),
         platforms: [
             ("linux/arm64".parse().unwrap(), platform("arm64", vec![])),
-            (
-                "linux/amd64".parse().unwrap(),
-                platform("amd64", vec![layer("base", "tar+gzip")]),
-            ),
+            ("linux/amd64".parse().unwrap(), platform("amd64", vec![layer("base", "tar+gzip")])),
         ]
         .into(),
     }
@@ -87,15 +84,9 @@ fn the_canonical_text_is_this() {
 #[test]
 fn artifact_digests_and_absent_platforms_are_optional_and_kept() {
     let mut image = alpine();
-    image.absent_platforms = [
-        "linux/s390x".parse().unwrap(),
-        "linux/arm/v7".parse().unwrap(),
-    ]
-    .into();
-    let amd64 = image
-        .platforms
-        .get_mut(&"linux/amd64".parse().unwrap())
-        .unwrap();
+    image.absent_platforms =
+        ["linux/s390x".parse().unwrap(), "linux/arm/v7".parse().unwrap()].into();
+    let amd64 = image.platforms.get_mut(&"linux/amd64".parse().unwrap()).unwrap();
     amd64.fsmeta = Some(digest("fsmeta"));
     amd64.layers[0].erofs = Some(digest("erofs"));
     let mut lock = lock(&[]);
@@ -107,10 +98,9 @@ fn artifact_digests_and_absent_platforms_are_optional_and_kept() {
     assert!(text.contains("\n[image.\"a.b\".platform.\"linux/amd64\"]\n"));
     assert!(text.contains("\nabsent-platforms = [\"linux/arm/v7\", \"linux/s390x\"]\n"));
     assert!(text.contains(&format!("\nfsmeta = \"{}\"\n", digest("fsmeta"))));
-    assert!(text.contains(&format!(
-        ", type = \"tar+gzip\", erofs = \"{}\" }},\n",
-        digest("erofs")
-    )));
+    assert!(
+        text.contains(&format!(", type = \"tar+gzip\", erofs = \"{}\" }},\n", digest("erofs")))
+    );
     let read = Lock::parse(&text).unwrap();
     assert_eq!(read, lock);
     assert!(read.is_consistent("a.b"));
@@ -120,11 +110,8 @@ fn artifact_digests_and_absent_platforms_are_optional_and_kept() {
 #[test]
 fn line_ends_and_layout_do_not_count() {
     let text = lock(&["alpine", "base"]).render();
-    for other in [
-        text.replace('\n', "\r\n"),
-        text.replace(" = ", "="),
-        text.replace("\n\n", "\n"),
-    ] {
+    for other in [text.replace('\n', "\r\n"), text.replace(" = ", "="), text.replace("\n\n", "\n")]
+    {
         let read = Lock::parse(&other).unwrap();
         assert!(read.is_consistent("alpine") && read.is_consistent("base"));
         assert_eq!(read.render(), text);
@@ -134,19 +121,11 @@ fn line_ends_and_layout_do_not_count() {
 #[test]
 fn an_edited_block_is_noticed_and_keeps_its_sum() {
     let text = lock(&["alpine", "base"]).render();
-    let edited = text.replacen(
-        &digest("index").to_string(),
-        &digest("moved").to_string(),
-        1,
-    );
+    let edited = text.replacen(&digest("index").to_string(), &digest("moved").to_string(), 1);
     let mut read = Lock::parse(&edited).unwrap();
     assert!(!read.is_consistent("alpine") && read.is_consistent("base"));
     assert_eq!(read.image("alpine").unwrap().digest, digest("moved"));
-    assert_eq!(
-        read.render(),
-        edited,
-        "writing the file for another reason launders nothing"
-    );
+    assert_eq!(read.render(), edited, "writing the file for another reason launders nothing");
 
     read.insert("alpine".parse().unwrap(), alpine());
     assert_eq!(read.render(), text);
@@ -167,37 +146,24 @@ fn spans_lead_to_the_text() {
     let text = lock(&["alpine"]).render();
     let read = Lock::parse(&text).unwrap();
     assert_eq!(&text[read.name_span("alpine").unwrap()], "alpine");
-    assert_eq!(
-        &text[read.source_span("alpine").unwrap()],
-        "\"docker.io/library/alpine:3.20\""
-    );
+    assert_eq!(&text[read.source_span("alpine").unwrap()], "\"docker.io/library/alpine:3.20\"");
 }
 
 #[test]
 fn conflict_markers_are_not_a_syntax_error() {
     let text = lock(&["alpine"]).render();
-    let marked = text.replace(
-        "size = 9218",
-        "<<<<<<< ours\nsize = 9218\n=======\n>>>>>>> theirs",
-    );
+    let marked = text.replace("size = 9218", "<<<<<<< ours\nsize = 9218\n=======\n>>>>>>> theirs");
     let error = Lock::parse(&marked).unwrap_err();
-    let LockError::ConflictMarkers { span } = &error else {
-        panic!("{error:?}")
-    };
+    let LockError::ConflictMarkers { span } = &error else { panic!("{error:?}") };
     assert_eq!(&marked[span.clone()], "<<<<<<< ours");
     assert_eq!(error.diagnostics()[0].code, "conflict-markers");
 }
 
 #[test]
 fn another_version_is_refused_with_both_named() {
-    let text = lock(&["alpine"])
-        .render()
-        .replace("version = 1", "version = 7\nnews = true");
+    let text = lock(&["alpine"]).render().replace("version = 1", "version = 7\nnews = true");
     let error = Lock::parse(&text).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the lock has version 7, this tool reads version 1"
-    );
+    assert_eq!(error.to_string(), "the lock has version 7, this tool reads version 1");
     assert_eq!(error.diagnostics()[0].code, "unknown-version");
 }
 
@@ -218,25 +184,14 @@ fn all_that_is_wrong_is_said_with_its_place() {
         .replace("\"tar+gzip\"", "\"tar+lz4\"")
         .replace("size = 9218", "size = -1")
         .replace("linux/arm64", "../../etc");
-    let Err(LockError::Invalid(problems)) = Lock::parse(&wrong) else {
-        panic!("it is invalid")
-    };
-    let places: Vec<&str> = problems
-        .iter()
-        .map(|p| &wrong[p.span.clone().unwrap()])
-        .collect();
+    let Err(LockError::Invalid(problems)) = Lock::parse(&wrong) else { panic!("it is invalid") };
+    let places: Vec<&str> = problems.iter().map(|p| &wrong[p.span.clone().unwrap()]).collect();
     assert_eq!(places, ["-1", "\"tar+lz4\"", "\"../../etc\""]);
-    for (line, code) in [
-        ("", "missing-key"),
-        ("version = 1\nimage = 3", "wrong-type"),
-    ] {
+    for (line, code) in [("", "missing-key"), ("version = 1\nimage = 3", "wrong-type")] {
         assert_eq!(Lock::parse(line).unwrap_err().diagnostics()[0].code, code);
     }
     let large = "#".repeat(FILE_BYTES_MAX + 1);
-    assert!(matches!(
-        Lock::parse(&large),
-        Err(LockError::TooLarge { .. })
-    ));
+    assert!(matches!(Lock::parse(&large), Err(LockError::TooLarge { .. })));
 }
 
 #[test]
@@ -246,13 +201,7 @@ fn removing_needs_no_network() {
     lock.retain_platforms("alpine", &["linux/amd64".parse().unwrap()].into());
     let read = Lock::parse(&lock.render()).unwrap();
     assert!(read.is_consistent("alpine"));
-    assert_eq!(
-        (
-            read.images().len(),
-            read.image("alpine").unwrap().platforms.len()
-        ),
-        (1, 1)
-    );
+    assert_eq!((read.images().len(), read.image("alpine").unwrap().platforms.len()), (1, 1));
 }
 
 prop_compose! {

@@ -16,9 +16,7 @@ const HEADER: &str = "\
 
 /// The whole file.
 pub(super) fn lock(lock: &Lock) -> String {
-    let format = lock
-        .artifact_format
-        .map(|format| format!("artifact-format = {format}\n"));
+    let format = lock.artifact_format.map(|format| format!("artifact-format = {format}\n"));
     let head = format!(
         "{HEADER}version = {VERSION}\nrevision = {}\n{}",
         lock.revision,
@@ -32,10 +30,7 @@ pub(super) fn lock(lock: &Lock) -> String {
         };
         image(name, locked, sum)
     });
-    std::iter::once(head)
-        .chain(blocks)
-        .collect::<Vec<_>>()
-        .join("\n")
+    std::iter::once(head).chain(blocks).collect::<Vec<_>>().join("\n")
 }
 
 /// SHA-256 of the block's canonical text without its `sum` line.
@@ -54,21 +49,15 @@ fn image(name: &ImageName, image: &LockedImage, sum: Option<Digest>) -> String {
         format!("size = {}", image.size),
     ];
     if !image.absent_platforms.is_empty() {
-        let absent: BTreeSet<String> = image
-            .absent_platforms
-            .iter()
-            .map(|platform| format!("\"{platform}\""))
-            .collect();
+        let absent: BTreeSet<String> =
+            image.absent_platforms.iter().map(|platform| format!("\"{platform}\"")).collect();
         let absent: Vec<String> = absent.into_iter().collect();
         lines.push(format!("absent-platforms = [{}]", absent.join(", ")));
     }
     lines.extend(sum.map(|sum| format!("sum = \"{}\"", sum.hex())));
     // A platform orders by its parts, the file by text.
-    let platforms: BTreeMap<String, &LockedPlatform> = image
-        .platforms
-        .iter()
-        .map(|(name, locked)| (name.to_string(), locked))
-        .collect();
+    let platforms: BTreeMap<String, &LockedPlatform> =
+        image.platforms.iter().map(|(name, locked)| (name.to_string(), locked)).collect();
     for (name, locked) in platforms {
         lines.push(String::new());
         lines.push(format!("[{table}.platform.\"{name}\"]"));
@@ -81,11 +70,7 @@ fn image(name: &ImageName, image: &LockedImage, sum: Option<Digest>) -> String {
 fn platform(platform: &LockedPlatform, lines: &mut Vec<String>) {
     lines.push(format!("manifest = {}", document(&platform.manifest)));
     lines.push(format!("config = {}", document(&platform.config)));
-    lines.extend(
-        platform
-            .fsmeta
-            .map(|digest| format!("fsmeta = \"{digest}\"")),
-    );
+    lines.extend(platform.fsmeta.map(|digest| format!("fsmeta = \"{digest}\"")));
     if platform.layers.is_empty() {
         lines.push("layers = []".to_owned());
         return;
@@ -96,23 +81,12 @@ fn platform(platform: &LockedPlatform, lines: &mut Vec<String>) {
 }
 
 fn document(document: &LockedDocument) -> String {
-    format!(
-        "{{ digest = \"{}\", size = {} }}",
-        document.digest, document.size
-    )
+    format!("{{ digest = \"{}\", size = {} }}", document.digest, document.size)
 }
 
 fn layer(layer: &LockedLayer) -> String {
-    let LockedLayer {
-        digest,
-        size,
-        diff_id,
-        layer_type,
-        erofs,
-    } = layer;
-    let erofs = erofs
-        .map(|digest| format!(", erofs = \"{digest}\""))
-        .unwrap_or_default();
+    let LockedLayer { digest, size, diff_id, layer_type, erofs } = layer;
+    let erofs = erofs.map(|digest| format!(", erofs = \"{digest}\"")).unwrap_or_default();
     format!(
         "  {{ digest = \"{digest}\", size = {size}, diff-id = \"{diff_id}\", type = \"{layer_type}\"{erofs} }},"
     )
@@ -120,10 +94,7 @@ fn layer(layer: &LockedLayer) -> String {
 
 /// A key, bare where TOML allows it.
 fn key(name: &str) -> String {
-    if name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-    {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
         name.to_owned()
     } else {
         quoted(name)

@@ -41,28 +41,15 @@ const MACHINE_KEYS: [&str; 21] = [
     "wait-timeout",
 ];
 
-const ROOT_KEYS: [&str; 7] = [
-    "manifest-version",
-    "requires-tool",
-    "defaults",
-    "images",
-    "groups",
-    "policy",
-    "registries",
-];
+const ROOT_KEYS: [&str; 7] =
+    ["manifest-version", "requires-tool", "defaults", "images", "groups", "policy", "registries"];
 
 /// Reads `text` for a tool of version `tool`.
 pub(super) fn image_set(text: &str, tool: Version) -> Result<ImageSet, Vec<Diagnostic>> {
     if text.len() > FILE_BYTES_MAX {
-        let message = format!(
-            "the file has {} bytes, at most {FILE_BYTES_MAX} are read",
-            text.len()
-        );
-        return Err(vec![Diagnostic::error(
-            "too-large",
-            Source::ImageSet,
-            message,
-        )]);
+        let message =
+            format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len());
+        return Err(vec![Diagnostic::error("too-large", Source::ImageSet, message)]);
     }
     document(text, Problems::new(Source::ImageSet), |root, problems| {
         // What a newer tool wrote for newer tools is not judged by this one's rules.
@@ -82,11 +69,7 @@ fn is_readable(root: &Table<'_>, tool: Version, problems: &mut Problems) -> bool
     {
         let message =
             format!("this project needs sandbox-images {oldest} or newer, this is {tool}");
-        problems.push(
-            problems
-                .error("tool-too-old", message)
-                .at(value.span.clone()),
-        );
+        problems.push(problems.error("tool-too-old", message).at(value.span.clone()));
         readable = false;
     }
     if let Some(value) = root.get("manifest-version")
@@ -95,11 +78,7 @@ fn is_readable(root: &Table<'_>, tool: Version, problems: &mut Problems) -> bool
     {
         let message =
             format!("`manifest-version` is {version}, this tool reads version {MANIFEST_VERSION}");
-        problems.push(
-            problems
-                .error("unknown-version", message)
-                .at(value.span.clone()),
-        );
+        problems.push(problems.error("unknown-version", message).at(value.span.clone()));
         readable = false;
     }
     readable
@@ -108,23 +87,15 @@ fn is_readable(root: &Table<'_>, tool: Version, problems: &mut Problems) -> bool
 fn read_root(root: &Table<'_>, problems: &mut Problems) -> ImageSet {
     refuse_unknown(root, &ROOT_KEYS, problems);
     let table = |key, problems: &mut Problems| root.get(key)?.table(problems);
-    let defaults = table("defaults", problems).map_or_else(Defaults::default, |defaults| {
-        Defaults::read(&defaults, problems)
-    });
-    let images = table("images", problems).map_or_else(BTreeMap::new, |images| {
-        read_images(&images, &defaults, problems)
-    });
+    let defaults = table("defaults", problems)
+        .map_or_else(Defaults::default, |defaults| Defaults::read(&defaults, problems));
+    let images = table("images", problems)
+        .map_or_else(BTreeMap::new, |images| read_images(&images, &defaults, problems));
     let policy = table("policy", problems)
         .map_or_else(Policy::default, |policy| read_policy(&policy, problems));
-    let mirrors = table("registries", problems).map_or_else(BTreeMap::new, |registries| {
-        read_mirrors(&registries, problems)
-    });
-    let mut set = ImageSet {
-        images,
-        policy,
-        mirrors,
-        ..ImageSet::default()
-    };
+    let mirrors = table("registries", problems)
+        .map_or_else(BTreeMap::new, |registries| read_mirrors(&registries, problems));
+    let mut set = ImageSet { images, policy, mirrors, ..ImageSet::default() };
     if let Some(groups) = table("groups", problems) {
         set.default_groups = read_default_groups(&groups, &set, problems);
     }
@@ -158,10 +129,7 @@ struct Defaults {
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self {
-            registry: DOCKER_HUB.to_owned(),
-            platforms: default_platforms(),
-        }
+        Self { registry: DOCKER_HUB.to_owned(), platforms: default_platforms() }
     }
 }
 
@@ -254,15 +222,12 @@ fn read_image(
     refuse_unknown(&table, &known, problems);
     let source = table.require("image", problems);
     let image = source.and_then(|source| read_source(&source, defaults, problems));
-    let groups = table
-        .get("groups")
-        .and_then(|groups| read_distinct(&groups, problems));
+    let groups = table.get("groups").and_then(|groups| read_distinct(&groups, problems));
     let platforms = table
         .get("platforms")
         .and_then(|value| Some((read_platforms(&value, problems)?, value.span)));
-    let mismatch = table
-        .get("allow-platform-mismatch")
-        .and_then(|allowed| allowed.boolean(problems));
+    let mismatch =
+        table.get("allow-platform-mismatch").and_then(|allowed| allowed.boolean(problems));
     let mut image = image?;
     image.groups = groups.unwrap_or_default();
     image.allow_platform_mismatch = mismatch.unwrap_or_default();
@@ -313,19 +278,11 @@ fn part(span: &Range<usize>, text: &str, offset: usize) -> Range<usize> {
 
 fn read_policy(table: &Table<'_>, problems: &mut Problems) -> Policy {
     refuse_unknown(table, &["allow-registries", "require-digest"], problems);
-    let allowed = table
-        .get("allow-registries")
-        .and_then(|value| value.array(problems));
-    let digest = table
-        .get("require-digest")
-        .and_then(|value| value.boolean(problems));
+    let allowed = table.get("allow-registries").and_then(|value| value.array(problems));
+    let digest = table.get("require-digest").and_then(|value| value.boolean(problems));
     Policy {
-        allow_registries: allowed.map(|scopes| {
-            scopes
-                .iter()
-                .filter_map(|scope| read_scope(scope, problems))
-                .collect()
-        }),
+        allow_registries: allowed
+            .map(|scopes| scopes.iter().filter_map(|scope| read_scope(scope, problems)).collect()),
         require_digest: digest.unwrap_or_default(),
     }
 }
@@ -356,14 +313,8 @@ fn read_mirrors(table: &Table<'_>, problems: &mut Problems) -> BTreeMap<String, 
             continue;
         };
         refuse_unknown(&entry, &["mirrors"], problems);
-        let urls = entry
-            .get("mirrors")
-            .and_then(|urls| urls.array(problems))
-            .unwrap_or_default();
-        let urls = urls
-            .iter()
-            .filter_map(|url| read_mirror(url, problems))
-            .collect();
+        let urls = entry.get("mirrors").and_then(|urls| urls.array(problems)).unwrap_or_default();
+        let urls = urls.iter().filter_map(|url| read_mirror(url, problems)).collect();
         if let Some(registry) = registry {
             mirrors.insert(registry, urls);
         }
@@ -374,12 +325,8 @@ fn read_mirrors(table: &Table<'_>, problems: &mut Problems) -> BTreeMap<String, 
 /// The base URL of a mirror. Who the user is does not belong into a file that is committed.
 fn read_mirror(value: &Value<'_>, problems: &mut Problems) -> Option<String> {
     let url = value.string(problems)?;
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
-    let host = rest
-        .and_then(|rest| rest.split('/').next())
-        .unwrap_or_default();
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let plain = !url.contains(|c: char| c.is_whitespace() || c.is_control() || "?#@".contains(c));
     if plain && check_registry(host).is_ok() {
         return Some(url.trim_end_matches('/').to_owned());

@@ -39,17 +39,10 @@ impl FromStr for Requirement {
     type Err = RequirementError;
 
     fn from_str(text: &str) -> Result<Self, RequirementError> {
-        let version = text
-            .trim()
-            .strip_prefix(">=")
-            .ok_or(RequirementError)?
-            .trim_start();
+        let version = text.trim().strip_prefix(">=").ok_or(RequirementError)?.trim_start();
         let number = |part: &str| {
             let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-            digits
-                .then(|| part.parse().ok())
-                .flatten()
-                .ok_or(RequirementError)
+            digits.then(|| part.parse().ok()).flatten().ok_or(RequirementError)
         };
         match version.split('.').collect::<Vec<_>>()[..] {
             [x, y] => Ok(Self(Version(number(x)?, number(y)?, 0))),
@@ -74,16 +67,9 @@ mod tests {
         let parse = |text: &str| text.parse().map(|Requirement(version)| version);
         assert_eq!(parse(">=0.1"), Ok(Version(0, 1, 0)));
         assert_eq!(parse(">= 1.20.3"), Ok(Version(1, 20, 3)));
-        for text in [
-            "",
-            "1.0",
-            ">=1",
-            ">=1.2.3.4",
-            "^1.0",
-            ">=1.x",
-            ">=1.+2",
-            ">=99999999999999999999.0",
-        ] {
+        for text in
+            ["", "1.0", ">=1", ">=1.2.3.4", "^1.0", ">=1.x", ">=1.+2", ">=99999999999999999999.0"]
+        {
             assert_eq!(parse(text), Err(RequirementError), "{text}");
         }
     }

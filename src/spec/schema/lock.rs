@@ -72,7 +72,7 @@ struct LockedPlatform {
     /// The digest of the merged metadata, if artifacts are locked.
     fsmeta: Option<Digest>,
     /// The layers, bottom to top.
-    layers: Vec<Layer>,
+    layers: Vec<LockedLayer>,
 }
 
 /// A document, pinned.
@@ -86,7 +86,7 @@ struct Document {
 /// A layer, pinned.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
-struct Layer {
+struct LockedLayer {
     /// The digest of the bytes as they are transferred.
     digest: Digest,
     /// Their number.
@@ -94,8 +94,8 @@ struct Layer {
     /// The digest of the uncompressed tar.
     diff_id: Digest,
     /// The short name of its media type.
-    #[schemars(rename = "type", schema_with = "layer_types")]
-    layer_type: String,
+    #[schemars(schema_with = "layer_types")]
+    r#type: String,
     /// The digest of the EROFS image made of it, if artifacts are locked.
     erofs: Option<Digest>,
 }

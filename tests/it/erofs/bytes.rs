@@ -87,9 +87,7 @@ fn written(files: &[Vec<u8>], step: usize) -> (Vec<u32>, Vec<u8>) {
 fn equal_files_are_stored_once_and_what_was_dropped_leaves_no_trace() {
     let mut sparse = vec![0; 3 << 20];
     sparse[2 << 20] = 1;
-    let noise: Vec<u8> = (0..3 << 20_u32)
-        .map(|at: u32| (at / 7 % 255) as u8 + 1)
-        .collect();
+    let noise: Vec<u8> = (0..3 << 20_u32).map(|at: u32| (at / 7 % 255) as u8 + 1).collect();
     let files = [
         noise.clone(),
         b"small".to_vec(),
@@ -106,10 +104,7 @@ fn equal_files_are_stored_once_and_what_was_dropped_leaves_no_trace() {
     assert_eq!(blocks, [1, 769, 1, 770, 769, 1538, 1539, 770, 1541, 1539]);
     for (file, block) in files.iter().zip(blocks) {
         let start = block as usize * 4096;
-        assert!(
-            image[start..start + file.len()] == file[..],
-            "block {block}"
-        );
+        assert!(image[start..start + file.len()] == file[..], "block {block}");
     }
     for step in [1000, 1001, 4096, 4099, 5 << 20] {
         assert!(written(&files, step).1 == image, "in pieces of {step}");
@@ -137,16 +132,9 @@ fn what_cannot_be_addressed_is_refused() {
     let stack = sample.stack();
     for (layer, address, size_bytes) in [(1, 1, 1), (0, 1, 1 << 30), (0, u32::MAX, 1)] {
         let mut tree = Tree::new(Metadata::implied());
-        let content = Content {
-            size_bytes,
-            layer,
-            address,
-        };
+        let content = Content { size_bytes, layer, address };
         let kind = Kind::File(content);
-        let id = tree.add_inode(Inode {
-            metadata: Metadata::implied(),
-            kind,
-        });
+        let id = tree.add_inode(Inode { metadata: Metadata::implied(), kind });
         let root = sandbox_images::layer::tree::DirectoryId::ROOT;
         tree.insert(root, (*b"f").into(), Node::Inode(id));
         assert!(fsmeta::write(&tree, &stack.layers, &mut Vec::new()).is_err());

@@ -78,26 +78,17 @@ fn a_directory_inside_itself_is_refused() {
     let parent: [u8; 8] = image[entries..entries + 8].try_into().unwrap();
     image[entries + 24..entries + 32].copy_from_slice(&parent);
     let error = read(&image).unwrap_err();
-    assert!(
-        error.to_string().contains("a directory with two names"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("a directory with two names"), "{error}");
 }
 
 #[test]
 fn attributes_that_many_inodes_share_do_not_multiply() {
     let mut metadata = Metadata::implied();
-    metadata
-        .xattrs
-        .insert((*b"user.a").into(), vec![1; 60_000].into());
+    metadata.xattrs.insert((*b"user.a").into(), vec![1; 60_000].into());
     let mut sample = Sample::new(1);
     sample.add(b"a", metadata, Kind::Fifo);
     for index in 0..200 {
-        sample.add(
-            format!("b{index}").as_bytes(),
-            Metadata::implied(),
-            Kind::Fifo,
-        );
+        sample.add(format!("b{index}").as_bytes(), Metadata::implied(), Kind::Fifo);
     }
     let mut image = sample.layer_image().1;
     // An extended inode's format, its attributes' length, and a pipe's mode.

@@ -49,10 +49,7 @@ pub(crate) fn of_tree(tree: &Tree, images: &[Vec<u8>]) -> Listing {
                 Node::Inode(inode) => names.entry(*inode).or_default().push(path),
             }
         }
-        listing.insert(
-            path.clone(),
-            shown(&directory.metadata, 0o040_000, nlink, path),
-        );
+        listing.insert(path.clone(), shown(&directory.metadata, 0o040_000, nlink, path));
     }
     for (id, mut paths) in names {
         paths.sort();
@@ -96,18 +93,13 @@ fn shown(metadata: &Metadata, kind: u32, nlink: u64, first: Vec<u8>) -> Shown {
     Shown {
         mode: kind | u32::from(metadata.mode),
         owner: (metadata.uid, metadata.gid),
-        mtime: (
-            metadata.mtime.seconds,
-            i64::from(metadata.mtime.nanoseconds),
-        ),
+        mtime: (metadata.mtime.seconds, i64::from(metadata.mtime.nanoseconds)),
         nlink,
         first,
         device: (0, 0),
         target: Vec::new(),
         content: None,
-        xattrs: xattrs
-            .map(|(name, value)| (name.to_vec(), value.to_vec()))
-            .collect(),
+        xattrs: xattrs.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
     }
 }
 
@@ -147,10 +139,7 @@ fn of_path(full: &Path, metadata: &fs::Metadata) -> Shown {
         mtime: (metadata.mtime(), metadata.mtime_nsec()),
         nlink: metadata.nlink(),
         first: Vec::new(),
-        device: (
-            rustix::fs::major(metadata.rdev()),
-            rustix::fs::minor(metadata.rdev()),
-        ),
+        device: (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev())),
         target: target.map_or_else(Vec::new, |target| target.as_os_str().as_bytes().to_vec()),
         content: content.map(|bytes| (metadata.len(), Digest::of(bytes))),
         xattrs: crate::support::file_tree::read_xattrs(full)

@@ -94,9 +94,7 @@ fn of_erofs_rs(image: &[u8], devices: &[Vec<u8>]) -> Listing {
             Read::read_to_end(&mut file, &mut bytes).unwrap();
             content = Some((inode.data_size(), Digest::of(bytes)));
         }
-        let target = inode
-            .is_symlink()
-            .then(|| fs.read_link_inode(inode).unwrap());
+        let target = inode.is_symlink().then(|| fs.read_link_inode(inode).unwrap());
         let (seconds, nanoseconds) = inode.modified_unix();
         let first = nids.entry(inode.id()).or_insert_with(|| path.clone());
         if path < *first {
@@ -161,10 +159,7 @@ fn write_disk(folder: &Path, stack: &Stack) -> PathBuf {
             };
             put(&parts, &name, bytes);
             let file = format!("../parts/{name}");
-            Extent {
-                file,
-                sectors: extent.sectors,
-            }
+            Extent { file, sectors: extent.sectors }
         })
         .collect();
     let vmdk = Vmdk::new(&Digest::of(&stack.fsmeta), extents);
@@ -221,19 +216,11 @@ fn a_layer_beyond_4_gib_is_read_to_its_end() {
     let extent = |name: &str, size_bytes: u64| {
         let file = fs::File::create(folder.path().join(name)).unwrap();
         file.set_len(size_bytes).unwrap();
-        file.write_all_at(name.as_bytes(), size_bytes - 512)
-            .unwrap();
+        file.write_all_at(name.as_bytes(), size_bytes - 512).unwrap();
         let file = name.to_owned();
-        Extent {
-            file,
-            sectors: size_bytes / 512,
-        }
+        Extent { file, sectors: size_bytes / 512 }
     };
-    let extents = vec![
-        extent("fsmeta", 4096),
-        extent("large", HOLE_BYTES),
-        extent("last", 4096),
-    ];
+    let extents = vec![extent("fsmeta", 4096), extent("large", HOLE_BYTES), extent("last", 4096)];
     let text = Vmdk::new(&Digest::of(""), extents).render().unwrap();
     let vmdk = put(folder.path(), "disk.vmdk", text.as_bytes());
     let raw = folder.path().join("raw");
@@ -249,8 +236,5 @@ fn a_layer_beyond_4_gib_is_read_to_its_end() {
     converted.read_exact_at(&mut by_qemu, start).unwrap();
     let (by_imago, size_bytes) = read_by_imago(&vmdk, start);
     assert!(by_qemu == expected && by_imago == expected);
-    assert_eq!(
-        [converted.metadata().unwrap().len(), size_bytes],
-        [HOLE_BYTES + 8192; 2]
-    );
+    assert_eq!([converted.metadata().unwrap().len(), size_bytes], [HOLE_BYTES + 8192; 2]);
 }

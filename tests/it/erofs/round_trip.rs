@@ -47,21 +47,14 @@ fn check_layer(sample: Sample) {
     let (tree, bytes, _) = sample.layer_image();
     let read = Image::open(&bytes).unwrap().tree(0).unwrap();
     let images = [bytes];
-    listing::assert_equal(
-        &listing::of_tree(&read, &images),
-        &listing::of_tree(&tree, &images),
-    );
+    listing::assert_equal(&listing::of_tree(&read, &images), &listing::of_tree(&tree, &images));
 }
 
 fn check_stack(sample: Sample) {
     let stack = sample.stack();
     let image = Image::open(&stack.fsmeta).unwrap();
     let tags: Vec<_> = image.devices().iter().map(|slot| slot.tag).collect();
-    let ids = stack
-        .facts
-        .devices
-        .iter()
-        .map(|&index| stack.layers[index].diff_id.0);
+    let ids = stack.facts.devices.iter().map(|&index| stack.layers[index].diff_id.0);
     assert_eq!(tags, ids.collect::<Vec<_>>());
     listing::assert_equal(
         &listing::of_tree(&image.tree(0).unwrap(), &stack.devices()),
@@ -94,9 +87,7 @@ fn names() -> impl Strategy<Value = Vec<u8>> {
         prop::sample::select(vec![&b"!a"[..], b"-", b"...", b".-", b".a", b"a"])
             .prop_map(<[u8]>::to_vec),
         prop::collection::vec(any::<u8>(), 1..255).prop_map(|mut name| {
-            name.iter_mut()
-                .filter(|byte| b"/\0".contains(byte))
-                .for_each(|byte| *byte = 0x80);
+            name.iter_mut().filter(|byte| b"/\0".contains(byte)).for_each(|byte| *byte = 0x80);
             name
         }),
     ]
@@ -119,10 +110,7 @@ fn metadata() -> impl Strategy<Value = Metadata> {
         mode,
         uid,
         gid: 0,
-        mtime: Timestamp {
-            seconds: time.0,
-            nanoseconds: time.1,
-        },
+        mtime: Timestamp { seconds: time.0, nanoseconds: time.1 },
         xattrs: xattrs
             .into_iter()
             .map(|(name, len)| (name.as_bytes().into(), vec![1; len].into()))
@@ -154,14 +142,8 @@ fn entries() -> impl Strategy<Value = Entry> {
         1 => devices,
         1 => Just(What::Other(Kind::Fifo)),
     ];
-    (any::<prop::sample::Index>(), names(), metadata(), what).prop_map(
-        |(parent, name, metadata, what)| Entry {
-            parent,
-            name,
-            metadata,
-            what,
-        },
-    )
+    (any::<prop::sample::Index>(), names(), metadata(), what)
+        .prop_map(|(parent, name, metadata, what)| Entry { parent, name, metadata, what })
 }
 
 fn build(entries: &[Entry], layers: u16) -> Sample {

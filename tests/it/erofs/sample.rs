@@ -27,14 +27,7 @@ pub(crate) struct Stack {
 
 /// Mode, owner 0:0 and a time in seconds.
 pub(crate) fn meta(mode: u16, seconds: i64) -> Metadata {
-    Metadata {
-        mode,
-        mtime: Timestamp {
-            seconds,
-            nanoseconds: 0,
-        },
-        ..Metadata::default()
-    }
+    Metadata { mode, mtime: Timestamp { seconds, nanoseconds: 0 }, ..Metadata::default() }
 }
 
 /// The `diff_id` of the layer at `index` of any stack.
@@ -46,10 +39,7 @@ impl Sample {
     /// A root directory, and `layers` empty layers.
     pub(crate) fn new(layers: usize) -> Self {
         let writer = |_| LayerWriter::new(Vec::new()).unwrap();
-        Self {
-            writers: (0..layers).map(writer).collect(),
-            tree: Tree::new(meta(0o755, 1)),
-        }
+        Self { writers: (0..layers).map(writer).collect(), tree: Tree::new(meta(0o755, 1)) }
     }
 
     pub(crate) fn directory(&mut self, path: &[u8], metadata: Metadata) -> DirectoryId {
@@ -88,11 +78,7 @@ impl Sample {
         writer.write(first.len() as u64, second).unwrap();
         let size_bytes = bytes.len() as u64;
         let address = writer.finish(size_bytes).unwrap();
-        Content {
-            size_bytes,
-            layer,
-            address,
-        }
+        Content { size_bytes, layer, address }
     }
 
     fn name(&mut self, path: &[u8], node: Node) {
@@ -107,14 +93,12 @@ impl Sample {
     }
 
     fn find(&self, path: &[u8]) -> Node {
-        path.split(|&byte| byte == b'/')
-            .fold(
-                Node::Directory(DirectoryId::ROOT),
-                |node, name| match node {
-                    Node::Directory(id) => self.tree.directory(id).entries[name],
-                    Node::Inode(_) => panic!("a file has no children"),
-                },
-            )
+        path.split(|&byte| byte == b'/').fold(Node::Directory(DirectoryId::ROOT), |node, name| {
+            match node {
+                Node::Directory(id) => self.tree.directory(id).entries[name],
+                Node::Inode(_) => panic!("a file has no children"),
+            }
+        })
     }
 
     /// The image of the only layer, with the whole tree.
@@ -137,13 +121,7 @@ impl Sample {
         let mut fsmeta = Vec::new();
         let facts = fsmeta::write(&self.tree, &layers, &mut fsmeta).unwrap();
         assert_eq!(fsmeta.len(), facts.blocks as usize * 4096);
-        Stack {
-            tree: self.tree,
-            fsmeta,
-            facts,
-            layers,
-            images,
-        }
+        Stack { tree: self.tree, fsmeta, facts, layers, images }
     }
 }
 
@@ -156,9 +134,7 @@ impl Stack {
 
     /// The whole disk in one piece.
     pub(crate) fn disk(&self) -> Vec<u8> {
-        [vec![self.fsmeta.clone()], self.devices()]
-            .concat()
-            .concat()
+        [vec![self.fsmeta.clone()], self.devices()].concat().concat()
     }
 }
 
@@ -167,20 +143,10 @@ impl Stack {
 pub(crate) fn everything(layers: u16) -> Sample {
     let mut sample = Sample::new(usize::from(layers));
     let root = sample.tree.directory_mut(DirectoryId::ROOT);
-    root.metadata
-        .xattrs
-        .insert((*b"user.root").into(), (*b"yes").into());
+    root.metadata.xattrs.insert((*b"user.root").into(), (*b"yes").into());
     sample.directory(b"tmp", meta(0o1777, 5));
     sample.directory(b"names", meta(0o755, 5));
-    let names: [&[u8]; 7] = [
-        b"!a",
-        b"-",
-        b"...",
-        b".-",
-        b".a",
-        &[b'n'; 255],
-        &[0x80, 0xff],
-    ];
+    let names: [&[u8]; 7] = [b"!a", b"-", b"...", b".-", b".a", &[b'n'; 255], &[0x80, 0xff]];
     for name in names {
         let path = [b"names/", name].concat();
         sample.file(0, &path, meta(0o644, 5), name);
@@ -203,23 +169,13 @@ pub(crate) fn everything(layers: u16) -> Sample {
     let old = Metadata {
         uid: 70_000,
         gid: 4_000_000_000,
-        mtime: Timestamp {
-            seconds: -6,
-            nanoseconds: 750_000_000,
-        },
+        mtime: Timestamp { seconds: -6, nanoseconds: 750_000_000 },
         ..meta(0o640, 0)
     };
     sample.file(0, b"old", old, b"old");
-    let device = Device {
-        major: 4095,
-        minor: 1_048_575,
-    };
+    let device = Device { major: 4095, minor: 1_048_575 };
     sample.add(b"block", meta(0o660, 5), Kind::BlockDevice(device));
-    sample.add(
-        b"null",
-        meta(0o666, 5),
-        Kind::CharDevice(Device { major: 1, minor: 3 }),
-    );
+    sample.add(b"null", meta(0o666, 5), Kind::CharDevice(Device { major: 1, minor: 3 }));
     sample.add(b"whiteout", meta(0, 5), Kind::CharDevice(Device::default()));
     sample.add(b"pipe", meta(0o600, 5), Kind::Fifo);
     with_xattrs(&mut sample);
@@ -240,21 +196,13 @@ fn with_xattrs(sample: &mut Sample) {
         let mut metadata = meta(0o644, 5);
         let value: Box<[u8]> = vec![b'v'; len].into();
         metadata.xattrs.insert((*b"user.note").into(), value);
-        metadata
-            .xattrs
-            .insert((*b"trusted.a").into(), [0, 255].into());
-        metadata
-            .xattrs
-            .insert((*b"security.capability").into(), CAPABILITY.into());
+        metadata.xattrs.insert((*b"trusted.a").into(), [0, 255].into());
+        metadata.xattrs.insert((*b"security.capability").into(), CAPABILITY.into());
         sample.file(0, format!("xattr{len}").as_bytes(), metadata, b"x");
     }
     let mut metadata = meta(0o755, 5);
-    metadata
-        .xattrs
-        .insert((*b"system.posix_acl_access").into(), ACL.into());
-    metadata
-        .xattrs
-        .insert((*b"system.posix_acl_default").into(), ACL.into());
+    metadata.xattrs.insert((*b"system.posix_acl_access").into(), ACL.into());
+    metadata.xattrs.insert((*b"system.posix_acl_default").into(), ACL.into());
     sample.directory(b"acl", metadata);
 }
 

@@ -40,10 +40,7 @@ pub(super) fn entry(line: &str, offset_bytes: u64) -> Entry {
         device: Device::default(),
         metadata: Metadata {
             mode,
-            mtime: Timestamp {
-                seconds: 1_700_000_000,
-                nanoseconds: 0,
-            },
+            mtime: Timestamp { seconds: 1_700_000_000, nanoseconds: 0 },
             ..Metadata::default()
         },
         offset_bytes,
@@ -55,9 +52,7 @@ pub(super) fn layer(lines: &[impl AsRef<str>]) -> Result<Changeset, ChangesetErr
     let mut builder = Builder::new(&Limits::default(), 0);
     for (line, index) in lines.iter().zip(0..) {
         let line = line.as_ref();
-        let address = line
-            .rsplit_once(" = ")
-            .map_or(0, |(_, content)| content.parse().unwrap());
+        let address = line.rsplit_once(" = ").map_or(0, |(_, content)| content.parse().unwrap());
         builder.add(entry(line, 512 * index), address)?;
     }
     Ok(builder.finish())
@@ -75,10 +70,7 @@ pub(super) fn merged(layers: &[&[&str]]) -> Merged {
 
 /// The lines of a tree, sorted by path; the root only where its mode is not 755.
 pub(super) fn lines(tree: &Tree) -> Vec<String> {
-    let root = tree
-        .directory(sandbox_images::layer::tree::DirectoryId::ROOT)
-        .metadata
-        .mode;
+    let root = tree.directory(sandbox_images::layer::tree::DirectoryId::ROOT).metadata.mode;
     let root = (root != 0o755).then(|| format!("/ {root:o}"));
     let mut names: BTreeMap<InodeId, String> = BTreeMap::new();
     let below = tree.walk().map(|(path, node)| {

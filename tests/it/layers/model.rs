@@ -143,8 +143,7 @@ impl Change {
         let below = |it: &Path| it.starts_with(path);
         self.entries.retain(|it, _| !below(it));
         self.opaque.retain(|it| !below(it));
-        self.whiteouts
-            .retain(|it| !(below(it) && it.len() > path.len()));
+        self.whiteouts.retain(|it| !(below(it) && it.len() > path.len()));
     }
 
     fn add(&mut self, entry: &Entry, content: u32, number: usize) -> Result<(), Refused> {
@@ -216,9 +215,7 @@ impl File {
 impl Model {
     /// Merges layers of entries with their contents, bottom first.
     pub(super) fn new(layers: &[Vec<(Entry, u32)>]) -> Result<Self, Refused> {
-        let mut model = Self {
-            entries: BTreeMap::new(),
-        };
+        let mut model = Self { entries: BTreeMap::new() };
         let mut number = 0;
         let mut changes = Vec::new();
         for layer in layers {
@@ -391,11 +388,8 @@ impl Model {
     /// The lines of the tree, as the fixture writes them.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut names: BTreeMap<&File, String> = BTreeMap::new();
-        let mut paths: Vec<(String, &Merged)> = self
-            .entries
-            .iter()
-            .map(|(path, merged)| (path.join("/"), merged))
-            .collect();
+        let mut paths: Vec<(String, &Merged)> =
+            self.entries.iter().map(|(path, merged)| (path.join("/"), merged)).collect();
         paths.sort_by(|(a, _), (b, _)| a.cmp(b));
         let line = |(path, merged)| match merged {
             &Merged::Directory(mode) => format!("{path}/ {mode:o}"),

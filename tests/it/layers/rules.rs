@@ -11,11 +11,7 @@ use super::fixture::{layer, lines, merged, stored};
 fn check(layers: &[&[&str]], expected: &[&str]) {
     assert_eq!(lines(&merged(layers).tree), expected);
     let stored_layers = layers.iter().map(|lines| stored(layer(lines).unwrap()));
-    assert_eq!(
-        lines(&merge(stored_layers).unwrap().tree),
-        expected,
-        "stored"
-    );
+    assert_eq!(lines(&merge(stored_layers).unwrap().tree), expected, "stored");
 }
 
 /// Reads a layer that is refused, and says why.
@@ -41,18 +37,12 @@ fn a_later_entry_replaces_an_earlier_one() {
 
 #[test]
 fn a_directory_that_replaced_an_own_file_shows_nothing_lower() {
-    check(
-        &[&["d/ 700", "d/low = 1"], &["d = 2", "d/ 711", "d/x = 3"]],
-        &["d/ 711", "d/x = 3"],
-    );
+    check(&[&["d/ 700", "d/low = 1"], &["d = 2", "d/ 711", "d/x = 3"]], &["d/ 711", "d/x = 3"]);
 }
 
 #[test]
 fn an_implied_directory_keeps_the_lower_metadata() {
-    check(
-        &[&["tmp/ 1777"], &["tmp/a = 1"]],
-        &["tmp/ 1777", "tmp/a = 1"],
-    );
+    check(&[&["tmp/ 1777"], &["tmp/a = 1"]], &["tmp/ 1777", "tmp/a = 1"]);
     check(&[&["tmp/a = 1"]], &["tmp/ 755", "tmp/a = 1"]);
     check(&[&["tmp/ 1777"], &["tmp/ 700"]], &["tmp/ 700"]);
 }
@@ -66,18 +56,9 @@ fn the_roots_metadata_come_from_the_topmost_entry_for_it() {
 fn whiteouts_act_on_lower_layers_only_and_in_no_order() {
     let low = &["d/ 700", "d/x = 1", "d/y = 2"][..];
     check(&[low, &["d/.wh.x"]], &["d/ 700", "d/y = 2"]);
-    check(
-        &[low, &["d/.wh.x", "d/x = 3"]],
-        &["d/ 700", "d/x = 3", "d/y = 2"],
-    );
-    check(
-        &[low, &["d/x = 3", "d/.wh.x"]],
-        &["d/ 700", "d/x = 3", "d/y = 2"],
-    );
-    check(
-        &[low, &["d/z = 4", "d/.wh..wh..opq"]],
-        &["d/ 700", "d/z = 4"],
-    );
+    check(&[low, &["d/.wh.x", "d/x = 3"]], &["d/ 700", "d/x = 3", "d/y = 2"]);
+    check(&[low, &["d/x = 3", "d/.wh.x"]], &["d/ 700", "d/x = 3", "d/y = 2"]);
+    check(&[low, &["d/z = 4", "d/.wh..wh..opq"]], &["d/ 700", "d/z = 4"]);
     check(&[low, &["d/z = 4", ".wh.d"]], &["d/ 755", "d/z = 4"]);
     check(&[low, &[".wh.d", "d/ 711"]], &["d/ 711"]);
     check(&[low, &[".wh..wh..opq", "n = 1"]], &["n = 1"]);
@@ -91,16 +72,10 @@ fn a_whiteout_of_nothing_still_implies_its_directory() {
 
 #[test]
 fn names_of_whiteouts_and_of_aufs_are_reserved() {
-    check(
-        &[&[".wh..wh.plnk/1 = 1", ".wh..wh.orph/ 700", "k = 2"]],
-        &["k = 2"],
-    );
+    check(&[&[".wh..wh.plnk/1 = 1", ".wh..wh.orph/ 700", "k = 2"]], &["k = 2"]);
     for path in [".wh.", ".wh..", "a/.wh..."] {
         let why = refused(&[path]);
-        assert_eq!(
-            why,
-            format!("entry `{path}` at byte 0 is refused: the whiteout names no file")
-        );
+        assert_eq!(why, format!("entry `{path}` at byte 0 is refused: the whiteout names no file"));
     }
     refused(&[".wh.d/x = 1"]);
     refused(&["a => .wh..wh.plnk/1"]);
@@ -130,23 +105,14 @@ fn a_parent_may_be_a_symlink_of_the_same_layer() {
 
 #[test]
 fn hard_links_share_one_inode() {
-    check(
-        &[&["a = 1", "b => a", "c => ./b"]],
-        &["a = 1", "b => a", "c => a"],
-    );
+    check(&[&["a = 1", "b => a", "c => ./b"]], &["a = 1", "b => a", "c => a"]);
     check(&[&["s -> x", "t => s"]], &["s -> x", "t => s"]);
-    check(
-        &[&["l -> d", "d/a = 1", "b => l/a"]],
-        &["b = 1", "d/ 755", "d/a => b", "l -> d"],
-    );
+    check(&[&["l -> d", "d/a = 1", "b => l/a"]], &["b = 1", "d/ 755", "d/a => b", "l -> d"]);
 }
 
 #[test]
 fn replacing_a_target_leaves_earlier_links_on_the_old_inode() {
-    check(
-        &[&["a = 1", "b => a", "a = 2", "c => a"]],
-        &["a = 2", "b = 1", "c => a"],
-    );
+    check(&[&["a = 1", "b => a", "a = 2", "c => a"]], &["a = 2", "b = 1", "c => a"]);
 }
 
 #[test]
@@ -161,10 +127,7 @@ fn a_hard_link_has_a_target_that_is_no_directory_and_not_itself() {
         error.to_string(),
         "hard link `b` in layer 0 has the target `nope`, which is in no layer"
     );
-    assert_eq!(
-        merge_error(&[&["d/ 700"], &["b => d"]]).code(),
-        "merge-hard-link"
-    );
+    assert_eq!(merge_error(&[&["d/ 700"], &["b => d"]]).code(), "merge-hard-link");
 }
 
 #[test]
@@ -173,33 +136,21 @@ fn a_hard_link_finds_a_lower_target_before_this_layers_whiteouts() {
     check(&[&["a = 1"], &[".wh.a", "b => a"]], &["b = 1"]);
     check(&[&["a = 1"], &["b => a", ".wh..wh..opq"]], &["b = 1"]);
     check(&[&["a = 1", "b => a"], &[".wh.a"]], &["b = 1"]);
-    check(
-        &[&["a = 1"], &["b => a", "c => b"]],
-        &["a = 1", "b => a", "c => a"],
-    );
+    check(&[&["a = 1"], &["b => a", "c => b"]], &["a = 1", "b => a", "c => a"]);
 }
 
 #[test]
 fn an_own_target_must_come_before_its_link() {
     check(&[&["a = 1"], &["a = 2", "b => a"]], &["a = 2", "b => a"]);
     check(&[&["a = 1"], &["b => a", "a = 2"]], &["a = 2", "b = 1"]);
-    assert_eq!(
-        merge_error(&[&["b => a", "a = 1"]]).code(),
-        "merge-hard-link"
-    );
+    assert_eq!(merge_error(&[&["b => a", "a = 1"]]).code(), "merge-hard-link");
 }
 
 #[test]
 fn a_lower_target_is_found_behind_lower_symlinks() {
     check(
         &[&["lib -> usr/lib", "usr/lib/a = 1"], &["b => lib/a"]],
-        &[
-            "b = 1",
-            "lib -> usr/lib",
-            "usr/ 755",
-            "usr/lib/ 755",
-            "usr/lib/a => b",
-        ],
+        &["b = 1", "lib -> usr/lib", "usr/ 755", "usr/lib/ 755", "usr/lib/a => b"],
     );
 }
 
@@ -213,50 +164,20 @@ fn an_implied_directory_follows_a_lower_symlink() {
     let low = &["usr/lib/ 711", "usr/lib/old = 1", "lib -> usr/lib"][..];
     check(
         &[low, &["lib/new = 2"]],
-        &[
-            "lib -> usr/lib",
-            "usr/ 755",
-            "usr/lib/ 711",
-            "usr/lib/new = 2",
-            "usr/lib/old = 1",
-        ],
+        &["lib -> usr/lib", "usr/ 755", "usr/lib/ 711", "usr/lib/new = 2", "usr/lib/old = 1"],
     );
     check(
         &[low, &["lib/ 700", "lib/new = 2"]],
-        &[
-            "lib/ 700",
-            "lib/new = 2",
-            "usr/ 755",
-            "usr/lib/ 711",
-            "usr/lib/old = 1",
-        ],
+        &["lib/ 700", "lib/new = 2", "usr/ 755", "usr/lib/ 711", "usr/lib/old = 1"],
     );
+    check(&[low, &["lib/.wh.old"]], &["lib -> usr/lib", "usr/ 755", "usr/lib/ 711"]);
     check(
-        &[low, &["lib/.wh.old"]],
-        &["lib -> usr/lib", "usr/ 755", "usr/lib/ 711"],
-    );
-    check(
-        &[
-            low,
-            &["lib/.wh..wh..opq", "lib/new = 2", "usr/lib/kept = 3"],
-        ],
-        &[
-            "lib -> usr/lib",
-            "usr/ 755",
-            "usr/lib/ 711",
-            "usr/lib/kept = 3",
-            "usr/lib/new = 2",
-        ],
+        &[low, &["lib/.wh..wh..opq", "lib/new = 2", "usr/lib/kept = 3"]],
+        &["lib -> usr/lib", "usr/ 755", "usr/lib/ 711", "usr/lib/kept = 3", "usr/lib/new = 2"],
     );
     check(
         &[low, &[".wh.lib", "lib/new = 2"]],
-        &[
-            "lib/ 755",
-            "lib/new = 2",
-            "usr/ 755",
-            "usr/lib/ 711",
-            "usr/lib/old = 1",
-        ],
+        &["lib/ 755", "lib/new = 2", "usr/ 755", "usr/lib/ 711", "usr/lib/old = 1"],
     );
 }
 
@@ -266,44 +187,23 @@ fn symlinks_of_several_layers_lead_on_to_each_other() {
         &[&["a -> b"], &["b -> c/d"], &["a/x = 1"]],
         &["a -> b", "b -> c/d", "c/ 755", "c/d/ 755", "c/d/x = 1"],
     );
-    check(
-        &[&["a -> b"], &["b -> c", "a/x = 1"]],
-        &["a -> b", "b -> c", "c/ 755", "c/x = 1"],
-    );
+    check(&[&["a -> b"], &["b -> c", "a/x = 1"]], &["a -> b", "b -> c", "c/ 755", "c/x = 1"]);
 }
 
 #[test]
 fn a_lower_symlink_never_leaves_the_root() {
     check(
-        &[
-            &["up -> ../../..", "d/l -> ../../e"],
-            &["up/x = 1", "d/l/y = 2"],
-        ],
-        &[
-            "d/ 755",
-            "d/l -> ../../e",
-            "e/ 755",
-            "e/y = 2",
-            "up -> ../../..",
-            "x = 1",
-        ],
+        &[&["up -> ../../..", "d/l -> ../../e"], &["up/x = 1", "d/l/y = 2"]],
+        &["d/ 755", "d/l -> ../../e", "e/ 755", "e/y = 2", "up -> ../../..", "x = 1"],
     );
-    assert_eq!(
-        merge_error(&[&["l -> l"], &["l/x = 1"]]).code(),
-        "merge-symlink"
-    );
+    assert_eq!(merge_error(&[&["l -> l"], &["l/x = 1"]]).code(), "merge-symlink");
 }
 
 #[test]
 fn literal_names_win_over_names_through_a_lower_symlink() {
     let layers: &[&[&str]] = &[
         &["lib -> usr/lib", "usr/lib/ 700"],
-        &[
-            "lib/x = 1",
-            "usr/lib/x = 2",
-            "lib/sub/a = 3",
-            "usr/lib/sub/ 711",
-        ],
+        &["lib/x = 1", "usr/lib/x = 2", "lib/sub/a = 3", "usr/lib/sub/ 711"],
     ];
     check(
         layers,
@@ -332,10 +232,7 @@ fn an_implied_directory_over_a_lower_file_is_an_error() {
         merge_error(&[&["f = 1"], &["f/x = 2"]]).to_string(),
         "`f` is a directory in layer 1 but not in the layers below"
     );
-    assert_eq!(
-        merge_error(&[&["l -> f", "f = 1"], &["l/x = 2"]]).code(),
-        "merge-symlink"
-    );
+    assert_eq!(merge_error(&[&["l -> f", "f = 1"], &["l/x = 2"]]).code(), "merge-symlink");
 }
 
 #[test]
@@ -350,10 +247,7 @@ fn paths_that_grow_behind_symlinks_stay_within_the_limits() {
 #[test]
 fn a_file_or_link_replaces_a_lower_subtree() {
     check(&[&["d/ 700", "d/x = 1"], &["d -> e"]], &["d -> e"]);
-    check(
-        &[&["d/ 700", "d/x = 1", "a = 2"], &["d => a"]],
-        &["a = 2", "d => a"],
-    );
+    check(&[&["d/ 700", "d/x = 1", "a = 2"], &["d => a"]], &["a = 2", "d => a"]);
     check(&[&["d = 1"], &["d/ 700"]], &["d/ 700"]);
 }
 
@@ -362,18 +256,9 @@ fn a_directory_behind_a_symlink_meets_an_own_file() {
     let low = &["lib -> usr"][..];
     check(
         &[low, &["usr/x -> y", "lib/x/a = 1"]],
-        &[
-            "lib -> usr",
-            "usr/ 755",
-            "usr/x -> y",
-            "usr/y/ 755",
-            "usr/y/a = 1",
-        ],
+        &["lib -> usr", "usr/ 755", "usr/x -> y", "usr/y/ 755", "usr/y/a = 1"],
     );
-    check(
-        &[low, &["usr/x = 1", "lib/x/ 700"]],
-        &["lib -> usr", "usr/ 755", "usr/x = 1"],
-    );
+    check(&[low, &["usr/x = 1", "lib/x/ 700"]], &["lib -> usr", "usr/ 755", "usr/x = 1"]);
     assert_eq!(
         merge_error(&[low, &["usr/x = 1", "lib/x/ 700", "lib/x/a = 2"]]).code(),
         "merge-symlink"
@@ -395,11 +280,7 @@ fn each_file_knows_its_layer() {
 
 #[test]
 fn only_surviving_names_count_as_links() {
-    let tree = merged(&[
-        &["a = 1", "b => a", "c => a", "d = 2"],
-        &[".wh.a", "d => c"],
-    ])
-    .tree;
+    let tree = merged(&[&["a = 1", "b => a", "c => a", "d = 2"], &[".wh.a", "d => c"]]).tree;
     let mut counts = tree.link_counts();
     counts.retain(|&count| count > 0);
     assert_eq!(counts, [3]);

@@ -22,11 +22,7 @@ fn layer(index: usize) -> Changeset {
         let directory = (file * 7) % ((index + 1) * 50);
         add(&format!("usr/lib/d{directory}/l{index}-{file} = 1"));
         if index > 0 && file < 50 {
-            add(&format!(
-                "usr/lib/d{}/.wh.f{}",
-                (index - 1) * 50 + file,
-                index % 40
-            ));
+            add(&format!("usr/lib/d{}/.wh.f{}", (index - 1) * 50 + file, index % 40));
         }
     }
     builder.finish()

@@ -44,10 +44,7 @@ fn entries(lines: &[String]) -> Vec<(Entry, u32)> {
         let content = line.rsplit_once(" = ");
         content.map_or(0, |(_, content)| content.parse().unwrap())
     };
-    lines
-        .iter()
-        .map(|line| (entry(line, 0), content(line)))
-        .collect()
+    lines.iter().map(|line| (entry(line, 0), content(line))).collect()
 }
 
 fn changesets(layers: &[Vec<(Entry, u32)>]) -> Option<Vec<Changeset>> {

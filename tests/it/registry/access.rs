@@ -11,10 +11,7 @@ use crate::support::registry::Options;
 use crate::support::registry::auth::{Auth, Login};
 use crate::support::registry::fault::{Effect, Fault};
 
-const LOGIN: Login = Login {
-    user: "ann",
-    password: "hunter2",
-};
+const LOGIN: Login = Login { user: "ann", password: "hunter2" };
 
 fn with_auth(auth: Auth) -> TestRegistry {
     let registry = TestRegistry::start_with(Options { tls: false, auth });
@@ -33,10 +30,7 @@ fn credentials(registry: &TestRegistry, entry: &str) -> (tempfile::TempDir, Vec<
 }
 
 fn password(user: &str, password: &str) -> String {
-    format!(
-        r#"{{"auth":"{}"}}"#,
-        STANDARD.encode(format!("{user}:{password}"))
-    )
+    format!(r#"{{"auth":"{}"}}"#, STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// Resolves `acme/tool:1` with these credentials.
@@ -55,10 +49,7 @@ async fn resolve(registry: &TestRegistry, entry: &str) -> Result<Vec<RegistryEve
 async fn everybody_gets_a_token_for_a_public_image() {
     let registry = with_auth(Auth::Bearer(None));
     let client = client();
-    client
-        .resolve(&reference(&registry, "acme/tool:1"))
-        .await
-        .unwrap();
+    client.resolve(&reference(&registry, "acme/tool:1")).await.unwrap();
     fetch_layer(&client, &registry).await.unwrap();
     let tokens = registry.requests_to("/token");
     assert_eq!(tokens.len(), 1, "one token serves manifest and layer");
@@ -72,53 +63,28 @@ async fn everybody_gets_a_token_for_a_public_image() {
 #[tokio::test]
 async fn a_password_goes_to_the_token_server_only() {
     let registry = with_auth(Auth::Bearer(Some(LOGIN)));
-    resolve(&registry, &password("ann", "hunter2"))
-        .await
-        .unwrap();
-    assert_eq!(
-        registry.requests_to("/token")[0].authorization,
-        Some(LOGIN.basic())
-    );
+    resolve(&registry, &password("ann", "hunter2")).await.unwrap();
+    assert_eq!(registry.requests_to("/token")[0].authorization, Some(LOGIN.basic()));
     for request in registry.requests_to("/v2/") {
-        assert!(
-            !request
-                .authorization
-                .unwrap_or_default()
-                .starts_with("Basic")
-        );
+        assert!(!request.authorization.unwrap_or_default().starts_with("Basic"));
     }
 }
 
 #[tokio::test]
 async fn a_password_is_shown_to_a_registry_that_asks_for_it() {
     let registry = with_auth(Auth::Basic(LOGIN));
-    resolve(&registry, &password("ann", "hunter2"))
-        .await
-        .unwrap();
-    let shown: Vec<_> = registry
-        .requests()
-        .into_iter()
-        .map(|seen| seen.authorization)
-        .collect();
+    resolve(&registry, &password("ann", "hunter2")).await.unwrap();
+    let shown: Vec<_> = registry.requests().into_iter().map(|seen| seen.authorization).collect();
     assert_eq!(shown, [None, Some(LOGIN.basic())]);
 }
 
 #[tokio::test]
 async fn an_identity_token_is_posted() {
     let registry = with_auth(Auth::Bearer(Some(LOGIN)));
-    resolve(&registry, r#"{"identitytoken":"hunter2"}"#)
-        .await
-        .unwrap();
+    resolve(&registry, r#"{"identitytoken":"hunter2"}"#).await.unwrap();
     let token = &registry.requests_to("/token")[0];
-    assert_eq!(
-        (token.method.as_str(), token.path.as_str()),
-        ("POST", "/token")
-    );
-    assert!(
-        token
-            .body
-            .starts_with("grant_type=refresh_token&service=test%2C+registry")
-    );
+    assert_eq!((token.method.as_str(), token.path.as_str()), ("POST", "/token"));
+    assert!(token.body.starts_with("grant_type=refresh_token&service=test%2C+registry"));
 }
 
 #[tokio::test]
@@ -127,11 +93,7 @@ async fn refused_credentials_are_given_up_once() {
     let refused = Effect::Answer(401, Vec::new(), Vec::new());
     registry.fault(Fault::on("/token", refused).first(1));
     let events = resolve(&registry, &password("ann", "wrong")).await.unwrap();
-    assert!(
-        events
-            .iter()
-            .any(|event| matches!(event, RegistryEvent::CredentialsIgnored { .. }))
-    );
+    assert!(events.iter().any(|event| matches!(event, RegistryEvent::CredentialsIgnored { .. })));
     let tokens = registry.requests_to("/token");
     assert_eq!(tokens.len(), 2);
     assert_eq!(tokens[1].authorization, None);
@@ -149,10 +111,7 @@ async fn who_may_not_is_told_so() {
         let error = resolve(&registry, &entry).await.unwrap_err();
         assert!(matches!(error, Error::Denied { .. }), "{error:?}");
         assert_eq!(error.kind(), ErrorKind::Denied);
-        assert!(
-            error.to_string().contains("denies access to `acme/tool`"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("denies access to `acme/tool`"), "{error}");
         assert!(registry.requests().len() <= 5);
     }
 }
@@ -162,9 +121,7 @@ async fn a_forbidden_image_is_asked_for_once_more_without_credentials() {
     let registry = with_auth(Auth::Bearer(None));
     let forbidden = Effect::Answer(403, Vec::new(), Vec::new());
     registry.fault(Fault::on("/manifests/", forbidden).nth(1..2));
-    resolve(&registry, &password("ann", "hunter2"))
-        .await
-        .unwrap();
+    resolve(&registry, &password("ann", "hunter2")).await.unwrap();
     let tokens = registry.requests_to("/token");
     assert_eq!(tokens[0].authorization, Some(LOGIN.basic()));
     assert_eq!(tokens[1].authorization, None);
@@ -174,10 +131,7 @@ async fn a_forbidden_image_is_asked_for_once_more_without_credentials() {
 async fn a_token_that_ends_in_mid_pull_is_renewed() {
     let registry = with_auth(Auth::Bearer(None));
     let client = client();
-    client
-        .resolve(&reference(&registry, "acme/tool:1"))
-        .await
-        .unwrap();
+    client.resolve(&reference(&registry, "acme/tool:1")).await.unwrap();
     registry.revoke_tokens();
     fetch_layer(&client, &registry).await.unwrap();
     assert_eq!(registry.requests_to("/token").len(), 2);
@@ -192,10 +146,7 @@ async fn a_broken_file_of_credentials_does_not_keep_a_public_image_away() {
         _ => None,
     });
     let reason = ignored.unwrap();
-    assert!(
-        reason.contains("not the expected JSON") && !reason.contains("hunter2"),
-        "{reason}"
-    );
+    assert!(reason.contains("not the expected JSON") && !reason.contains("hunter2"), "{reason}");
 }
 
 #[tokio::test]
@@ -210,10 +161,7 @@ async fn a_token_server_in_the_clear_gets_nothing_from_a_registry_behind_tls() {
     let mut settings = trusting(&registry);
     settings.credential_files = files;
     let client = Registry::new(settings);
-    let error = client
-        .resolve(&reference(&registry, "acme/tool:1"))
-        .await
-        .unwrap_err();
+    let error = client.resolve(&reference(&registry, "acme/tool:1")).await.unwrap_err();
     assert!(matches!(error, Error::Realm { .. }), "{error}");
     assert_eq!(thief.requests(), []);
 }
@@ -227,25 +175,15 @@ async fn a_redirect_to_another_origin_is_shown_nothing() {
     let (_directory, files) = credentials(&registry, &password("ann", "hunter2"));
     let mut settings = plain(&registry);
     settings.credential_files = files;
-    let fetched = fetch_layer(&Registry::new(settings), &registry)
-        .await
-        .unwrap();
+    let fetched = fetch_layer(&Registry::new(settings), &registry).await.unwrap();
     assert_eq!(fetched, layer());
     assert_eq!(storage.requests_to("/blobs/").len(), 1);
-    assert!(
-        storage
-            .requests()
-            .iter()
-            .all(|request| request.authorization.is_none())
-    );
+    assert!(storage.requests().iter().all(|request| request.authorization.is_none()));
 }
 
 #[tokio::test]
 async fn redirects_that_lead_astray_are_not_followed() {
-    let registry = TestRegistry::start_with(Options {
-        tls: true,
-        auth: Auth::None,
-    });
+    let registry = TestRegistry::start_with(Options { tls: true, auth: Auth::None });
     put_image(&registry);
     let plain_origin = TestRegistry::start();
     for target in [
@@ -255,27 +193,18 @@ async fn redirects_that_lead_astray_are_not_followed() {
         registry.url(),
     ] {
         registry.clear_faults();
-        registry.fault(Fault::on(
-            "/blobs/",
-            Effect::RedirectExactly(format!("{target}/blobs/")),
-        ));
+        registry.fault(Fault::on("/blobs/", Effect::RedirectExactly(format!("{target}/blobs/"))));
         let client = Registry::new(trusting(&registry));
         let error = fetch_layer(&client, &registry).await.unwrap_err();
         assert!(matches!(error, Error::Redirect { .. }), "{target}: {error}");
         assert!(!shown(&error).contains("pw@"));
     }
     assert_eq!(plain_origin.requests(), []);
-    assert!(
-        registry.requests().len() <= 9,
-        "the circle ends after five redirects"
-    );
+    assert!(registry.requests().len() <= 9, "the circle ends after five redirects");
 }
 
 fn trusting(registry: &TestRegistry) -> Settings {
-    let rule = RegistryRule {
-        scheme: None,
-        ca_pem: Some(registry.ca_pem().as_bytes().to_vec()),
-    };
+    let rule = RegistryRule { scheme: None, ca_pem: Some(registry.ca_pem().as_bytes().to_vec()) };
     let mut settings = settings();
     settings.registries.insert(registry.host(), rule);
     settings
@@ -283,23 +212,14 @@ fn trusting(registry: &TestRegistry) -> Settings {
 
 #[tokio::test]
 async fn tls_wants_an_authority_that_is_trusted() {
-    let registry = TestRegistry::start_with(Options {
-        tls: true,
-        auth: Auth::None,
-    });
+    let registry = TestRegistry::start_with(Options { tls: true, auth: Auth::None });
     let digest = put_image(&registry);
     let reference = reference(&registry, "acme/tool:1");
-    let found = Registry::new(trusting(&registry))
-        .resolve(&reference)
-        .await
-        .unwrap();
+    let found = Registry::new(trusting(&registry)).resolve(&reference).await.unwrap();
     assert_eq!(found.digest(), digest);
 
     let mut strict = settings();
-    let rule = RegistryRule {
-        scheme: Some(Scheme::Https),
-        ca_pem: None,
-    };
+    let rule = RegistryRule { scheme: Some(Scheme::Https), ca_pem: None };
     strict.registries.insert(registry.host(), rule);
     let error = Registry::new(strict).resolve(&reference).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
@@ -318,11 +238,7 @@ async fn no_secret_is_shown_by_an_error_or_an_event() {
     let client = Registry::new(settings);
     let error = fetch_layer(&client, &registry).await.unwrap_err();
     let text = format!("{} {:?} {client:?}", shown(&error), events.lock().unwrap());
-    for secret in [
-        "hunter2",
-        "presigned-key",
-        LOGIN.basic().trim_start_matches("Basic "),
-    ] {
+    for secret in ["hunter2", "presigned-key", LOGIN.basic().trim_start_matches("Basic ")] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
     assert!(text.contains("127.0.0.1:1/blob?…"), "{text}");
@@ -349,13 +265,7 @@ async fn a_token_is_renewed_before_it_ends() {
     registry.clear_requests();
     client.resolve(&reference).await.unwrap();
     let asked = registry.requests();
-    let asked: Vec<_> = asked
-        .iter()
-        .map(|seen| (seen.path.starts_with("/token"), seen.status))
-        .collect();
-    assert_eq!(
-        asked,
-        [(true, 200), (false, 200)],
-        "the old token is not tried first"
-    );
+    let asked: Vec<_> =
+        asked.iter().map(|seen| (seen.path.starts_with("/token"), seen.status)).collect();
+    assert_eq!(asked, [(true, 200), (false, 200)], "the old token is not tried first");
 }

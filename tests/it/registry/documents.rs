@@ -29,31 +29,18 @@ async fn an_image_is_found_through_its_index() {
     let root = client.resolve(&reference).await.unwrap();
     assert_eq!(root.digest(), index);
     assert_eq!(root.parsed().kind().media_type(), OCI_INDEX);
-    let Root::Index(parsed) = root.parsed() else {
-        panic!("not an index")
-    };
+    let Root::Index(parsed) = root.parsed() else { panic!("not an index") };
     let mut search = Search::new("linux/amd64".parse().unwrap(), root.digest(), parsed);
-    let Step::Found(found) = search.step().unwrap() else {
-        panic!("not found")
-    };
-    let manifest = client
-        .fetch_document::<Manifest>(&reference, &found)
-        .await
-        .unwrap();
+    let Step::Found(found) = search.step().unwrap() else { panic!("not found") };
+    let manifest = client.fetch_document::<Manifest>(&reference, &found).await.unwrap();
     let config = &manifest.parsed().config;
-    let config = client
-        .fetch_document::<ImageConfig>(&reference, config)
-        .await
-        .unwrap();
+    let config = client.fetch_document::<ImageConfig>(&reference, config).await.unwrap();
     assert_eq!(config.parsed().architecture, "amd64");
     assert!(registry.requests().last().unwrap().path.contains("/blobs/"));
 }
 
 async fn registry_manifest_size(registry: &TestRegistry) -> u64 {
-    let found = client()
-        .resolve(&reference(registry, "acme/tool:1"))
-        .await
-        .expect("an image");
+    let found = client().resolve(&reference(registry, "acme/tool:1")).await.expect("an image");
     found.size()
 }
 
@@ -68,10 +55,7 @@ async fn docker_media_types_are_understood() {
         media_type::DOCKER_CONFIG
     );
     registry.put_manifest("acme/tool", "1", media_type::DOCKER_MANIFEST, manifest);
-    let found = client()
-        .resolve(&reference(&registry, "acme/tool:1"))
-        .await
-        .unwrap();
+    let found = client().resolve(&reference(&registry, "acme/tool:1")).await.unwrap();
     assert_eq!(found.parsed().kind(), Kind::DockerManifest);
 }
 
@@ -88,11 +72,7 @@ async fn a_manifest_with_other_bytes_is_fetched_once_more_and_then_refused() {
     registry.fault(Fault::on("/manifests/", Effect::FlipAt(20)));
     let error = client().resolve(&pinned).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity);
-    assert!(
-        shown(&error).contains(&format!("instead of `{digest}`")),
-        "{}",
-        shown(&error)
-    );
+    assert!(shown(&error).contains(&format!("instead of `{digest}`")), "{}", shown(&error));
     assert_eq!(registry.requests_to("/manifests/").len(), 2);
 }
 
@@ -101,38 +81,18 @@ async fn an_endless_manifest_is_stopped() {
     let registry = TestRegistry::start();
     put_image(&registry);
     registry.fault(Fault::on("/manifests/", Effect::Endless));
-    let error = client()
-        .resolve(&reference(&registry, "acme/tool:1"))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::TooLong {
-                limit: 4_194_304,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let error = client().resolve(&reference(&registry, "acme/tool:1")).await.unwrap_err();
+    assert!(matches!(error, Error::TooLong { limit: 4_194_304, .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_page_for_a_browser_is_not_a_manifest() {
     let registry = TestRegistry::start();
-    let page = Effect::Answer(
-        200,
-        vec![("content-type", "text/html".to_owned())],
-        b"<html>".to_vec(),
-    );
+    let page =
+        Effect::Answer(200, vec![("content-type", "text/html".to_owned())], b"<html>".to_vec());
     registry.fault(Fault::on("/manifests/", page));
-    let error = client()
-        .resolve(&reference(&registry, "acme/tool:1"))
-        .await
-        .unwrap_err();
-    let Error::Document { source, .. } = error else {
-        panic!("another error")
-    };
+    let error = client().resolve(&reference(&registry, "acme/tool:1")).await.unwrap_err();
+    let Error::Document { source, .. } = error else { panic!("another error") };
     assert!(matches!(*source, DocumentError::Json(_)));
 }
 
@@ -140,12 +100,8 @@ async fn a_page_for_a_browser_is_not_a_manifest() {
 async fn a_digest_is_had_without_the_manifest_where_head_is_answered() {
     let registry = TestRegistry::start();
     let digest = put_image(&registry);
-    let head = || {
-        Fault::on(
-            "/manifests/",
-            Effect::Header("docker-content-digest", digest.to_string()),
-        )
-    };
+    let head =
+        || Fault::on("/manifests/", Effect::Header("docker-content-digest", digest.to_string()));
     registry.fault(head().method("HEAD"));
     let reference = reference(&registry, "acme/tool:1");
     assert_eq!(client().digest(&reference).await.unwrap(), digest);

@@ -37,15 +37,9 @@ fn check(class: &str, seen_at_once: bool, damage: impl Fn(&Path, &Path)) {
 
     let wanted = BTreeSet::from([layer("bad"), layer("good")]);
     let report = home.store.verify(&wanted, TWO, &|_, _| {}).unwrap();
-    let classes = |artifact| {
-        report.verdicts[&artifact]
-            .as_ref()
-            .map_or_else(Damage::class, |_| "ok")
-    };
-    assert_eq!(
-        (classes(layer("bad")), classes(layer("good"))),
-        (class, "ok")
-    );
+    let classes =
+        |artifact| report.verdicts[&artifact].as_ref().map_or_else(Damage::class, |_| "ok");
+    assert_eq!((classes(layer("bad")), classes(layer("good"))), (class, "ok"));
     assert!(!report.is_clean());
 
     let present = home.store.inventory(wanted.iter().copied()).unwrap();
@@ -62,30 +56,18 @@ fn heals(home: &Home, artifact: Artifact, bytes: &[u8]) {
     drop(guard);
     put(&run, artifact, bytes, Expected::default()).unwrap();
     assert!(home.store.verify_all(TWO, &|_, _| {}).unwrap().is_clean());
-    assert!(matches!(
-        run.claim_damaged(artifact).unwrap(),
-        Claim::Present(_)
-    ));
+    assert!(matches!(run.claim_damaged(artifact).unwrap(), Claim::Present(_)));
 }
 
 fn flip(path: &Path, offset: u64) {
-    let file = fs::File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
+    let file = fs::File::options().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).unwrap();
     file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
 }
 
 fn resize(path: &Path, size_bytes: u64) {
-    fs::File::options()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_len(size_bytes)
-        .unwrap();
+    fs::File::options().write(true).open(path).unwrap().set_len(size_bytes).unwrap();
 }
 
 fn replace(path: &Path, make: impl Fn(&Path)) {
@@ -198,10 +180,7 @@ fn foreign_files_are_ignored() {
     fs::write(records.join("../../../blobs/sha256/zz.json"), "not ours").unwrap();
     fs::write(home.store.path().join("v0"), "an older layout").unwrap();
     let report = home.store.verify_all(TWO, &|_, _| {}).unwrap();
-    assert_eq!(
-        report.verdicts.keys().copied().collect::<Vec<_>>(),
-        [disk("d")]
-    );
+    assert_eq!(report.verdicts.keys().copied().collect::<Vec<_>>(), [disk("d")]);
     assert!(report.is_clean());
 }
 
@@ -209,15 +188,10 @@ fn foreign_files_are_ignored() {
 fn a_path_that_is_no_directory_is_refused_by_name() {
     let home = Home::new();
     fs::write(home.store.path(), "a file").unwrap();
-    for error in [
-        home.store.scan().unwrap_err(),
-        home.store.shared().unwrap_err(),
-    ] {
+    for error in [home.store.scan().unwrap_err(), home.store.shared().unwrap_err()] {
         assert_eq!(error.code(), "store-unexpected-file");
-        let text = format!(
-            "`{}` is a file or below one, not a directory",
-            home.store.path().display()
-        );
+        let text =
+            format!("`{}` is a file or below one, not a directory", home.store.path().display());
         assert_eq!(error.to_string(), text);
         assert!(error.help().is_some());
     }
@@ -230,10 +204,7 @@ fn a_directory_of_the_layout_that_leads_elsewhere_is_refused() {
     let elsewhere = disks.with_extension("elsewhere");
     fs::rename(&disks, &elsewhere).unwrap();
     symlink(&elsewhere, &disks).unwrap();
-    for error in [
-        home.store.scan().unwrap_err(),
-        home.store.shared().unwrap_err(),
-    ] {
+    for error in [home.store.scan().unwrap_err(), home.store.shared().unwrap_err()] {
         let text = format!("`{}` is a symbolic link, not a directory", disks.display());
         assert_eq!(error.to_string(), text);
     }
@@ -241,9 +212,8 @@ fn a_directory_of_the_layout_that_leads_elsewhere_is_refused() {
 
 #[test]
 fn verify_tells_of_each_artifact_once_whatever_the_number_of_threads() {
-    let artifacts: Vec<(Artifact, Vec<u8>)> = (0..20)
-        .map(|number| (disk(&number.to_string()), vec![b'x'; number]))
-        .collect();
+    let artifacts: Vec<(Artifact, Vec<u8>)> =
+        (0..20).map(|number| (disk(&number.to_string()), vec![b'x'; number])).collect();
     let home = Home::with(&artifacts);
     let mut reports = BTreeSet::new();
     for threads in [1, 3, 64] {
@@ -251,20 +221,9 @@ fn verify_tells_of_each_artifact_once_whatever_the_number_of_threads() {
         let on_each = |artifact, _: &_| *told.lock().unwrap().entry(artifact).or_insert(0) += 1;
         let threads = NonZeroUsize::new(threads).unwrap();
         let report = home.store.verify_all(threads, &on_each).unwrap();
-        assert!(
-            told.into_inner()
-                .unwrap()
-                .into_values()
-                .all(|times| times == 1)
-        );
+        assert!(told.into_inner().unwrap().into_values().all(|times| times == 1));
         assert!(report.is_clean());
         reports.insert(report.verdicts.into_keys().collect::<Vec<_>>());
     }
-    assert_eq!(
-        reports
-            .into_iter()
-            .map(|names| names.len())
-            .collect::<Vec<_>>(),
-        [20]
-    );
+    assert_eq!(reports.into_iter().map(|names| names.len()).collect::<Vec<_>>(), [20]);
 }

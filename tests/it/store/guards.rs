@@ -1,9 +1,6 @@
 //! Runs, claims and guards: who lives, who waits, and for whom.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "these tests play the crash and the neighbour"
-)]
+#![expect(clippy::disallowed_methods, reason = "these tests play the crash and the neighbour")]
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -88,11 +85,7 @@ fn an_unfinished_file_keeps_its_run_alive() {
     let home = Home::new();
     let unfinished = home.run().ingest(1).unwrap();
     drop(home.run());
-    assert_eq!(
-        home.files("v1/tmp").len(),
-        2,
-        "a directory and the file in it"
-    );
+    assert_eq!(home.files("v1/tmp").len(), 2, "a directory and the file in it");
     drop(unfinished);
     assert_eq!(home.files("v1/tmp"), [] as [PathBuf; 0]);
 }
@@ -112,10 +105,7 @@ fn who_waits_is_told_for_whom_and_finds_the_work_done() {
     let waiting = waits.recv().unwrap();
     assert_eq!(waiting.what, blob("x").to_string());
     let holder = waiting.holder.unwrap();
-    assert_eq!(
-        (holder.pid, holder.command.as_str()),
-        (std::process::id(), "sandbox-images sync")
-    );
+    assert_eq!((holder.pid, holder.command.as_str()), (std::process::id(), "sandbox-images sync"));
     let mut ingest = run.ingest(1).unwrap();
     ingest.write_all(b"x").unwrap();
     ingest.commit(guard, Expected::default()).unwrap();
@@ -140,10 +130,7 @@ fn many_claim_and_one_makes() {
             }
         };
         let threads: Vec<_> = (0..makers).map(|_| scope.spawn(make)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .sum()
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(made, 1);
 }
@@ -153,18 +140,13 @@ fn an_impatient_caller_gives_up_with_the_name_of_the_holder() {
     let home = Home::new();
     let run = home.run();
     let _guard = run.claim(blob("x")).unwrap();
-    let caller = Caller {
-        wait_max: Duration::ZERO,
-        ..patient()
-    };
+    let caller = Caller { wait_max: Duration::ZERO, ..patient() };
     let other = home.store.shared().unwrap().begin_run(&[], caller).unwrap();
     let error = other.claim(blob("x")).unwrap_err();
     assert_eq!(error.class(), Class::Busy);
     let pid = std::process::id();
-    let what = format!(
-        "waited 0 s for {}, which process {pid} (`sandbox-images sync`) holds",
-        blob("x")
-    );
+    let what =
+        format!("waited 0 s for {}, which process {pid} (`sandbox-images sync`) holds", blob("x"));
     assert_eq!(error.to_string(), what);
 }
 
@@ -179,10 +161,7 @@ fn a_guard_file_that_was_removed_while_held_is_taken_anew() {
     let second = run.claim(blob("x")).unwrap();
     assert!(matches!(second, Claim::Mine(_)) && file.exists());
     drop(first);
-    assert!(
-        file.exists(),
-        "the first holder leaves the second one's file alone"
-    );
+    assert!(file.exists(), "the first holder leaves the second one's file alone");
     drop(second);
     assert!(!file.exists());
 }

@@ -53,9 +53,7 @@ impl Home {
     pub(crate) fn record_of(&self, artifact: Artifact) -> PathBuf {
         let hex = artifact.digest().hex();
         let kind = artifact.kind();
-        self.store
-            .path()
-            .join(format!("v1/f1/records/{kind}/{hex}.json"))
+        self.store.path().join(format!("v1/f1/records/{kind}/{hex}.json"))
     }
 
     /// Every file and directory below `part` of the store, sorted.

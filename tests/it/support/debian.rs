@@ -23,14 +23,8 @@ use super::process::{bounded, output, run};
 pub(crate) const TAG: &str = "v1";
 
 /// What [`layout`] needs of the machine.
-pub(crate) const NEEDS: &[&str] = &[
-    "root",
-    "debian mirror",
-    "debootstrap",
-    "setfattr",
-    "setfacl",
-    "chroot",
-];
+pub(crate) const NEEDS: &[&str] =
+    &["root", "debian mirror", "debootstrap", "setfattr", "setfacl", "chroot"];
 
 /// Installs python3 in the directory it is run in. What differs from run to run is left out.
 const INSTALL_PYTHON: &str = "
@@ -124,10 +118,7 @@ fn bootstrap(root: &Path) {
         .lines()
         .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
         .expect("the release has a code name");
-    run(bounded("debootstrap")
-        .args(["--variant=minbase", suite])
-        .arg(root)
-        .arg(mirror));
+    run(bounded("debootstrap").args(["--variant=minbase", suite]).arg(root).arg(mirror));
     run(bounded("sh").current_dir(root).args([
         "-euc",
         "rm -rf var/lib/apt/lists/* var/cache/apt/*.bin var/cache/apt/archives/*.deb var/log/*",
@@ -141,27 +132,18 @@ fn changed_over(lower: &[&Path], upper: &Path, script: &str) -> io::Result<()> {
     for directory in [upper, &work, &merged] {
         fs::create_dir(directory)?;
     }
-    let lower: Vec<String> = lower
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let lower: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
     let options = format!(
         "lowerdir={},upperdir={},workdir={},redirect_dir=off,metacopy=off,index=off",
         lower.join(":"),
         upper.display(),
         work.display()
     );
-    run(bounded("mount")
-        .args(["-t", "overlay", "overlay", "-o", &options])
-        .arg(&merged));
+    run(bounded("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&merged));
     let changed = output(bounded("sh").current_dir(&merged).args(["-euc", script]));
     run(bounded("umount").arg(&merged));
     let said = String::from_utf8_lossy(&changed.stderr);
-    assert!(
-        changed.status.success(),
-        "the layer's script ended with {}\n{said}",
-        changed.status
-    );
+    assert!(changed.status.success(), "the layer's script ended with {}\n{said}", changed.status);
     Ok(())
 }
 
@@ -185,11 +167,7 @@ fn write_documents(layout: &Path, layers: &[Vec<TarEntry>]) -> io::Result<()> {
 
 /// What the packages of this machine's mirror run on.
 pub(crate) fn host_platform() -> &'static str {
-    if cfg!(target_arch = "aarch64") {
-        "linux/arm64"
-    } else {
-        "linux/amd64"
-    }
+    if cfg!(target_arch = "aarch64") { "linux/arm64" } else { "linux/amd64" }
 }
 
 fn write_document(
@@ -199,10 +177,7 @@ fn write_document(
 ) -> io::Result<Described> {
     let bytes = document.to_string();
     let described = Described::of(media_type, bytes.as_bytes());
-    fs::write(
-        layout.join("blobs/sha256").join(Digest::of(&bytes).hex()),
-        bytes,
-    )?;
+    fs::write(layout.join("blobs/sha256").join(Digest::of(&bytes).hex()), bytes)?;
     Ok(described)
 }
 
@@ -239,11 +214,7 @@ struct Hashed<W> {
 
 impl<W: Write> Hashed<W> {
     fn new(inner: W) -> Self {
-        Self {
-            inner,
-            hasher: Hasher::new(),
-            bytes: 0,
-        }
+        Self { inner, hasher: Hasher::new(), bytes: 0 }
     }
 }
 
@@ -275,9 +246,5 @@ fn umoci_unpacks_what_the_image_is_made_of() {
     let tree = FileTree::read(&bundle.path().join("b/rootfs")).to_string();
     let lines_with = |word: &str| tree.lines().filter(|line| line.contains(word)).count();
     assert_eq!(lines_with("same file as=app/bin/run"), 3);
-    assert_eq!(
-        lines_with("same file as=app/perl"),
-        2 + 1,
-        "perl has two names below"
-    );
+    assert_eq!(lines_with("same file as=app/perl"), 2 + 1, "perl has two names below");
 }

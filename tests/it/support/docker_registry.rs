@@ -42,11 +42,7 @@ impl DockerRegistry {
             stop(&mut process);
             panic!("`docker-registry` did not listen within {START_TIMEOUT:?}");
         };
-        Self {
-            process,
-            address,
-            _files: files,
-        }
+        Self { process, address, _files: files }
     }
 
     /// `127.0.0.1:PORT`, as references begin.
@@ -57,13 +53,7 @@ impl DockerRegistry {
     /// Copies the image `tag` of a layout directory to `name`, every platform of it, byte for byte.
     pub(crate) fn push(&self, layout: &Path, tag: &str, name: &str) {
         run(bounded("skopeo")
-            .args([
-                "--insecure-policy",
-                "copy",
-                "--quiet",
-                "--all",
-                "--preserve-digests",
-            ])
+            .args(["--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests"])
             .arg("--dest-tls-verify=false")
             .arg(format!("oci:{}:{tag}", layout.display()))
             .arg(format!("docker://{}/{name}", self.address)));
@@ -100,9 +90,7 @@ fn listening_address(log: ChildStderr) -> Option<String> {
             if let Some((_, rest)) = line.split_once("listening on ") {
                 let end = rest.find(|c: char| c != '.' && c != ':' && !c.is_ascii_digit());
                 // Nobody listens any more once the address is known.
-                sender
-                    .send(rest[..end.unwrap_or(rest.len())].to_owned())
-                    .ok();
+                sender.send(rest[..end.unwrap_or(rest.len())].to_owned()).ok();
             }
         }
     });
@@ -119,9 +107,7 @@ fn an_image_is_pushed_with_its_digest() {
     let layout = tempfile::tempdir().expect("a temporary directory is made");
     let base = Layer::new("/etc/motd 0644 hello");
     let image = Image::multi(&[("linux/amd64", vec![&base]), ("linux/arm64", vec![&base])]);
-    image
-        .write_layout(layout.path(), "v1")
-        .expect("a layout is written");
+    image.write_layout(layout.path(), "v1").expect("a layout is written");
 
     let registry = DockerRegistry::start();
     registry.push(layout.path(), "v1", "team/app:1");

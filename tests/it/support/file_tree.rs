@@ -82,8 +82,7 @@ impl FileTree {
                     _ => None,
                 };
                 let both = left.zip(right).unwrap_or((&nothing, &nothing));
-                only.into_iter()
-                    .chain(fact_differences(path, both.0, both.1))
+                only.into_iter().chain(fact_differences(path, both.0, both.1))
             })
             .take(DIFFERENCES_SHOWN_MAX)
             .collect()
@@ -135,10 +134,7 @@ fn fact_differences(path: &[u8], left: &Facts, right: &Facts) -> Vec<String> {
         .filter(|name| left.get(*name) != right.get(*name))
         .map(|name| {
             let (left, right) = (shown(left, name), shown(right, name));
-            format!(
-                "/{}: {name}: {left} here, {right} there",
-                path.escape_ascii()
-            )
+            format!("/{}: {name}: {left} here, {right} there", path.escape_ascii())
         })
         .collect()
 }
@@ -149,10 +145,7 @@ fn facts(path: &Path, metadata: &fs::Metadata) -> io::Result<Facts> {
     let mut fact = |name: &str, value: String| facts.insert(name.to_owned(), value);
     fact("uid", metadata.uid().to_string());
     fact("gid", metadata.gid().to_string());
-    fact(
-        "mtime",
-        format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec()),
-    );
+    fact("mtime", format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec()));
     if !kind.is_symlink() {
         fact("mode", format!("{:04o}", metadata.mode() & 0o7777));
     }
@@ -160,24 +153,10 @@ fn facts(path: &Path, metadata: &fs::Metadata) -> io::Result<Facts> {
         fact("size", metadata.len().to_string());
         fact("sha256", sha256_of(path)?.hex());
     } else if kind.is_symlink() {
-        fact(
-            "target",
-            fs::read_link(path)?
-                .as_os_str()
-                .as_bytes()
-                .escape_ascii()
-                .to_string(),
-        );
+        fact("target", fs::read_link(path)?.as_os_str().as_bytes().escape_ascii().to_string());
     } else if kind.is_char_device() || kind.is_block_device() {
         let device = metadata.rdev();
-        fact(
-            "device",
-            format!(
-                "{}:{}",
-                rustix::fs::major(device),
-                rustix::fs::minor(device)
-            ),
-        );
+        fact("device", format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device)));
     }
     fact("type", kind_name(kind).to_owned());
     Ok(facts)
@@ -214,10 +193,7 @@ pub(crate) fn read_xattrs(path: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> 
         .filter(|name| !name.is_empty())
         .map(|name| {
             let len = rustix::fs::lgetxattr(path, name, &mut buffer[..])?;
-            Ok((
-                String::from_utf8_lossy(name).into_owned(),
-                buffer[..len].to_vec(),
-            ))
+            Ok((String::from_utf8_lossy(name).into_owned(), buffer[..len].to_vec()))
         })
         .collect()
 }
@@ -239,10 +215,7 @@ pub(crate) fn sha256_of(path: &Path) -> io::Result<Digest> {
 #[test]
 fn differences_name_path_fact_and_both_sides() {
     let directory = tempfile::tempdir().expect("a temporary directory is made");
-    let (left, right) = (
-        directory.path().join("left"),
-        directory.path().join("right"),
-    );
+    let (left, right) = (directory.path().join("left"), directory.path().join("right"));
     for root in [&left, &right] {
         fs::create_dir(root).expect("a directory is made");
         fs::write(root.join("a"), "same").expect("a file is written");
@@ -250,20 +223,8 @@ fn differences_name_path_fact_and_both_sides() {
     fs::hard_link(left.join("a"), left.join("b")).expect("a link is made");
     fs::write(right.join("b"), "other").expect("a file is written");
 
-    let differences = FileTree::read(&left)
-        .differences(&FileTree::read(&right))
-        .join("\n");
-    assert!(
-        differences.contains("/a: same file as: a here, none there"),
-        "{differences}"
-    );
-    assert!(
-        differences.contains("/b: size: 4 here, 5 there"),
-        "{differences}"
-    );
-    assert!(
-        FileTree::read(&left)
-            .differences(&FileTree::read(&left))
-            .is_empty()
-    );
+    let differences = FileTree::read(&left).differences(&FileTree::read(&right)).join("\n");
+    assert!(differences.contains("/a: same file as: a here, none there"), "{differences}");
+    assert!(differences.contains("/b: size: 4 here, 5 there"), "{differences}");
+    assert!(FileTree::read(&left).differences(&FileTree::read(&left)).is_empty());
 }

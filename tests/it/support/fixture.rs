@@ -11,10 +11,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// An image of these layers for both platforms that a project locks by default.
 pub(crate) fn two_platforms(layers: &[&Layer]) -> Image {
-    Image::multi(&[
-        ("linux/amd64", layers.to_vec()),
-        ("linux/arm64", layers.to_vec()),
-    ])
+    Image::multi(&[("linux/amd64", layers.to_vec()), ("linux/arm64", layers.to_vec())])
 }
 
 /// Holds an image as `repository:tag`, all its documents and layers.
@@ -34,14 +31,9 @@ pub(crate) fn serve(registry: &TestRegistry, repository: &str, tag: &str, image:
 
 /// A project that names images, `[("app", "127.0.0.1:5000/team/app:1"), …]`.
 pub(crate) fn project_naming(images: &[(&str, &str)]) -> Project {
-    let lines: Vec<String> = images
-        .iter()
-        .map(|(name, source)| format!("{name} = \"{source}\"\n"))
-        .collect();
-    Project::new(&format!(
-        "manifest-version = 1\n\n[images]\n{}",
-        lines.concat()
-    ))
+    let lines: Vec<String> =
+        images.iter().map(|(name, source)| format!("{name} = \"{source}\"\n")).collect();
+    Project::new(&format!("manifest-version = 1\n\n[images]\n{}", lines.concat()))
 }
 
 /// A registry that serves one image as `app:1`, and a project that names it `app`.
@@ -56,10 +48,7 @@ pub(crate) fn registry_and_project(image: &Image) -> (TestRegistry, Project) {
 pub(crate) fn wait_until(what: &str, mut is_seen: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_seen() {
-        assert!(
-            start.elapsed() < WAIT_MAX,
-            "waited {WAIT_MAX:?} until {what}"
-        );
+        assert!(start.elapsed() < WAIT_MAX, "waited {WAIT_MAX:?} until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

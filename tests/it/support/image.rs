@@ -167,10 +167,7 @@ impl Image {
         let built: BTreeMap<String, PlatformImage> = platforms
             .iter()
             .map(|(name, layers)| {
-                (
-                    (*name).to_owned(),
-                    platform_image(&mut blobs, family, name, layers),
-                )
+                ((*name).to_owned(), platform_image(&mut blobs, family, name, layers))
             })
             .collect();
         let manifests: Vec<Value> = platforms
@@ -185,11 +182,7 @@ impl Image {
             "schemaVersion": 2, "mediaType": family.index(), "manifests": manifests,
         });
         let root = add_document(&mut blobs, family.index(), &index);
-        Self {
-            blobs,
-            platforms: built,
-            root,
-        }
+        Self { blobs, platforms: built, root }
     }
 
     /// An image for one platform whose tag points at its manifest, with no index.
@@ -197,11 +190,7 @@ impl Image {
         let mut blobs = BTreeMap::new();
         let built = platform_image(&mut blobs, family, platform, layers);
         let root = built.manifest.clone();
-        Self {
-            blobs,
-            platforms: [(platform.to_owned(), built)].into(),
-            root,
-        }
+        Self { blobs, platforms: [(platform.to_owned(), built)].into(), root }
     }
 
     /// The bytes of what a tag points at.
@@ -229,10 +218,7 @@ pub(crate) fn write_layout_index(directory: &Path, root: &Described, tag: &str) 
         "schemaVersion": 2, "mediaType": Family::Oci.index(), "manifests": [descriptor],
     });
     fs::write(directory.join("index.json"), index.to_string())?;
-    fs::write(
-        directory.join("oci-layout"),
-        r#"{"imageLayoutVersion":"1.0.0"}"#,
-    )
+    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)
 }
 
 fn platform_image(
@@ -260,12 +246,7 @@ fn platform_image(
         "config": config.json(), "layers": layers_json,
     });
     let manifest = add_document(blobs, family.manifest(), &manifest);
-    PlatformImage {
-        manifest,
-        config,
-        layers: described,
-        diff_ids,
-    }
+    PlatformImage { manifest, config, layers: described, diff_ids }
 }
 
 /// The config of an image of these layers.
@@ -303,16 +284,10 @@ fn add_document(
 fn every_document_of_an_image_is_there_under_its_digest() {
     let base = Layer::new("/etc/ 0755\n/etc/motd 0644 hello");
     let app = Layer::packed(&layer_tar("/app 0755 run"), Compression::Zstd);
-    let image = Image::multi(&[
-        ("linux/amd64", vec![&base, &app]),
-        ("linux/arm64/v9", vec![&base]),
-    ]);
+    let image =
+        Image::multi(&[("linux/amd64", vec![&base, &app]), ("linux/arm64/v9", vec![&base])]);
 
-    assert_eq!(
-        image.blobs.len(),
-        2 + 2 * 2 + 1,
-        "layers, manifests and configs, index"
-    );
+    assert_eq!(image.blobs.len(), 2 + 2 * 2 + 1, "layers, manifests and configs, index");
     for (digest, bytes) in &image.blobs {
         assert_eq!(*digest, Digest::of(bytes).to_string());
     }

@@ -84,12 +84,9 @@ impl TarEntry {
     /// Appends this entry to an archive.
     pub(crate) fn append_to<W: Write>(&self, archive: &mut Builder<W>) -> io::Result<()> {
         match &self.kind {
-            TarKind::File(content) => self.append(
-                archive,
-                EntryType::Regular,
-                content.len() as u64,
-                &content[..],
-            ),
+            TarKind::File(content) => {
+                self.append(archive, EntryType::Regular, content.len() as u64, &content[..])
+            }
             TarKind::FileAt(path) => {
                 let file = File::open(path)?;
                 let size = file.metadata()?.len();
@@ -118,9 +115,7 @@ impl TarEntry {
         let records = self.pax_records(size);
         if !records.is_empty() {
             archive.append_pax_extensions(
-                records
-                    .iter()
-                    .map(|(key, value)| (key.as_str(), &value[..])),
+                records.iter().map(|(key, value)| (key.as_str(), &value[..])),
             )?;
         }
         let mut header = self.header(kind, size)?;
@@ -132,16 +127,8 @@ impl TarEntry {
         let mut header = Header::new_ustar();
         header.set_entry_type(kind);
         header.set_mode(self.mode);
-        header.set_uid(if self.uid > HEADER_ID_MAX {
-            0
-        } else {
-            self.uid
-        });
-        header.set_gid(if self.gid > HEADER_ID_MAX {
-            0
-        } else {
-            self.gid
-        });
+        header.set_uid(if self.uid > HEADER_ID_MAX { 0 } else { self.uid });
+        header.set_gid(if self.gid > HEADER_ID_MAX { 0 } else { self.gid });
         header.set_size(if size > HEADER_NUMBER_MAX { 0 } else { size });
         header.set_mtime(header_seconds(self.mtime.0).unwrap_or(0));
         if let TarKind::CharDevice(major, minor) | TarKind::BlockDevice(major, minor) = self.kind {
@@ -205,9 +192,7 @@ fn fits_header(name: &[u8]) -> bool {
 }
 
 fn header_seconds(seconds: i64) -> Option<u64> {
-    u64::try_from(seconds)
-        .ok()
-        .filter(|&seconds| seconds <= HEADER_NUMBER_MAX)
+    u64::try_from(seconds).ok().filter(|&seconds| seconds <= HEADER_NUMBER_MAX)
 }
 
 /// A time as PAX writes it: a signed decimal, so that a fraction before 1970 counts away from zero.

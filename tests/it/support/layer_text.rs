@@ -118,11 +118,7 @@ fn word(text: &str) -> (&str, &str) {
 /// A path as archives have it: no leading slash, `./` for the root.
 fn tar_path(text: &str) -> Option<Vec<u8>> {
     let path = unescape(text.strip_prefix('/')?)?;
-    Some(if path.is_empty() {
-        b"./".to_vec()
-    } else {
-        path
-    })
+    Some(if path.is_empty() { b"./".to_vec() } else { path })
 }
 
 /// `SECONDS[.FRACTION]`, in floor form: `-5.25` is −6 s and 750,000,000 ns.
@@ -192,21 +188,14 @@ fn lines_become_entries() {
     );
     assert_eq!(
         entry("/bin/sh -> busybox"),
-        Some(TarEntry::new(
-            "bin/sh",
-            TarKind::Symlink(b"busybox".to_vec()),
-            0o777
-        ))
+        Some(TarEntry::new("bin/sh", TarKind::Symlink(b"busybox".to_vec()), 0o777))
     );
     assert_eq!(
         entry("/dev/null char 1:3 0666"),
         Some(TarEntry::new("dev/null", TarKind::CharDevice(1, 3), 0o666))
     );
     assert_eq!(entry("/srv opaque"), Some(TarEntry::opaque(b"srv")));
-    assert_eq!(
-        entry("/tmp/ 01777"),
-        Some(TarEntry::new("tmp/", TarKind::Directory, 0o1777))
-    );
+    assert_eq!(entry("/tmp/ 01777"), Some(TarEntry::new("tmp/", TarKind::Directory, 0o1777)));
     assert_eq!(entry("/etc/motd hello"), None);
 }
 

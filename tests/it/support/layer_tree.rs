@@ -16,11 +16,7 @@ use super::layer_tar::{TarEntry, TarKind};
 /// What overlayfs notes in its upper directory becomes what OCI's `layer.md` has for it: a device 0:0 is
 /// a whiteout, `trusted.overlay.opaque=y` an opaque marker; its other attributes are left out.
 pub(crate) fn layer_entries(root: &Path) -> io::Result<Vec<TarEntry>> {
-    let mut walk = Walk {
-        root,
-        first_names: BTreeMap::new(),
-        entries: Vec::new(),
-    };
+    let mut walk = Walk { root, first_names: BTreeMap::new(), entries: Vec::new() };
     walk.directory(b"")?;
     Ok(walk.entries)
 }
@@ -36,26 +32,16 @@ impl Walk<'_> {
     fn directory(&mut self, path: &[u8]) -> io::Result<()> {
         let full = self.root.join(OsStr::from_bytes(path));
         let metadata = fs::symlink_metadata(&full)?;
-        let name = if path.is_empty() {
-            b"./".to_vec()
-        } else {
-            [path, b"/"].concat()
-        };
+        let name = if path.is_empty() { b"./".to_vec() } else { [path, b"/"].concat() };
         let mut entry = described(name, TarKind::Directory, &metadata, &full)?;
-        let opaque = entry
-            .xattrs
-            .get("trusted.overlay.opaque")
-            .is_some_and(|v| v == b"y");
-        entry
-            .xattrs
-            .retain(|name, _| !name.starts_with("trusted.overlay."));
+        let opaque = entry.xattrs.get("trusted.overlay.opaque").is_some_and(|v| v == b"y");
+        entry.xattrs.retain(|name, _| !name.starts_with("trusted.overlay."));
         self.entries.push(entry);
         if opaque {
             self.entries.push(TarEntry::opaque(path));
         }
-        let mut names: Vec<_> = fs::read_dir(&full)?
-            .map(|entry| Ok(entry?.file_name()))
-            .collect::<io::Result<_>>()?;
+        let mut names: Vec<_> =
+            fs::read_dir(&full)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
         names.sort();
         for name in names {
             let slash: &[u8] = if path.is_empty() { b"" } else { b"/" };
@@ -80,9 +66,7 @@ impl Walk<'_> {
             None => tar_kind(kind, &metadata, &full)?,
         };
         let mut entry = described(path, kind, &metadata, &full)?;
-        entry
-            .xattrs
-            .retain(|name, _| !name.starts_with("trusted.overlay."));
+        entry.xattrs.retain(|name, _| !name.starts_with("trusted.overlay."));
         self.entries.push(entry);
         Ok(())
     }
@@ -113,10 +97,7 @@ fn tar_kind(kind: FileType, metadata: &Metadata, full: &Path) -> io::Result<TarK
         () if kind.is_block_device() => TarKind::BlockDevice(major, minor),
         () if kind.is_fifo() => TarKind::Fifo,
         () => {
-            return Err(io::Error::other(format!(
-                "`{}` cannot be in a tar",
-                full.display()
-            )));
+            return Err(io::Error::other(format!("`{}` cannot be in a tar", full.display())));
         }
     })
 }

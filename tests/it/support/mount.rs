@@ -25,10 +25,7 @@ impl Mount {
     /// Mounts an image whose data lies in `devices`, in the order of its device table.
     pub(crate) fn erofs_with_devices(image: &Path, devices: &[PathBuf]) -> Self {
         let place = tempfile::tempdir().expect("a temporary directory is made");
-        let mut mount = Self {
-            place,
-            loops: Vec::new(),
-        };
+        let mut mount = Self { place, loops: Vec::new() };
         let mut options = String::from("ro");
         for device in devices {
             let device = mount.attach(device);
@@ -85,9 +82,7 @@ fn vmdk_part(folder: &Path, line: &str) -> PathBuf {
     };
     let part = folder.join(name.trim_matches('"'));
     let sectors: u64 = sectors.parse().expect("an extent has a number of sectors");
-    let size = fs::metadata(&part)
-        .unwrap_or_else(|e| panic!("`{}`: {e}", part.display()))
-        .len();
+    let size = fs::metadata(&part).unwrap_or_else(|e| panic!("`{}`: {e}", part.display())).len();
     assert_eq!(size, sectors * 512, "size of `{}`", part.display());
     part
 }
@@ -111,9 +106,7 @@ fn append_sparse(mut from: File, to: &mut File) -> io::Result<()> {
             return Ok(());
         }
         if buffer[..len].iter().all(|&byte| byte == 0) {
-            to.seek(SeekFrom::Current(
-                i64::try_from(len).expect("a step is small"),
-            ))?;
+            to.seek(SeekFrom::Current(i64::try_from(len).expect("a step is small")))?;
         } else {
             to.write_all(&buffer[..len])?;
         }
@@ -143,10 +136,7 @@ fn the_kernel_shows_what_an_image_holds() {
         return;
     }
     let directory = tempfile::tempdir().expect("a temporary directory is made");
-    let (tree, image) = (
-        directory.path().join("tree"),
-        directory.path().join("image.erofs"),
-    );
+    let (tree, image) = (directory.path().join("tree"), directory.path().join("image.erofs"));
     fs::create_dir(&tree).expect("a directory is made");
     fs::write(tree.join("motd"), "hello").expect("a file is written");
     let [image_text, tree_text] = [&image, &tree].map(|path| path.display().to_string());

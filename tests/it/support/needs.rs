@@ -12,11 +12,7 @@ use super::process::{bounded, output};
 /// (apt knows one). A test that needs more says so and is skipped; with `SANDBOX_IMAGES_TEST_NO_SKIP=1` it
 /// fails, so that nothing skips unseen where everything was installed.
 pub(crate) fn needs(what: &[&str]) -> bool {
-    let missing: Vec<&str> = what
-        .iter()
-        .copied()
-        .filter(|need| !is_there(need))
-        .collect();
+    let missing: Vec<&str> = what.iter().copied().filter(|need| !is_there(need)).collect();
     if missing.is_empty() {
         return true;
     }

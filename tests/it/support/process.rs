@@ -38,9 +38,7 @@ pub(crate) fn run(command: &mut Command) -> String {
 
 /// Runs a command to its end, whatever that is.
 pub(crate) fn output(command: &mut Command) -> Output {
-    command
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+    command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
 /// Runs a program with these arguments, demands success, and answers its standard output.

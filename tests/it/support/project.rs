@@ -1,9 +1,13 @@
 //! A project in a temporary directory with a store of its own, and the program run in it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use sandbox_images::oci::digest::Digest;
+
+use super::file_tree::sha256_of;
 use super::process::{bounded, output};
 
 /// The program under test.
@@ -26,11 +30,8 @@ impl Project {
             fs::create_dir(files.path().join(name)).expect("a directory is made");
         }
         let project = Self { files };
-        fs::write(
-            project.directory().join("sandbox-images.toml"),
-            manifest_file,
-        )
-        .expect("`sandbox-images.toml` is written");
+        fs::write(project.directory().join("sandbox-images.toml"), manifest_file)
+            .expect("`sandbox-images.toml` is written");
         project
     }
 
@@ -54,6 +55,19 @@ impl Project {
             .collect();
         names.sort();
         names
+    }
+
+    /// The layer images, fsmetas and disks of the store, by kind and name, and what each holds.
+    pub(crate) fn artifacts(&self) -> BTreeMap<String, Digest> {
+        let mut artifacts = BTreeMap::new();
+        for kind in ["layers", "fsmeta", "disks"] {
+            let directory = self.store().join("v1/f1").join(kind).join("sha256");
+            for name in self.stored(kind) {
+                let digest = sha256_of(&directory.join(&name)).expect("an artifact can be read");
+                artifacts.insert(format!("{kind}/{name}"), digest);
+            }
+        }
+        artifacts
     }
 
     /// Where the lock is.
@@ -118,11 +132,7 @@ pub(crate) struct Ran {
 impl Ran {
     /// Runs a command to its end.
     pub(crate) fn of(command: &mut Command) -> Self {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = output(command);
+        let Output { status, stdout, stderr } = output(command);
         Self {
             code: status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&stdout).into_owned(),

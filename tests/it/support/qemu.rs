@@ -8,15 +8,8 @@ use super::cache::cached;
 use super::process::{bounded, bounded_by, output, run};
 
 /// What [`Guest::prepare`] and [`file_sums_of`] need of the machine.
-pub(crate) const NEEDS: &[&str] = &[
-    "x86_64",
-    "qemu-system-x86_64",
-    "apt-get",
-    "dpkg",
-    "xz",
-    "cpio",
-    "busybox",
-];
+pub(crate) const NEEDS: &[&str] =
+    &["x86_64", "qemu-system-x86_64", "apt-get", "dpkg", "xz", "cpio", "busybox"];
 
 /// How long a guest may run. Its emulated CPU hashes some ten megabytes a second.
 const GUEST_SECONDS_MAX: u32 = 240;
@@ -54,10 +47,7 @@ impl Guest {
             pack_initramfs(&package, directory);
             fs::remove_dir_all(&package).expect("the unpacked package is removed");
         });
-        Self {
-            kernel: directory.join("vmlinuz"),
-            initramfs: directory.join("initramfs"),
-        }
+        Self { kernel: directory.join("vmlinuz"), initramfs: directory.join("initramfs") }
     }
 
     /// Boots with `disk`, a VMDK, as `/dev/vda` and answers the sums of its files.
@@ -65,8 +55,7 @@ impl Guest {
         let directory = tempfile::tempdir().expect("a temporary directory is made");
         let sums = directory.path().join("sums");
         let file = File::create(&sums).expect("a disk file is made");
-        file.set_len(SUMS_BYTES_MAX)
-            .expect("a disk file gets its length");
+        file.set_len(SUMS_BYTES_MAX).expect("a disk file gets its length");
         let vda = format!("file={},format=vmdk,if=virtio,readonly=on", disk.display());
         let vdb = format!("file={},format=raw,if=virtio", sums.display());
         let console = output(
@@ -81,10 +70,7 @@ impl Guest {
                 .args(["-drive", &vda, "-drive", &vdb]),
         );
         let sums = fs::read(sums).expect("the sums can be read");
-        let len = sums
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(sums.len());
+        let len = sums.iter().position(|&byte| byte == 0).unwrap_or(sums.len());
         let sums = String::from_utf8_lossy(&sums[..len]);
         let whole = sums.strip_suffix(SUMS_END).unwrap_or_else(|| {
             panic!(
@@ -106,15 +92,11 @@ pub(crate) fn file_sums_of(tree: &Path) -> String {
 fn download_kernel(package: &Path) {
     let pattern = r"^linux-image-6\.12\..*cloud-amd64(-unsigned)?$";
     let known = run(bounded("apt-cache").args(["search", "--names-only", pattern]));
-    let mut names: Vec<&str> = known
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
+    let mut names: Vec<&str> =
+        known.lines().filter_map(|line| line.split_whitespace().next()).collect();
     names.sort_by_key(|name| version_numbers(name));
     let newest = names.last().expect("apt knows a 6.12 cloud kernel");
-    run(bounded("apt-get")
-        .args(["-qq", "download", newest])
-        .current_dir(package));
+    run(bounded("apt-get").args(["-qq", "download", newest]).current_dir(package));
     let archive =
         find(package, &|name| name.starts_with("linux-image-")).expect("apt downloads a package");
     run(bounded("dpkg").arg("-x").arg(archive).arg(package));
@@ -122,9 +104,7 @@ fn download_kernel(package: &Path) {
 
 /// The numbers in a package's name, so that 6.12.9 comes before 6.12.117.
 fn version_numbers(name: &str) -> Vec<u32> {
-    name.split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .collect()
+    name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
 /// Packs busybox, the modules in loading order, and an init that reports and powers off.
@@ -156,18 +136,9 @@ fn unpack_module(module: &str, package: &Path, folder: &Path, loaded: &mut Vec<S
     let packed = find(package, &|name| name.starts_with(&file_name))
         .unwrap_or_else(|| panic!("the kernel package has no module `{module}`"));
     let unpacked = folder.join(&file_name);
-    let is_packed = packed
-        .extension()
-        .is_some_and(|extension| extension == "xz");
-    let unpack = if is_packed {
-        "xz -dc \"$0\" > \"$1\""
-    } else {
-        "cp \"$0\" \"$1\""
-    };
-    run(bounded("sh")
-        .args(["-euc", unpack])
-        .arg(&packed)
-        .arg(&unpacked));
+    let is_packed = packed.extension().is_some_and(|extension| extension == "xz");
+    let unpack = if is_packed { "xz -dc \"$0\" > \"$1\"" } else { "cp \"$0\" \"$1\"" };
+    run(bounded("sh").args(["-euc", unpack]).arg(&packed).arg(&unpacked));
     let bytes = fs::read(&unpacked).expect("a module can be read");
     for dependency in module_dependencies(&bytes) {
         unpack_module(&dependency, package, folder, loaded);
@@ -181,10 +152,7 @@ fn module_dependencies(module: &[u8]) -> Vec<String> {
     let Some(at) = module.windows(key.len()).position(|window| window == key) else {
         return Vec::new();
     };
-    let value = module[at + key.len()..]
-        .split(|&byte| byte == 0)
-        .next()
-        .unwrap_or_default();
+    let value = module[at + key.len()..].split(|&byte| byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(value)
         .split(',')
         .filter(|name| !name.is_empty())
@@ -211,10 +179,8 @@ fn init_script(modules: &[String]) -> String {
 
 /// The first file below a directory, by path, whose name is wanted.
 fn find(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(directory)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths.iter().find_map(|path| {
         if path.is_dir() && !path.is_symlink() {
@@ -228,10 +194,7 @@ fn find(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
 fn newer_kernels_have_greater_numbers() {
     let older = version_numbers("linux-image-6.12.9+deb12-cloud-amd64");
     assert!(older < version_numbers("linux-image-6.12.117+deb12-cloud-amd64-unsigned"));
-    assert_eq!(
-        module_dependencies(b"x\0depends=netfs,libcrc32c\0y"),
-        ["netfs", "libcrc32c"]
-    );
+    assert_eq!(module_dependencies(b"x\0depends=netfs,libcrc32c\0y"), ["netfs", "libcrc32c"]);
 }
 
 #[test]

@@ -73,13 +73,7 @@ impl TestRegistry {
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&state);
         let thread = std::thread::spawn(move || serve::run(listener, tls, served, stopped));
-        Self {
-            state,
-            address,
-            ca_pem,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { state, address, ca_pem, stop: Some(stop), thread: Some(thread) }
     }
 
     /// `127.0.0.1:PORT`, the registry's name in a reference.
@@ -115,10 +109,7 @@ impl TestRegistry {
     ) -> Digest {
         let bytes = bytes.into();
         let digest = Digest::of(&bytes);
-        let manifest = state::Manifest {
-            media_type: media_type.to_owned(),
-            bytes,
-        };
+        let manifest = state::Manifest { media_type: media_type.to_owned(), bytes };
         let mut held = self.lock();
         for name in [digest.to_string(), tag.to_owned()] {
             let key = (repository.to_owned(), name);
@@ -180,10 +171,7 @@ impl TestRegistry {
     }
 
     fn lock(&self) -> MutexGuard<'_, state::Held> {
-        self.state
-            .held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.state.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

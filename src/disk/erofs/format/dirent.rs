@@ -1,6 +1,8 @@
 //! `struct erofs_dirent`: a directory's blocks hold these in front, then the names.
 
-use crate::disk::erofs::format::inode::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG};
+use crate::disk::erofs::format::inode::{
+    S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG,
+};
 use crate::disk::erofs::format::{put, u16_at, u64_at};
 
 /// Bytes of an entry, its name not counted.

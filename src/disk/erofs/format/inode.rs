@@ -167,10 +167,7 @@ fn low_half(value: u32) -> [u8; 2] {
 
 impl fmt::Debug for Inode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Timestamp {
-            seconds,
-            nanoseconds,
-        } = self.mtime;
+        let Timestamp { seconds, nanoseconds } = self.mtime;
         f.debug_struct("Inode")
             .field("form", &self.form)
             .field("layout", &self.layout)
@@ -196,10 +193,7 @@ pub fn encode_device(device: Device) -> Option<u32> {
 
 /// The number that [`encode_device`] packed.
 pub const fn decode_device(packed: u32) -> Device {
-    Device {
-        major: (packed >> 8) & 0xfff,
-        minor: (packed & 0xff) | ((packed >> 12) & 0xf_ff00),
-    }
+    Device { major: (packed >> 8) & 0xfff, minor: (packed & 0xff) | ((packed >> 12) & 0xf_ff00) }
 }
 
 #[cfg(test)]
@@ -218,10 +212,7 @@ mod tests {
 
     #[test]
     fn an_inode_of_either_form_is_read_back_and_a_changed_one_is_not() {
-        let epoch = Timestamp {
-            seconds: -2,
-            nanoseconds: 5,
-        };
+        let epoch = Timestamp { seconds: -2, nanoseconds: 5 };
         let inode = |form| Inode {
             form,
             layout: DataLayout::FlatInline,

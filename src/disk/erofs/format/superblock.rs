@@ -56,11 +56,7 @@ impl Superblock {
         put(&mut bytes, 40, self.meta_blkaddr.to_le_bytes());
         put(&mut bytes, 48, self.uuid);
         if self.extra_devices > 0 {
-            put(
-                &mut bytes,
-                80,
-                EROFS_FEATURE_INCOMPAT_DEVICE_TABLE.to_le_bytes(),
-            );
+            put(&mut bytes, 80, EROFS_FEATURE_INCOMPAT_DEVICE_TABLE.to_le_bytes());
             put(&mut bytes, 86, self.extra_devices.to_le_bytes());
             put(&mut bytes, 88, DEVICE_TABLE_SLOT.to_le_bytes());
         }
@@ -93,10 +89,7 @@ impl Superblock {
 
 impl fmt::Debug for Superblock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Timestamp {
-            seconds,
-            nanoseconds,
-        } = self.epoch;
+        let Timestamp { seconds, nanoseconds } = self.epoch;
         let uuid = u128::from_be_bytes(self.uuid);
         f.debug_struct("Superblock")
             .field("inos", &self.inos)

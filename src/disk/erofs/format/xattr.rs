@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::disk::erofs::format::u16_at;
 use crate::disk::erofs::error::Error;
+use crate::disk::erofs::format::u16_at;
 use crate::layer::tree::Xattrs;
 
 /// Bytes of the header, which an inode without attributes does not have.
@@ -23,9 +23,8 @@ const NAMESPACES: [(u8, &[u8], bool); 5] = [
 
 /// `e_name_index` and the rest of an attribute's full name, if EROFS has room for it.
 fn split(name: &[u8]) -> Option<(u8, &[u8])> {
-    let (index, prefix, more) = NAMESPACES
-        .into_iter()
-        .find(|(_, prefix, _)| name.starts_with(prefix))?;
+    let (index, prefix, more) =
+        NAMESPACES.into_iter().find(|(_, prefix, _)| name.starts_with(prefix))?;
     let suffix = &name[prefix.len()..];
     let allowed = if more { 1..=255 } else { 0..=0 };
     allowed.contains(&suffix.len()).then_some((index, suffix))
@@ -40,10 +39,7 @@ pub fn area_bytes(xattrs: &Xattrs) -> Result<usize, Error> {
     for (name, value) in xattrs {
         let (_, suffix) = split(name).ok_or_else(|| Error::XattrName(name.clone()))?;
         if u16::try_from(value.len()).is_err() {
-            return Err(Error::XattrValue {
-                name: name.clone(),
-                size_bytes: value.len(),
-            });
+            return Err(Error::XattrValue { name: name.clone(), size_bytes: value.len() });
         }
         size_bytes += (ENTRY_BYTES + suffix.len() + value.len()).next_multiple_of(4);
     }
@@ -80,10 +76,8 @@ pub fn encode(xattrs: &Xattrs, out: &mut Vec<u8>) {
     if xattrs.is_empty() {
         return;
     }
-    let sorted: BTreeMap<(u8, &[u8]), &[u8]> = xattrs
-        .iter()
-        .filter_map(|(name, value)| Some((split(name)?, &**value)))
-        .collect();
+    let sorted: BTreeMap<(u8, &[u8]), &[u8]> =
+        xattrs.iter().filter_map(|(name, value)| Some((split(name)?, &**value))).collect();
     let start = out.len();
     out.resize(start + HEADER_BYTES, 0);
     for ((index, suffix), value) in sorted {
@@ -105,9 +99,7 @@ pub fn decode(area: &[u8]) -> Option<Xattrs> {
         let entry = rest.get(..ENTRY_BYTES)?;
         let name_end = ENTRY_BYTES + usize::from(entry[0]);
         let value_end = name_end + usize::from(u16_at(entry, 2));
-        let (_, prefix, _) = NAMESPACES
-            .into_iter()
-            .find(|(index, ..)| *index == entry[1])?;
+        let (_, prefix, _) = NAMESPACES.into_iter().find(|(index, ..)| *index == entry[1])?;
         let name = [prefix, rest.get(ENTRY_BYTES..name_end)?].concat();
         let value = rest.get(name_end..value_end)?;
         xattrs.insert(name.into(), value.into());
@@ -125,10 +117,7 @@ mod tests {
     use super::*;
 
     fn xattrs(pairs: &[(&str, &[u8])]) -> Xattrs {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.as_bytes().into(), (*value).into()))
-            .collect()
+        pairs.iter().map(|(name, value)| (name.as_bytes().into(), (*value).into())).collect()
     }
 
     #[test]

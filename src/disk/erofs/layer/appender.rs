@@ -92,10 +92,7 @@ impl<F: BlockFile> Appender<F> {
         let whole = rest - rest % BLOCK;
         if whole > 0 {
             self.flush_blocks()?;
-            self.start = self
-                .start
-                .checked_add(whole)
-                .ok_or(io::ErrorKind::FileTooLarge)?;
+            self.start = self.start.checked_add(whole).ok_or(io::ErrorKind::FileTooLarge)?;
         }
         let last = usize::try_from(rest % BLOCK).map_err(io::Error::other)?;
         self.append(&ZEROS[..last])
@@ -162,10 +159,8 @@ impl<F: BlockFile> Appender<F> {
         out[in_file..before_buffer].fill(0);
         out = &mut out[before_buffer..];
         let from = usize::try_from(offset.saturating_sub(self.start)).map_err(io::Error::other)?;
-        let buffered = self
-            .buffer
-            .get(from..from + out.len())
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let buffered =
+            self.buffer.get(from..from + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(buffered);
         Ok(())
     }
@@ -218,7 +213,5 @@ impl<F: BlockFile> Write for Appender<F> {
 
 /// Whether a block is nothing but zeros. A block that is not mostly shows it in its first bytes.
 fn is_zero(block: &[u8]) -> bool {
-    block
-        .chunks_exact(16)
-        .all(|chunk| chunk == [0; 16].as_slice())
+    block.chunks_exact(16).all(|chunk| chunk == [0; 16].as_slice())
 }

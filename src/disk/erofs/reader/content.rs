@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-use crate::disk::erofs::reader::error::ReadError;
 use crate::disk::erofs::format::BLOCK;
+use crate::disk::erofs::reader::error::ReadError;
 use crate::disk::file::ReadAt;
 use crate::layer::tree::Content;
 
@@ -22,10 +22,7 @@ impl<'a, R: ReadAt> ContentReader<'a, R> {
     pub fn new(images: &'a [R], content: &Content) -> Result<Self, ReadError> {
         let image = images.get(usize::from(content.layer));
         if image.is_none() && content.size_bytes > 0 {
-            return Err(ReadError::Device {
-                device: content.layer,
-                devices: images.len(),
-            });
+            return Err(ReadError::Device { device: content.layer, devices: images.len() });
         }
         Ok(Self {
             image,

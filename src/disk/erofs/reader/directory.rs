@@ -45,14 +45,7 @@ mod tests {
 
     #[test]
     fn a_block_that_lies_is_refused() {
-        let dirent = |nameoff: u16| {
-            Dirent {
-                nid: 1,
-                nameoff,
-                file_type: 2,
-            }
-            .encode()
-        };
+        let dirent = |nameoff: u16| Dirent { nid: 1, nameoff, file_type: 2 }.encode();
         let block = |offsets: &[u16], names: &[u8]| {
             let mut block: Vec<u8> = offsets.iter().flat_map(|&offset| dirent(offset)).collect();
             block.extend(names);

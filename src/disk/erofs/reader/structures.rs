@@ -1,9 +1,9 @@
 //! Inodes, extended attributes and inline data, read one by one through a small cache.
 
-use crate::disk::erofs::reader::error::ReadError;
 use crate::disk::erofs::format::inode::{COMPACT_BYTES, DataLayout, EXTENDED_BYTES, Form, Inode};
 use crate::disk::erofs::format::superblock::Superblock;
 use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES, SLOT, blocks_of, xattr};
+use crate::disk::erofs::reader::error::ReadError;
 use crate::disk::file::ReadAt;
 use crate::layer::tree::Xattrs;
 
@@ -25,32 +25,19 @@ pub(in crate::disk::erofs) struct Structures<'a, R> {
 
 impl<'a, R: ReadAt> Structures<'a, R> {
     pub(super) fn new(file: &'a R, superblock: Superblock, budget_bytes: u64) -> Self {
-        Self {
-            file,
-            superblock,
-            budget_bytes,
-            used_bytes: 0,
-            cache: vec![None; CACHED_BLOCKS],
-        }
+        Self { file, superblock, budget_bytes, used_bytes: 0, cache: vec![None; CACHED_BLOCKS] }
     }
 
     /// Reads the inode at `nid`.
     pub(in crate::disk::erofs) fn inode(&mut self, nid: u64) -> Result<Inode, ReadError> {
-        let wrong = ReadError::Inode {
-            nid,
-            problem: "is damaged or of an unsupported form",
-        };
+        let wrong = ReadError::Inode { nid, problem: "is damaged or of an unsupported form" };
         let offset = self.offset_of(nid)?;
         let mut bytes = [0; EXTENDED_BYTES];
         self.read(nid, offset, &mut bytes[..COMPACT_BYTES])?;
         match Inode::form_of(&[bytes[0], bytes[1]]) {
             Some(Form::Compact) => {}
             Some(Form::Extended) => {
-                self.read(
-                    nid,
-                    offset + COMPACT_BYTES as u64,
-                    &mut bytes[COMPACT_BYTES..],
-                )?;
+                self.read(nid, offset + COMPACT_BYTES as u64, &mut bytes[COMPACT_BYTES..])?;
             }
             None => return Err(wrong),
         }
@@ -70,10 +57,8 @@ impl<'a, R: ReadAt> Structures<'a, R> {
         let mut area = vec![0; area_bytes];
         let offset = self.offset_of(nid)? + inode.form.size_bytes() as u64;
         self.read(nid, offset, &mut area)?;
-        xattr::decode(&area).ok_or(ReadError::Inode {
-            nid,
-            problem: "has damaged extended attributes",
-        })
+        xattr::decode(&area)
+            .ok_or(ReadError::Inode { nid, problem: "has damaged extended attributes" })
     }
 
     /// Reads block `index` of the directory or symlink at `nid`, of which the last one ends with the
@@ -86,10 +71,7 @@ impl<'a, R: ReadAt> Structures<'a, R> {
         block: &mut Vec<u8>,
     ) -> Result<(), ReadError> {
         block.clear();
-        let Some(left_bytes) = inode
-            .size_bytes
-            .checked_sub(index * BLOCK)
-            .filter(|&b| b > 0)
+        let Some(left_bytes) = inode.size_bytes.checked_sub(index * BLOCK).filter(|&b| b > 0)
         else {
             return Ok(());
         };
@@ -99,10 +81,7 @@ impl<'a, R: ReadAt> Structures<'a, R> {
             let head_bytes = inode.form.size_bytes() + xattr::area_bytes_of(inode.xattr_icount);
             let offset = self.offset_of(nid)? + head_bytes as u64;
             if offset % BLOCK + count > BLOCK {
-                return Err(ReadError::Inode {
-                    nid,
-                    problem: "has inline data across blocks",
-                });
+                return Err(ReadError::Inode { nid, problem: "has inline data across blocks" });
             }
             offset
         } else {
@@ -131,19 +110,13 @@ impl<'a, R: ReadAt> Structures<'a, R> {
         nid.checked_mul(SLOT)
             .and_then(|offset| offset.checked_add(u64::from(self.superblock.meta_blkaddr) * BLOCK))
             .filter(|&offset| offset < u64::from(self.superblock.blocks) * BLOCK)
-            .ok_or(ReadError::Inode {
-                nid,
-                problem: "lies outside the image",
-            })
+            .ok_or(ReadError::Inode { nid, problem: "lies outside the image" })
     }
 
     fn charge(&mut self, nid: u64, count: u64) -> Result<(), ReadError> {
         self.used_bytes = self.used_bytes.saturating_add(count);
         if self.used_bytes > self.budget_bytes {
-            return Err(ReadError::Budget {
-                nid,
-                budget_bytes: self.budget_bytes,
-            });
+            return Err(ReadError::Budget { nid, budget_bytes: self.budget_bytes });
         }
         Ok(())
     }
@@ -154,10 +127,7 @@ impl<'a, R: ReadAt> Structures<'a, R> {
         while !rest.is_empty() {
             let index = offset / BLOCK;
             if index >= u64::from(self.superblock.blocks) {
-                return Err(ReadError::Inode {
-                    nid,
-                    problem: "lies outside the image",
-                });
+                return Err(ReadError::Inode { nid, problem: "lies outside the image" });
             }
             let block = cached(&mut self.cache, self.file, index)?;
             let within = &block[usize::try_from(offset % BLOCK).unwrap_or_default()..];

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::disk::erofs::reader::directory::entries;
-use crate::disk::erofs::reader::error::ReadError;
-use crate::disk::erofs::reader::{Image, Structures};
 use crate::disk::erofs::format::dirent::{Dirent, file_type};
 use crate::disk::erofs::format::inode::{
     DataLayout, Inode as RawInode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG,
     decode_device,
 };
 use crate::disk::erofs::format::{BLOCK, EROFS_NULL_ADDR, METADATA_BYTES_MAX, blocks_of};
+use crate::disk::erofs::reader::directory::entries;
+use crate::disk::erofs::reader::error::ReadError;
+use crate::disk::erofs::reader::{Image, Structures};
 use crate::disk::file::ReadAt;
 use crate::layer::limits::SYMLINK_BYTES_MAX;
 use crate::layer::tree::{Content, DirectoryId, Inode, Kind, Metadata, Node, Tree};
@@ -34,13 +34,7 @@ pub(super) fn read<R: ReadAt>(image: &Image<R>, layer: u16) -> Result<Tree, Read
         nlink: inode.nlink,
         names: 2,
     };
-    let open = Open {
-        id: DirectoryId::ROOT,
-        nid: root,
-        parent: root,
-        inode,
-        depth: 0,
-    };
+    let open = Open { id: DirectoryId::ROOT, nid: root, parent: root, inode, depth: 0 };
     let walk = Walk {
         image,
         layer,
@@ -103,8 +97,7 @@ impl<R: ReadAt> Walk<'_, R> {
         let mut last: Vec<u8> = Vec::new();
         let mut dots = 0;
         for index in 0..blocks_of(directory.inode.size_bytes) {
-            self.structures
-                .data_block(nid, &directory.inode, index, &mut block)?;
+            self.structures.data_block(nid, &directory.inode, index, &mut block)?;
             for (name, dirent) in entries(&block).map_err(|problem| wrong(nid, problem))? {
                 if *name <= *last {
                     return Err(wrong(nid, "has names that do not ascend"));
@@ -112,11 +105,7 @@ impl<R: ReadAt> Walk<'_, R> {
                 name.clone_into(&mut last);
                 match name {
                     b"." | b".." => {
-                        let target = if name.len() == 1 {
-                            nid
-                        } else {
-                            directory.parent
-                        };
+                        let target = if name.len() == 1 { nid } else { directory.parent };
                         if dirent.nid != target || dirent.file_type != file_type(S_IFDIR) {
                             return Err(wrong(nid, "has `.` or `..` that lead elsewhere"));
                         }
@@ -135,10 +124,7 @@ impl<R: ReadAt> Walk<'_, R> {
     fn read_entry(&mut self, parent: &Open, name: &[u8], dirent: Dirent) -> Result<(), ReadError> {
         let nid = dirent.nid;
         let node = match self.seen.get_mut(&nid) {
-            Some(Seen {
-                node: Node::Directory(_),
-                ..
-            }) => {
+            Some(Seen { node: Node::Directory(_), .. }) => {
                 return Err(wrong(nid, "is a directory with two names"));
             }
             Some(seen) => {
@@ -147,11 +133,7 @@ impl<R: ReadAt> Walk<'_, R> {
             }
             None => self.read_inode(parent, nid)?,
         };
-        if self
-            .seen
-            .get(&nid)
-            .is_none_or(|seen| seen.file_type != dirent.file_type)
-        {
+        if self.seen.get(&nid).is_none_or(|seen| seen.file_type != dirent.file_type) {
             return Err(wrong(nid, "has another type than its name states"));
         }
         self.tree.insert(parent.id, name.into(), node);
@@ -168,30 +150,16 @@ impl<R: ReadAt> Walk<'_, R> {
             if depth > DEPTH_MAX {
                 return Err(wrong(nid, "is a directory too deep below the root"));
             }
-            self.queue.push_back(Open {
-                id,
-                nid,
-                parent: parent.nid,
-                inode,
-                depth,
-            });
+            self.queue.push_back(Open { id, nid, parent: parent.nid, inode, depth });
             if let Some(seen) = self.seen.get_mut(&parent.nid) {
                 seen.names += 1;
             }
             (Node::Directory(id), 2)
         } else {
             let kind = self.kind(nid, &inode)?;
-            (
-                Node::Inode(self.tree.add_inode(Inode { metadata, kind })),
-                1,
-            )
+            (Node::Inode(self.tree.add_inode(Inode { metadata, kind })), 1)
         };
-        let seen = Seen {
-            node,
-            file_type: file_type(inode.mode),
-            nlink: inode.nlink,
-            names,
-        };
+        let seen = Seen { node, file_type: file_type(inode.mode), nlink: inode.nlink, names };
         self.seen.insert(nid, seen);
         Ok(node)
     }
@@ -200,10 +168,7 @@ impl<R: ReadAt> Walk<'_, R> {
         let file_type = inode.mode & S_IFMT;
         let has_inline_data = inode.layout == DataLayout::FlatInline;
         if file_type != S_IFLNK && has_inline_data {
-            return Err(wrong(
-                nid,
-                "has inline data and is neither directory nor symlink",
-            ));
+            return Err(wrong(nid, "has inline data and is neither directory nor symlink"));
         }
         if !matches!(file_type, S_IFLNK | S_IFREG) && inode.size_bytes > 0 {
             return Err(wrong(nid, "has data and is a device or a pipe"));
@@ -233,10 +198,7 @@ impl<R: ReadAt> Walk<'_, R> {
         let size_bytes = inode.size_bytes;
         if size_bytes == 0 {
             return match inode.i_u {
-                EROFS_NULL_ADDR => Ok(Content {
-                    layer: self.first_layer(),
-                    ..Content::default()
-                }),
+                EROFS_NULL_ADDR => Ok(Content { layer: self.first_layer(), ..Content::default() }),
                 _ => Err(wrong(nid, "is an empty file with blocks")),
             };
         }
@@ -256,20 +218,12 @@ impl<R: ReadAt> Walk<'_, R> {
         if address == 0 || end.is_none_or(|end| end > u64::from(blocks)) {
             return Err(wrong(nid, "has data outside its image"));
         }
-        Ok(Content {
-            size_bytes,
-            layer,
-            address,
-        })
+        Ok(Content { size_bytes, layer, address })
     }
 
     /// The layer of files without data: the one that was given, or none in particular of an fsmeta.
     fn first_layer(&self) -> u16 {
-        if self.image.devices.is_empty() {
-            self.layer
-        } else {
-            0
-        }
+        if self.image.devices.is_empty() { self.layer } else { 0 }
     }
 }
 

@@ -11,9 +11,7 @@ fn record(key: &str, value: &[u8]) -> Vec<u8> {
 }
 
 fn parse(records: &[(&str, &str)]) -> Result<Pax, TarErrorKind> {
-    let body = records
-        .iter()
-        .map(|(key, value)| record(key, value.as_bytes()));
+    let body = records.iter().map(|(key, value)| record(key, value.as_bytes()));
     Pax::parse(&body.collect::<Vec<_>>().concat(), &Limits::default())
 }
 
@@ -27,10 +25,7 @@ fn region((offset, length): (u64, u64)) -> Region {
 
 #[test]
 fn a_record_ends_where_its_length_says() {
-    let body = [
-        record("SCHILY.xattr.user.a", b"1\n15 path=forged\n"),
-        record("path", b"real"),
-    ];
+    let body = [record("SCHILY.xattr.user.a", b"1\n15 path=forged\n"), record("path", b"real")];
     let pax = Pax::parse(&body.concat(), &Limits::default()).unwrap();
     assert_eq!(pax.path.as_deref(), Some(&b"real"[..]));
     assert_eq!(&*pax.xattrs[&b"user.a"[..]], b"1\n15 path=forged\n");
@@ -56,10 +51,7 @@ fn badly_framed_records_are_refused_with_their_place() {
     ] {
         let refused = Pax::parse(body, &Limits::default()).unwrap_err();
         assert_eq!(refused, TarErrorKind::PaxRecord(place), "{body:?}");
-        assert_eq!(
-            check_global(body, &Limits::default()),
-            Err(TarErrorKind::PaxRecord(place))
-        );
+        assert_eq!(check_global(body, &Limits::default()), Err(TarErrorKind::PaxRecord(place)));
     }
 }
 
@@ -95,11 +87,7 @@ fn malformed_values_are_refused() {
 
 #[test]
 fn limits_are_named_with_their_setting() {
-    let limits = Limits {
-        pax_records_max: 1,
-        xattr_value_bytes_max: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { pax_records_max: 1, xattr_value_bytes_max: 3, ..Limits::default() };
     let check = |body: &[u8], shown: &str| {
         let refused = Pax::parse(body, &limits).unwrap_err().to_string();
         assert_eq!(refused, shown);
@@ -137,10 +125,7 @@ fn three_sparse_encodings_are_told_apart() {
         ("GNU.sparse.numbytes", "7"),
     ]);
     let old = old.unwrap().unwrap();
-    assert_eq!(
-        (old.map, old.size),
-        (SparseMap::Here(regions.clone()), Some(20))
-    );
+    assert_eq!((old.map, old.size), (SparseMap::Here(regions.clone()), Some(20)));
 
     let listed = parse_sparse(&[
         ("GNU.sparse.name", "n"),

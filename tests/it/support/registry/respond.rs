@@ -73,10 +73,7 @@ pub(crate) fn answer(state: &State, seen: &Seen) -> Answer {
     };
     match effect {
         None => honest(seen),
-        Some(Effect::IgnoreRange) => honest(&Seen {
-            range: None,
-            ..seen.clone()
-        }),
+        Some(Effect::IgnoreRange) => honest(&Seen { range: None, ..seen.clone() }),
         Some(effect) => spoil(honest(seen), effect, &seen.path),
     }
 }
@@ -86,10 +83,11 @@ fn spoil(mut answer: Answer, effect: Effect, path: &str) -> Answer {
         |url: String| Answer::body(307, "text/plain", Vec::new()).header("location", url);
     match effect {
         Effect::Answer(status, headers, body) => {
-            return headers.into_iter().fold(
-                Answer::body(status, "text/plain", body),
-                |answer, (name, value)| answer.header(name, value),
-            );
+            return headers
+                .into_iter()
+                .fold(Answer::body(status, "text/plain", body), |answer, (name, value)| {
+                    answer.header(name, value)
+                });
         }
         Effect::CutAt(at) => answer.end = End::Cut(at),
         Effect::EndAt(at) => answer.end = End::Short(at),
@@ -158,10 +156,6 @@ fn blob(held: &Held, name: &str, range: Option<&str>) -> Answer {
             .header("content-range", format!("bytes */{total}"));
     }
     let last = end.parse().unwrap_or(total - 1).min(total - 1);
-    Answer::body(
-        206,
-        "application/octet-stream",
-        bytes[start..=last].to_vec(),
-    )
-    .header("content-range", format!("bytes {start}-{last}/{total}"))
+    Answer::body(206, "application/octet-stream", bytes[start..=last].to_vec())
+        .header("content-range", format!("bytes {start}-{last}/{total}"))
 }

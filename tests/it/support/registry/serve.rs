@@ -58,10 +58,8 @@ pub(crate) fn run(
     state: Arc<State>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         tokio::select! {
             () = accept(listener, tls, state) => {}
@@ -139,28 +137,16 @@ fn response(
     let has_length = !matches!(answer.end, End::Endless | End::Short(_));
     let mut response =
         Response::builder().status(StatusCode::from_u16(answer.status).expect("a status"));
-    if has_length
-        && !answer
-            .headers
-            .iter()
-            .any(|(name, _)| *name == "content-length")
-    {
+    if has_length && !answer.headers.iter().any(|(name, _)| *name == "content-length") {
         response = response.header("content-length", answer.body.len());
     }
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
     }
     let body = if head_only {
-        http_body_util::Empty::new()
-            .map_err(|never: Infallible| match never {})
-            .boxed()
+        http_body_util::Empty::new().map_err(|never: Infallible| match never {}).boxed()
     } else {
-        BodyExt::boxed(StreamBody::new(frames(
-            state,
-            path,
-            answer.body,
-            answer.end,
-        )))
+        BodyExt::boxed(StreamBody::new(frames(state, path, answer.body, answer.end)))
     };
     response.body(body).expect("headers of a test are valid")
 }
@@ -180,11 +166,7 @@ fn frames(
     stream::unfold(0, move |at| {
         let (state, path, body) = (Arc::clone(&state), path.clone(), body.clone());
         async move {
-            let at = if at >= limit && end == End::Endless {
-                0
-            } else {
-                at
-            };
+            let at = if at >= limit && end == End::Endless { 0 } else { at };
             if at < limit {
                 let next = limit.min(at + FRAME_BYTES);
                 *state.held().sent.entry(path).or_default() += (next - at) as u64;

@@ -64,11 +64,7 @@ pub(crate) struct Seen {
 impl State {
     /// An empty registry at `url`.
     pub(crate) fn new(url: String, auth: Auth) -> Self {
-        Self {
-            url,
-            auth,
-            held: Mutex::default(),
-        }
+        Self { url, auth, held: Mutex::default() }
     }
 
     /// The URL it is reached at, without a path.

@@ -1,0 +1,76 @@
+//! The command line: one file a command, and what they share.
+
+mod args;
+
+mod environment;
+
+mod texts;
+
+mod failure;
+
+mod render;
+
+mod output;
+
+mod report;
+
+mod setup;
+
+mod mode;
+
+mod lock;
+
+mod sync;
+
+mod path;
+
+mod list;
+
+mod verify;
+
+mod inspect;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use self::args::{Arguments, Command};
+use self::environment::Environment;
+use self::failure::{Failure, Kind};
+use self::output::Output;
+use self::setup::Setup;
+
+/// What a command answers: nothing more to say, or what ended it.
+type Done = Result<(), Failure>;
+
+/// Runs the command that the process was started for.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let environment = Environment::read();
+    let output = Output::new(&arguments.global, &environment);
+    match run(&arguments, &environment, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done {
+    if let Some(directory) = &arguments.global.directory {
+        std::env::set_current_dir(directory).map_err(|error| {
+            let message = format!("cannot enter `{}`: {error}", directory.display());
+            Failure::new(Kind::Usage, "directory", message)
+        })?;
+    }
+    let setup = Setup { global: &arguments.global, environment, output };
+    match &arguments.command {
+        Command::Lock(lock) => lock::run(&setup, lock),
+        Command::Sync(sync) => sync::run(&setup, sync),
+        Command::Path(path) => path::run(&setup, path),
+        Command::List(list) => list::run(&setup, list),
+        Command::Verify => verify::run(&setup),
+        Command::Inspect(inspect) => inspect::run(&setup, inspect),
+    }
+}

@@ -1,0 +1,58 @@
+//! The environment, read once and nowhere else.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy as _;
+
+/// What the environment says, as values.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    /// `CI` is set, and not to nothing, `0` or `false`.
+    pub(crate) ci: bool,
+    /// `NO_COLOR` is set, and not to nothing.
+    pub(crate) no_color: bool,
+    /// Where a store is that nobody named: `$XDG_CACHE_HOME/sandbox-images`.
+    pub(crate) default_store: Option<PathBuf>,
+    /// Where credentials may be, in the order in which they are asked.
+    pub(crate) credential_files: Vec<PathBuf>,
+}
+
+impl Environment {
+    pub(crate) fn read() -> Self {
+        let base = etcetera::choose_base_strategy().ok();
+        let home = base.as_ref().map(|base| base.home_dir().to_owned());
+        let config = base.as_ref().map(etcetera::BaseStrategy::config_dir);
+        Self {
+            ci: variable("CI").is_some_and(|value| value != "0" && value != "false"),
+            no_color: variable("NO_COLOR").is_some(),
+            default_store: base.map(|base| base.cache_dir().join("sandbox-images")),
+            credential_files: credential_files(home, config),
+        }
+    }
+}
+
+/// `REGISTRY_AUTH_FILE`, else the containers tools' `auth.json` (containers-auth.json(5)); then Docker's
+/// `config.json`.
+fn credential_files(home: Option<PathBuf>, config: Option<PathBuf>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    if let Some(file) = variable("REGISTRY_AUTH_FILE") {
+        files.push(file.into());
+    } else {
+        let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let folders = runtime.into_iter().chain(config);
+        files.extend(folders.map(|folder| folder.join("containers/auth.json")));
+    }
+    let docker = variable("DOCKER_CONFIG").map(PathBuf::from);
+    files.extend(
+        docker.or(home.map(|home| home.join(".docker"))).map(|folder| folder.join("config.json")),
+    );
+    files
+}
+
+/// The value of a variable that is set, and not to nothing.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}

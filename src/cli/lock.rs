@@ -1,0 +1,109 @@
+//! `lock`: makes the lock satisfy `sandbox-images.toml`, or says that it does not.
+
+use std::collections::BTreeSet;
+
+use sandbox_images::project::files::Inputs;
+use sandbox_images::project::relock::Relocked;
+use sandbox_images::project::{Project, Session};
+use sandbox_images::spec::freshness::{Reason, Stale, diagnostic};
+use sandbox_images::spec::lockfile::Lock as LockFile;
+use sandbox_images::spec::name::ImageName;
+use serde::Serialize;
+
+use crate::cli::Done;
+use crate::cli::args::Lock;
+use crate::cli::failure::{Failure, Kind, engine_failures};
+use crate::cli::output;
+use crate::cli::setup::{Setup, block_on, inputs};
+use crate::cli::texts::Texts;
+
+/// What `lock --json` prints.
+#[derive(Debug, Serialize)]
+struct Locked<'a> {
+    schema: &'static str,
+    /// Whether the file has other bytes now, or would have.
+    changed: bool,
+    /// Images that were resolved.
+    resolved: &'a BTreeSet<ImageName>,
+    /// All images that are locked.
+    images: Vec<&'a ImageName>,
+}
+
+pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
+    let project = setup.project()?;
+    let (inputs, texts) = inputs(&project)?;
+    if lock.check {
+        require_fresh(&inputs, &texts)?;
+        setup.output.note("sandbox-images.lock is up to date");
+        print(setup, false, &BTreeSet::new(), &inputs.lock);
+        return Ok(());
+    }
+    let session = setup.session(true, None);
+    let relocked = block_on(relock(&project, &inputs, &texts, &session))?;
+    let text = relocked.lock.render();
+    let changed = if lock.dry_run {
+        project.texts().is_ok_and(|texts| texts.lock.as_deref() != Some(&text))
+    } else {
+        write(&project, &text)?
+    };
+    setup.output.note(&summary(lock.dry_run, changed, &relocked));
+    print(setup, changed, &relocked.resolved, &relocked.lock);
+    Ok(())
+}
+
+/// Fails with all differences unless the lock satisfies the image set.
+pub(crate) fn require_fresh(inputs: &Inputs, texts: &Texts) -> Done {
+    match stale(inputs, texts) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
+}
+
+/// The failure that a stale lock is.
+pub(crate) fn stale(inputs: &Inputs, texts: &Texts) -> Option<Failure> {
+    let problem = diagnostic(&inputs.stale, inputs.lock.images().len())?;
+    let failure = Failure::in_files(Kind::Stale, vec![problem], texts.clone());
+    Some(failure.with("stale", &inputs.stale))
+}
+
+/// A lock that satisfies the image set, or all that keeps it from being made.
+pub(crate) async fn relock(
+    project: &Project,
+    inputs: &Inputs,
+    texts: &Texts,
+    session: &Session,
+) -> Result<Relocked, Failure> {
+    if inputs.stale.iter().any(|Stale { reason, .. }| *reason == Reason::NewerRevision) {
+        require_fresh(inputs, texts)?;
+    }
+    let relocked = project.lock(inputs, session).await;
+    match engine_failures(&relocked.failures) {
+        Some(failure) => Err(failure),
+        None => Ok(relocked),
+    }
+}
+
+/// Writes the lock, and says whether it is another one now.
+pub(crate) fn write(project: &Project, text: &str) -> Result<bool, Failure> {
+    project.write_lock(text).map_err(|error| Failure::of(Kind::Failed, "file", &error))
+}
+
+fn summary(dry_run: bool, changed: bool, relocked: &Relocked) -> String {
+    let images = match relocked.lock.images().len() {
+        1 => "1 image".to_owned(),
+        count => format!("{count} images"),
+    };
+    let resolved = relocked.resolved.len();
+    match (changed, dry_run) {
+        (false, _) => format!("sandbox-images.lock is up to date ({images})"),
+        (true, false) => format!("Locked {images}, {resolved} of them resolved now"),
+        (true, true) => format!("Would lock {images}, {resolved} of them resolved now"),
+    }
+}
+
+fn print(setup: &Setup<'_>, changed: bool, resolved: &BTreeSet<ImageName>, lock: &LockFile) {
+    if setup.output.json {
+        let images = lock.images().map(|(name, _)| name).collect();
+        output::json(&Locked { schema: "sandbox-images/lock/1", changed, resolved, images });
+    }
+}

@@ -1,0 +1,109 @@
+//! `path`: the launcher's question. Reads the lock and the store, never waits, and asks no network.
+
+use std::path::PathBuf;
+
+use sandbox_images::oci::document::config::ImageConfig;
+use sandbox_images::oci::document::parsed::{CONFIG_BYTES_MAX, Parsed as _};
+use sandbox_images::oci::platform::Platform;
+use sandbox_images::plan::artifact::Artifact;
+use sandbox_images::project::Project;
+use sandbox_images::spec::lockfile::{Lock, LockedPlatform};
+use serde::Serialize;
+
+use crate::cli::Done;
+use crate::cli::args::{FileKind, Path};
+use crate::cli::failure::{Failure, Kind};
+use crate::cli::output;
+use crate::cli::setup::{Setup, lock_alone, now, platform};
+
+/// What `path --json` prints: all that a launcher needs.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    schema: &'static str,
+    image: &'a str,
+    platform: &'a Platform,
+    /// Absolute paths.
+    disk: PathBuf,
+    fsmeta: PathBuf,
+    /// Bottom to top.
+    layers: Vec<PathBuf>,
+    env: Vec<String>,
+    entrypoint: Vec<String>,
+    cmd: Vec<String>,
+    user: String,
+    workdir: String,
+}
+
+pub(crate) fn run(setup: &Setup<'_>, path: &Path) -> Done {
+    let project = setup.project()?;
+    let lock = lock_alone(&project)?;
+    let wanted = platform(path.platform.as_deref())?;
+    let (platform, locked) = find(&lock, &path.name, &wanted)?;
+    let chain_id = locked.chain_id();
+    let (disk, fsmeta) = (Artifact::Disk(chain_id), Artifact::Fsmeta(chain_id));
+    let layers: Vec<Artifact> = locked.diff_ids().map(Artifact::Layer).collect();
+    for artifact in [disk, fsmeta].iter().chain(&layers) {
+        project.store().open(*artifact).map_err(|error| Failure::store(&error))?;
+    }
+    project.store().touch(disk, now()).map_err(|error| Failure::store(&error))?;
+    let file = |artifact: &Artifact| project.store().path_of(*artifact);
+    if setup.output.json {
+        let config = config(&project, locked)?;
+        output::json(&Answer {
+            schema: "sandbox-images/path/1",
+            image: &path.name,
+            platform,
+            disk: file(&disk),
+            fsmeta: file(&fsmeta),
+            layers: layers.iter().map(file).collect(),
+            env: config.env,
+            entrypoint: config.entrypoint,
+            cmd: config.cmd,
+            user: config.user,
+            workdir: config.working_dir,
+        });
+        return Ok(());
+    }
+    let files = match path.kind {
+        FileKind::Disk => vec![file(&disk)],
+        FileKind::Fsmeta => vec![file(&fsmeta)],
+        FileKind::Layers => layers.iter().map(file).collect(),
+    };
+    for file in files {
+        use std::os::unix::ffi::OsStrExt as _;
+        output::data([file.as_os_str().as_bytes(), b"\n"].concat());
+    }
+    Ok(())
+}
+
+/// What the lock has for the image `name`: for the platform itself, or the best whose programs run on it.
+pub(crate) fn find<'l>(
+    lock: &'l Lock,
+    name: &str,
+    wanted: &Platform,
+) -> Result<(&'l Platform, &'l LockedPlatform), Failure> {
+    let Some(image) = lock.image(name) else {
+        let names: Vec<&str> = lock.images().map(|(name, _)| name.as_str()).collect();
+        let message = format!("there is no image `{name}` in the lock");
+        return Err(Failure::new(Kind::Usage, "unknown-image", message).help(format!(
+            "there is {}",
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        )));
+    };
+    let locked =
+        wanted.compatible().into_iter().find_map(|one| image.platforms.get_key_value(&one));
+    locked.ok_or_else(|| {
+        let platforms: Vec<String> = image.platforms.keys().map(ToString::to_string).collect();
+        let message = format!("image `{name}` is not locked for {wanted}");
+        Failure::new(Kind::Usage, "no-platform", message)
+            .help(format!("it is locked for {}", platforms.join(", ")))
+    })
+}
+
+fn config(project: &Project, locked: &LockedPlatform) -> Result<ImageConfig, Failure> {
+    let bytes = project
+        .store()
+        .read_blob(locked.config.digest, CONFIG_BYTES_MAX)
+        .map_err(|error| Failure::store(&error))?;
+    ImageConfig::parse(&bytes, None).map_err(|error| Failure::of(Kind::Integrity, "config", &error))
+}

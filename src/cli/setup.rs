@@ -1,0 +1,208 @@
+//! What commands work with: the project, the two files as values, and a session.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use sandbox_images::oci::platform::Platform;
+use sandbox_images::plan::event::{Event, Reporter};
+use sandbox_images::project::files::{FileError, InputError, Inputs};
+use sandbox_images::project::{Project, Session};
+use sandbox_images::registry::Registry;
+use sandbox_images::registry::event::{EventSink, RegistryEvent};
+use sandbox_images::registry::settings::Settings;
+use sandbox_images::spec::lockfile::Lock;
+use sandbox_images::store::Store;
+use sandbox_images::store::guard::{Caller, Waiting};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::args::Global;
+use crate::cli::environment::Environment;
+use crate::cli::failure::{Failure, Kind, with_causes};
+use crate::cli::output::Output;
+use crate::cli::report::reporter;
+use crate::cli::texts::{Text, Texts};
+
+/// The command line, the environment and where words go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) global: &'a Global,
+    pub(crate) environment: &'a Environment,
+    pub(crate) output: Output,
+}
+
+impl Setup<'_> {
+    /// The project that the command line names.
+    pub(crate) fn project(&self) -> Result<Project, Failure> {
+        let image_set = self.global.file.clone();
+        let beside = || image_set.with_file_name("sandbox-images.lock");
+        let lock = self.global.lockfile.clone().unwrap_or_else(beside);
+        Ok(Project::with_files(image_set, lock, self.store()?))
+    }
+
+    fn store(&self) -> Result<Store, Failure> {
+        let path = self.global.store.clone().or_else(|| self.environment.default_store.clone());
+        let path = path.ok_or_else(|| {
+            Failure::new(Kind::Usage, "no-store", "there is no home directory to keep the store in")
+                .help("name one with `--store`")
+        })?;
+        let absolute = std::path::absolute(&path).map_err(|error| {
+            Failure::new(
+                Kind::Usage,
+                "no-store",
+                format!("cannot use the store `{}`: {error}", path.display()),
+            )
+        })?;
+        Ok(Store::at(absolute))
+    }
+
+    /// A session, with registries or without.
+    pub(crate) fn session(&self, network: bool, jobs: Option<NonZeroUsize>) -> Session {
+        let reporter = reporter(self.output);
+        let registry = network.then(|| Registry::new(self.registry_settings(&reporter)));
+        let session = Session::new(registry, now());
+        Session {
+            jobs: jobs.unwrap_or(session.jobs),
+            caller: self.caller(&reporter),
+            reporter,
+            ..session
+        }
+    }
+
+    fn registry_settings(&self, reporter: &Arc<dyn Reporter>) -> Settings {
+        let reporter = Arc::clone(reporter);
+        Settings {
+            credential_files: self.environment.credential_files.clone(),
+            events: EventSink::new(move |event| tell(reporter.as_ref(), event)),
+            ..Settings::default()
+        }
+    }
+
+    fn caller(&self, reporter: &Arc<dyn Reporter>) -> Caller {
+        let reporter = Arc::clone(reporter);
+        let limit_ms = u64::try_from(self.global.wait_timeout.as_millis()).ok();
+        Caller {
+            command: std::env::args().take(2).collect::<Vec<_>>().join(" "),
+            wait_max: self.global.wait_timeout,
+            on_wait: Arc::new(move |Waiting { what, holder, waited }| {
+                let holder = holder.as_ref().map(|holder| format!(", which {holder} holds"));
+                reporter.report(Event::Waiting {
+                    subject: format!("{what}{}", holder.unwrap_or_default()),
+                    waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+                    limit_ms,
+                });
+            }),
+        }
+    }
+}
+
+/// The two files as values, and their texts for those who point into them.
+pub(crate) fn inputs(project: &Project) -> Result<(Inputs, Texts), Failure> {
+    let texts = project.texts().map_err(|error| unreadable(&error))?;
+    if texts.image_set.is_none() {
+        let path = project.image_set_path().display();
+        return Err(Failure::new(Kind::Usage, "no-image-set", format!("`{path}` does not exist"))
+            .help("write one, or name its directory with `-C`"));
+    }
+    let inputs = Inputs::parse(&texts);
+    let texts = shown(project, texts);
+    match inputs {
+        Ok(inputs) => Ok((inputs, texts)),
+        Err(InputError::ImageSet(problems)) => Err(Failure::in_files(Kind::Usage, problems, texts)),
+        Err(InputError::Lock(problems)) => Err(Failure::in_files(Kind::Stale, problems, texts)),
+        Err(InputError::Policy(problems)) => Err(Failure::in_files(Kind::Denied, problems, texts)),
+    }
+}
+
+/// The lock alone, whatever `sandbox-images.toml` says.
+pub(crate) fn lock_alone(project: &Project) -> Result<Lock, Failure> {
+    let texts = project.texts().map_err(|error| unreadable(&error))?;
+    match texts.parse_lock() {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => {
+            let path = project.lock_path().display();
+            Err(Failure::new(Kind::Stale, "missing-lock", format!("`{path}` does not exist"))
+                .help("run `sandbox-images lock`"))
+        }
+        Err(error) => {
+            Err(Failure::in_files(Kind::Stale, error.diagnostics(), shown(project, texts)))
+        }
+    }
+}
+
+/// The time, for those who note when something was used.
+#[expect(clippy::disallowed_methods, reason = "here time comes in")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Runs `work` to its end, or to Ctrl-C or SIGTERM. What threads still do then gets a moment to stop.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    const MOMENT: Duration = Duration::from_secs(1);
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::of(Kind::Failed, "runtime", &error))?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = work => result,
+            kind = interruption() => Err(Failure::new(kind, "interrupted", "interrupted; the store is consistent")),
+        }
+    });
+    runtime.shutdown_timeout(MOMENT);
+    result
+}
+
+/// Ends when the process is asked to.
+async fn interruption() -> Kind {
+    let terminate = signal(SignalKind::terminate());
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), terminate)
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => Kind::Interrupted,
+        _ = terminate.recv() => Kind::Terminated,
+    }
+}
+
+/// The platform of `--platform`, or the host's.
+pub(crate) fn platform(wanted: Option<&str>) -> Result<Platform, Failure> {
+    match wanted {
+        None | Some("host") => Ok(Platform::host_linux()),
+        Some(text) => text.parse().map_err(|error| Failure::of(Kind::Usage, "platform", &error)),
+    }
+}
+
+fn tell(reporter: &dyn Reporter, event: RegistryEvent) {
+    let millis = |delay: Duration| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    reporter.report(match event {
+        RegistryEvent::Retry { registry, reason, delay } => {
+            Event::Retry { subject: registry, delay_ms: millis(delay), reason }
+        }
+        RegistryEvent::Waiting { registry, delay } => {
+            Event::Waiting { subject: registry, waited_ms: 0, limit_ms: Some(millis(delay)) }
+        }
+        RegistryEvent::CredentialsIgnored { registry, reason } => Event::Warning {
+            code: "credentials-ignored".to_owned(),
+            image: None,
+            message: format!("credentials for `{registry}` are not used: {reason}"),
+        },
+        _ => return,
+    });
+}
+
+fn unreadable(error: &FileError) -> Failure {
+    Failure::new(Kind::Usage, "file", with_causes(error))
+}
+
+fn shown(project: &Project, texts: sandbox_images::project::files::Texts) -> Texts {
+    let text = |path: &std::path::Path, text: Option<String>| Text {
+        path: PathBuf::from(path),
+        text: text.unwrap_or_default(),
+    };
+    Texts {
+        image_set: text(project.image_set_path(), texts.image_set),
+        lock: text(project.lock_path(), texts.lock),
+    }
+}

@@ -1,0 +1,340 @@
+//! `sync`: makes the store hold what the lock says, or says what is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use sandbox_images::oci::platform::Platform;
+use sandbox_images::plan::Plan;
+use sandbox_images::plan::action::Action;
+use sandbox_images::plan::artifact::Artifact;
+use sandbox_images::plan::event::Totals;
+use sandbox_images::plan::selection::{
+    GroupChoice, PlatformChoice, Selection, SelectionRequest, Skipped, select,
+};
+use sandbox_images::project::files::Inputs;
+use sandbox_images::project::sync::Synced;
+use sandbox_images::project::{Project, Session};
+use sandbox_images::spec::freshness::is_fixable_offline;
+use sandbox_images::spec::lockfile::Lock;
+use sandbox_images::spec::name::ImageName;
+use serde::Serialize;
+
+use crate::cli::Done;
+use crate::cli::args::Sync;
+use crate::cli::failure::{Failure, Kind, engine_failures};
+use crate::cli::lock::{relock, require_fresh, stale, write};
+use crate::cli::mode::{Effect, LockMode, Mode};
+use crate::cli::output;
+use crate::cli::report::size;
+use crate::cli::setup::{Setup, block_on, inputs, lock_alone, platform};
+use crate::cli::texts::Texts;
+
+/// What `sync --json` prints when it is done.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    schema: &'static str,
+    /// What was done.
+    done: Totals,
+    /// Every selected image that is in the store now.
+    images: Vec<Image<'a>>,
+    /// Images that are not locked for the wanted platform.
+    skipped: &'a [Skipped],
+}
+
+/// An image in the store.
+#[derive(Debug, Serialize)]
+struct Image<'a> {
+    #[serde(rename = "image")]
+    name: &'a ImageName,
+    platform: &'a Platform,
+    /// The disk's absolute path.
+    disk: PathBuf,
+}
+
+/// What `sync --dry-run --json` and a failing `sync --check --json` print.
+#[derive(Debug, Serialize)]
+struct Planned<'a> {
+    schema: &'static str,
+    /// Images whose pins would be written first.
+    resolved: &'a BTreeSet<ImageName>,
+    /// How much there is to do.
+    totals: Totals,
+    /// What there is to do, in an order in which it can be done.
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// Images that are not locked for the wanted platform.
+    skipped: &'a [Skipped],
+}
+
+/// What was decided before anything is done to the store.
+struct Decided {
+    project: Project,
+    inputs: Option<Inputs>,
+    lock: Lock,
+    resolved: BTreeSet<ImageName>,
+    selection: Selection,
+}
+
+pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
+    let mode = Mode::of(sync, setup.environment.ci);
+    let session = setup.session(mode.network, sync.jobs);
+    let started = Instant::now();
+    block_on(async {
+        let decided = decide(setup, sync, &mode, &session).await?;
+        for skipped in &decided.selection.skipped {
+            let Skipped { image, platform, .. } = skipped;
+            setup.output.note(&format!("{image} is not locked for {platform} and is left out"));
+        }
+        match mode.effect {
+            Effect::Apply => apply(setup, &decided, &session, started).await,
+            Effect::Check => check(setup, &decided, mode.network),
+            Effect::DryRun => dry_run(setup, &decided, mode.network),
+        }
+    })
+}
+
+/// Finds the lock to sync from, and what of it is wanted. Writes at most the lock.
+async fn decide(
+    setup: &Setup<'_>,
+    sync: &Sync,
+    mode: &Mode,
+    session: &Session,
+) -> Result<Decided, Failure> {
+    let request = request(sync)?;
+    let mut project = setup.project()?;
+    let (inputs, lock, resolved) = match &mode.lock {
+        LockMode::Alone(file) => {
+            if let Some(file) = file {
+                let (set, store) = (project.image_set_path().to_owned(), project.store().clone());
+                project = Project::with_files(set, file.clone(), store);
+            }
+            (None, lock_alone(&project)?, BTreeSet::new())
+        }
+        LockMode::Require => {
+            let (inputs, texts) = inputs(&project)?;
+            require_fresh(&inputs, &texts).map_err(|failure| by_ci(mode, failure))?;
+            let lock = inputs.lock.clone();
+            (Some(inputs), lock, BTreeSet::new())
+        }
+        LockMode::Fix => {
+            let (inputs, texts) = inputs(&project)?;
+            let (lock, resolved) = fix(&project, &inputs, &texts, mode, session).await?;
+            (Some(inputs), lock, resolved)
+        }
+    };
+    let set = inputs.as_ref().map(|inputs| &inputs.image_set);
+    let selection = select(set, &lock, &request);
+    let selection = selection.map_err(|error| Failure::of(Kind::Usage, "selection", &error))?;
+    Ok(Decided { project, inputs, lock, resolved, selection })
+}
+
+fn by_ci(mode: &Mode, failure: Failure) -> Failure {
+    if !mode.locked_by_ci {
+        return failure;
+    }
+    failure.note("`CI` is set, so the lock must be fresh; `--no-locked` lets `sync` change it")
+}
+
+/// Fixes what is stale, as far as the network is allowed, and writes the lock when all images are resolved.
+async fn fix(
+    project: &Project,
+    inputs: &Inputs,
+    texts: &Texts,
+    mode: &Mode,
+    session: &Session,
+) -> Result<(Lock, BTreeSet<ImageName>), Failure> {
+    if inputs.stale.is_empty() {
+        return Ok((inputs.lock.clone(), BTreeSet::new()));
+    }
+    if !mode.network && !is_fixable_offline(&inputs.stale) {
+        let failure = stale(inputs, texts);
+        return Err(failure.expect("a stale lock is a failure"));
+    }
+    let relocked = relock(project, inputs, texts, session).await?;
+    if mode.effect == Effect::Apply {
+        write(project, &relocked.lock.render())?;
+    }
+    Ok((relocked.lock, relocked.resolved))
+}
+
+fn request(sync: &Sync) -> Result<SelectionRequest, Failure> {
+    let name = |error: &dyn std::error::Error| Failure::of(Kind::Usage, "name", error);
+    let groups = match sync {
+        Sync { all_groups: true, .. } => GroupChoice::All,
+        Sync { group, .. } if group.is_empty() => GroupChoice::Default,
+        Sync { group, .. } => {
+            let groups = group.iter().map(|group| group.parse());
+            GroupChoice::Named(groups.collect::<Result<_, _>>().map_err(|error| name(&error))?)
+        }
+    };
+    let images = sync.image.iter().map(|image| image.parse());
+    let platforms = match sync.platform.as_str() {
+        "all" => PlatformChoice::All,
+        "host" => PlatformChoice::Host(Platform::host_linux()),
+        named => PlatformChoice::Named(BTreeSet::from([platform(Some(named))?])),
+    };
+    Ok(SelectionRequest {
+        groups,
+        images: images.collect::<Result<_, _>>().map_err(|error| name(&error))?,
+        platforms,
+    })
+}
+
+async fn apply(setup: &Setup<'_>, decided: &Decided, session: &Session, started: Instant) -> Done {
+    let Decided { project, inputs, lock, selection, .. } = decided;
+    let synced = project.sync(lock, selection, inputs.as_ref(), session).await;
+    if let Some(failure) = failure_of(&synced) {
+        return Err(failure);
+    }
+    setup.output.note(&summary(&synced, selection, started));
+    if setup.output.json {
+        let images = locked(decided).map(|(image, platform, chain_id)| Image {
+            name: image,
+            platform,
+            disk: project.store().path_of(Artifact::Disk(chain_id)),
+        });
+        output::json(&Report {
+            schema: "sandbox-images/sync/1",
+            done: synced.totals,
+            images: images.collect(),
+            skipped: &selection.skipped,
+        });
+    }
+    Ok(())
+}
+
+fn locked(
+    decided: &Decided,
+) -> impl Iterator<Item = (&ImageName, &Platform, sandbox_images::oci::digest::ChainId)> {
+    decided.selection.images.iter().flat_map(|(name, platforms)| {
+        let image = decided.lock.image(name.as_str());
+        platforms.iter().filter_map(move |platform| {
+            Some((name, platform, image?.platforms.get(platform)?.chain_id()))
+        })
+    })
+}
+
+fn summary(synced: &Synced, selection: &Selection, started: Instant) -> String {
+    let images = match selection.images.len() {
+        1 => "1 image".to_owned(),
+        count => format!("{count} images"),
+    };
+    let Totals { layers, disks, download_bytes, .. } = synced.totals;
+    let elapsed = started.elapsed();
+    if synced.totals == Totals::default() {
+        return format!("{images} in sync ({elapsed:.0?})");
+    }
+    let fetched = size(download_bytes);
+    format!(
+        "Synced {images}: {fetched} fetched, {layers} layers and {disks} disks built ({elapsed:.1?})"
+    )
+}
+
+/// What went wrong, and which images are not whole because of it.
+fn failure_of(synced: &Synced) -> Option<Failure> {
+    let failure = engine_failures(&synced.failures);
+    if synced.incomplete.is_empty() {
+        return failure;
+    }
+    let failure = failure.unwrap_or_else(|| {
+        Failure::new(Kind::Missing, "incomplete", "some images are not whole in the store")
+    });
+    let names = |(image, platforms): (&ImageName, &BTreeSet<Platform>)| {
+        let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+        format!("{image} ({})", platforms.join(", "))
+    };
+    let incomplete: Vec<String> = synced.incomplete.iter().map(names).collect();
+    Some(failure.note(format!("not synced: {}", incomplete.join(", "))))
+}
+
+/// Succeeds exactly if there is nothing to do.
+fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
+    let plan = plan(decided)?;
+    if plan.is_empty() {
+        setup.output.note("the store is in sync");
+        print(setup, decided, &plan);
+        return Ok(());
+    }
+    Err(missing(&plan.actions.iter().collect::<Vec<_>>(), network).with("plan", &plan))
+}
+
+/// Shows what would be done, and fails if it could not be done without a network.
+fn dry_run(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
+    let plan = plan(decided)?;
+    let unreachable: Vec<&Action> =
+        plan.actions.iter().filter(|action| needs_network(action)).collect();
+    if !network && !unreachable.is_empty() {
+        return Err(missing(&unreachable, network).with("plan", &plan));
+    }
+    for name in &decided.resolved {
+        setup.output.note(&format!("would lock {name}"));
+    }
+    for action in &plan.actions {
+        setup.output.note(&format!("would {}", describe(action)));
+    }
+    let Totals { layers, disks, download_bytes, .. } = plan.totals();
+    let fetched = size(download_bytes);
+    setup.output.note(&format!("{fetched} to fetch, {layers} layers and {disks} disks to build"));
+    print(setup, decided, &plan);
+    Ok(())
+}
+
+fn plan(decided: &Decided) -> Result<Plan, Failure> {
+    let Decided { project, lock, selection, .. } = decided;
+    project.plan(lock, selection).map_err(|error| Failure::store(&error))
+}
+
+fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan) {
+    if setup.output.json {
+        output::json(&Planned {
+            schema: "sandbox-images/plan/1",
+            resolved: &decided.resolved,
+            totals: plan.totals(),
+            plan,
+            skipped: &decided.selection.skipped,
+        });
+    }
+}
+
+/// Whether only a registry has what `action` fetches.
+fn needs_network(action: &Action) -> bool {
+    let fetches = matches!(action, Action::FetchDocument(_) | Action::FetchLayer(_));
+    fetches && !action.origin().source.is_local()
+}
+
+fn describe(action: &Action) -> String {
+    let image = &action.origin().image;
+    let artifact = action.makes();
+    match action {
+        Action::FetchDocument(_) | Action::FetchLayer(_) => {
+            format!("fetch {artifact} of {image}, {}", size(action.download_bytes()))
+        }
+        Action::BuildFsmeta(_) | Action::WriteDisk(_) => format!("build {artifact} of {image}"),
+    }
+}
+
+/// All that is missing, with its size and the remedies.
+fn missing(actions: &[&Action], network: bool) -> Failure {
+    let bytes: u64 = actions.iter().map(|action| action.download_bytes()).sum();
+    let mut by_image: BTreeMap<&ImageName, Vec<String>> = BTreeMap::new();
+    for action in actions {
+        let what = match action.download_bytes() {
+            0 => action.makes().to_string(),
+            bytes => format!("{} ({bytes} bytes)", action.makes()),
+        };
+        by_image.entry(&action.origin().image).or_default().push(what);
+    }
+    let lines = by_image.iter().map(|(image, missing)| format!("{image}: {}", missing.join(", ")));
+    let message = format!(
+        "the store is not in sync: {} missing, {bytes} bytes to fetch\n{}",
+        actions.len(),
+        lines.collect::<Vec<_>>().join("\n")
+    );
+    let help = if network {
+        "run `sandbox-images sync`"
+    } else {
+        "run `sandbox-images sync` with a network, or bring the store of a host that has one"
+    };
+    Failure::new(Kind::Missing, "not-in-sync", message).help(help)
+}
