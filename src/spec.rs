@@ -16,3 +16,5 @@ pub mod manifest_file;
 pub mod lockfile;
 
 pub mod freshness;
+
+pub mod schema;

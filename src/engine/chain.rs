@@ -103,7 +103,7 @@ impl Block<'_> {
         let media_type = self.image.media_type;
         media_type
             .is_index()
-            .then(|| Descriptor::new(media_type.as_str(), self.image.digest, self.image.size))
+            .then(|| Descriptor::new(media_type.media_type(), self.image.digest, self.image.size))
     }
 
     /// Checks what `indexes`, the image's own first and then those nested in it, say of the manifest.

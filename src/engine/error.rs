@@ -14,7 +14,6 @@ use crate::oci::document::error::DocumentError;
 use crate::oci::platform::Platform;
 use crate::plan::artifact::Artifact;
 use crate::registry;
-use crate::spec::lockfile::media::MediaTypeError;
 use crate::spec::source::ImageSource;
 use crate::store;
 
@@ -57,15 +56,6 @@ pub enum Error {
         /// Why.
         #[source]
         source: DocumentError,
-    },
-    /// A layer is of a type that a lock does not hold.
-    #[error("cannot use `{reference}`")]
-    LayerType {
-        /// Where the image comes from.
-        reference: ImageSource,
-        /// Why.
-        #[source]
-        source: MediaTypeError,
     },
     /// An image exists for none of the platforms that it is wanted for.
     #[error("`{reference}` is for none of the wanted platforms; there is {}", names(.available))]
@@ -208,9 +198,7 @@ impl Error {
             Self::Document { source: DocumentError::PlatformMismatch { .. }, .. } => {
                 "platform-mismatch"
             }
-            Self::Document { .. } | Self::LayerType { .. } | Self::Unsupported(_) => {
-                "unsupported-image"
-            }
+            Self::Document { .. } | Self::Unsupported(_) => "unsupported-image",
             Self::NoPlatform { .. } => "no-platform",
             Self::Offline { .. } | Self::NoNetwork(_) => "offline",
             Self::LayerDigest { .. } => "digest-mismatch",

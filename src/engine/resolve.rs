@@ -10,11 +10,11 @@ use crate::oci::digest::Digest;
 use crate::oci::document::config::ImageConfig;
 use crate::oci::document::error::DocumentError;
 use crate::oci::document::index::Index;
+use crate::oci::document::layer_type::LayerType;
 use crate::oci::document::manifest::Manifest;
 use crate::oci::document::search::{Search, Step};
 use crate::oci::document::{Document, Root, check_layers};
 use crate::oci::platform::Platform;
-use crate::spec::lockfile::media::{LayerType, RootType};
 use crate::spec::lockfile::{LockedDocument, LockedImage, LockedLayer, LockedPlatform};
 use crate::spec::manifest_file::ImageSpec;
 
@@ -60,15 +60,11 @@ pub async fn resolve(
     warnings.extend(
         absent.keys().map(|platform| format!("`{}` has no image for {platform}", spec.source)),
     );
-    let descriptor = root.descriptor();
     let image = LockedImage {
         source: spec.source.clone(),
-        digest: descriptor.digest,
-        media_type: descriptor
-            .media_type
-            .parse::<RootType>()
-            .map_err(|source| search.no_type(source))?,
-        size: descriptor.size,
+        digest: root.digest(),
+        media_type: root.parsed().kind(),
+        size: root.size(),
         absent_platforms: absent.into_keys().collect(),
         platforms,
     };
@@ -148,12 +144,12 @@ impl Images<'_> {
         check_layers(manifest.parsed(), config.parsed()).map_err(|error| self.refused(error))?;
         let layers = manifest.parsed().layers.iter().zip(&config.parsed().diff_ids);
         let layers = layers.map(|(layer, &diff_id)| {
-            let layer_type = LayerType::from_media_type(&layer.media_type);
+            let layer_type = LayerType::of_own_layer(&layer.media_type);
             Ok(LockedLayer {
                 digest: layer.digest,
                 size: layer.size,
                 diff_id,
-                layer_type: layer_type.map_err(|source| self.no_type(source))?,
+                layer_type: layer_type.map_err(|source| self.refused(source))?,
                 erofs: None,
             })
         });
@@ -167,9 +163,5 @@ impl Images<'_> {
 
     fn refused(&self, source: DocumentError) -> Error {
         Error::Document { reference: self.spec.source.clone(), source }
-    }
-
-    fn no_type(&self, source: crate::spec::lockfile::media::MediaTypeError) -> Error {
-        Error::LayerType { reference: self.spec.source.clone(), source }
     }
 }

@@ -9,6 +9,8 @@ pub mod error;
 
 pub mod media_type;
 
+pub mod layer_type;
+
 mod json;
 
 pub mod parsed;
@@ -120,13 +122,6 @@ impl Root {
             Self::Index(index) => index.kind,
             Self::Manifest(manifest) => manifest.kind,
         }
-    }
-}
-
-impl Document<Root> {
-    /// What a lock says of it: media type, digest and size.
-    pub fn descriptor(&self) -> Descriptor {
-        Descriptor::new(self.parsed.kind().media_type(), self.digest, self.size())
     }
 }
 

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::oci::digest::{ChainId, DiffId, Digest};
+use crate::oci::document::layer_type::LayerType;
 use crate::oci::platform::Platform;
 use crate::plan::artifact::Artifact;
-use crate::spec::lockfile::media::LayerType;
 use crate::spec::name::ImageName;
 use crate::spec::source::ImageSource;
 

@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::oci::digest::{DiffId, Digest};
+use crate::oci::document::kind::Kind;
 use crate::oci::platform::Platform;
 use crate::plan::selection::{PlatformChoice, SelectionRequest, select};
 use crate::spec::lockfile::LockedLayer;
-use crate::spec::lockfile::media::RootType;
 use crate::spec::source::ImageSource;
 
 /// An image in a line: its layers for each platform, bottom to top. A letter is a layer; an upper-case one is
 /// the same layer compressed otherwise.
-fn image(name: &str, platforms: &[(&str, &str)], media_type: RootType) -> LockedImage {
+fn image(name: &str, platforms: &[(&str, &str)], media_type: Kind) -> LockedImage {
     let document = |of: String| LockedDocument { size: of.len() as u64, digest: Digest::of(of) };
     let layer = |letter: char| LockedLayer {
         digest: Digest::of(letter.to_string()),
@@ -50,7 +50,7 @@ fn image(name: &str, platforms: &[(&str, &str)], media_type: RootType) -> Locked
 fn lock(images: &[(&str, &[(&str, &str)])]) -> Lock {
     let mut lock = Lock::new();
     for (name, platforms) in images {
-        let image = image(name, platforms, RootType::OciIndex);
+        let image = image(name, platforms, Kind::OciIndex);
         lock.insert(name.parse().unwrap(), image);
     }
     lock
@@ -110,7 +110,7 @@ fn an_image_needs_its_documents_layers_fsmeta_and_disk() {
 #[test]
 fn a_single_manifest_is_fetched_once() {
     let mut lock = Lock::new();
-    let image = image("a", &[("linux/amd64", "x")], RootType::DockerManifest);
+    let image = image("a", &[("linux/amd64", "x")], Kind::DockerManifest);
     lock.insert("a".parse().unwrap(), image);
     assert_eq!(
         made(&plan_all(&lock, &Inventory::new())),
@@ -169,7 +169,7 @@ fn any_lock() -> impl Strategy<Value = Lock> {
                 .map(|(platform, layers)| (platform.as_str(), layers.as_str()))
                 .collect();
             let one = !index && platforms.len() == 1;
-            let media_type = if one { RootType::OciManifest } else { RootType::OciIndex };
+            let media_type = if one { Kind::OciManifest } else { Kind::OciIndex };
             lock.insert(name.parse().unwrap(), image(name, &platforms, media_type));
         }
         lock

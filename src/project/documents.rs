@@ -58,9 +58,10 @@ impl Documents<'_> {
                 return Err(self.refused(DocumentError::TooDeep(INDEX_DEPTH_MAX)));
             }
             let index: Document<Index> = self.get(DocumentKind::Index, &descriptor).await?;
-            let nested = index.parsed().manifests.iter().filter(|entry| {
-                Kind::from_media_type(&entry.media_type).is_some_and(|kind| kind.is_index())
-            });
+            let nested =
+                index.parsed().manifests.iter().filter(|entry| {
+                    Kind::from_media_type(&entry.media_type).is_ok_and(Kind::is_index)
+                });
             waiting.extend(
                 nested
                     .filter(|entry| seen.insert(entry.digest))

@@ -64,7 +64,8 @@ impl Texts {
 pub struct Inputs {
     /// What is wanted.
     pub image_set: ImageSet,
-    /// What is locked: an empty lock where there is none or where a merge left its markers in it.
+    /// What is locked: an empty lock where there is none, and what a merge
+    /// would have made of it where it left its markers.
     pub lock: Lock,
     /// Why the one does not satisfy the other; empty where it does.
     pub stale: Vec<Stale>,
@@ -90,16 +91,20 @@ impl Inputs {
         if !violations.is_empty() {
             return Err(InputError::Policy(violations));
         }
+        let unreadable = |error: LockError| InputError::Lock(error.diagnostics());
         let (lock, stale) = match texts.parse_lock() {
             Ok(Some(lock)) => {
                 let stale = check(&image_set, LockState::Present(&lock));
                 (lock, stale)
             }
             Ok(None) => (Lock::new(), check(&image_set, LockState::Missing)),
-            Err(LockError::ConflictMarkers { span }) => {
-                (Lock::new(), check(&image_set, LockState::Conflicted(span)))
+            Err(LockError::ConflictMarkers { .. }) => {
+                let text = texts.lock.as_deref().unwrap_or_default();
+                let settled = Lock::parse_conflicted(text, &image_set).map_err(unreadable)?;
+                let stale = check(&image_set, LockState::Conflicted(&settled));
+                (settled.lock, stale)
             }
-            Err(error) => return Err(InputError::Lock(error.diagnostics())),
+            Err(error) => return Err(unreadable(error)),
         };
         Ok(Self { image_set, lock, stale })
     }

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::oci::platform::Platform;
 use crate::spec::diagnostic::{Diagnostic, Label, Source};
-use crate::spec::lockfile::{Lock, LockError, LockedImage, REVISION};
+use crate::spec::lockfile::merge::Settled;
+use crate::spec::lockfile::{Lock, LockedImage, REVISION};
 use crate::spec::manifest_file::{ImageSet, ImageSpec};
 use crate::spec::name::ImageName;
 use crate::spec::source::ImageSource;
@@ -21,25 +22,14 @@ use crate::spec::source::ImageSource;
 mod tests;
 
 /// What there is of a lock.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub enum LockState<'l> {
     /// There is no file.
     Missing,
-    /// A merge left its markers in the file, the first of them here.
-    Conflicted(Range<usize>),
+    /// A merge left its markers in the file.
+    Conflicted(&'l Settled),
     /// There is a lock.
     Present(&'l Lock),
-}
-
-impl<'l> LockState<'l> {
-    /// The state of a file that was read as `parsed`; a file that is no lock at all is an error.
-    pub fn of(parsed: Result<&'l Lock, LockError>) -> Result<Self, LockError> {
-        match parsed {
-            Ok(lock) => Ok(Self::Present(lock)),
-            Err(LockError::ConflictMarkers { span }) => Ok(Self::Conflicted(span)),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 /// Why a lock does not satisfy an image set.
@@ -127,22 +117,21 @@ pub struct Stale {
 /// Every difference between `set` and `lock`; none if the lock satisfies the set. Differences of the lock as a
 /// whole come first, then the images in the order of their names.
 ///
-/// Without a readable lock the answer is one reason for the file, then `added` for each image.
+/// Without a lock the answer is one reason for the file, then `added` for each image. A lock with a merge's
+/// markers has them as its first difference, then those of what is between them.
 pub fn check(set: &ImageSet, lock: LockState<'_>) -> Vec<Stale> {
-    let lock = match lock {
-        LockState::Present(lock) => lock,
+    let (lock, mut stale) = match lock {
+        LockState::Present(lock) => (lock, Vec::new()),
+        LockState::Conflicted(settled) => (&settled.lock, conflicts(settled)),
         LockState::Missing => {
-            return all_added(set, whole(Reason::MissingLock, "there is no lock", None));
-        }
-        LockState::Conflicted(span) => {
-            let text = "a merge left its markers";
-            return all_added(set, whole(Reason::ConflictMarkers, text, Some(span)));
+            let missing = whole(Reason::MissingLock, "there is no lock", None);
+            let images = set.images.iter().map(|(name, wanted)| added(name, wanted));
+            return std::iter::once(missing).chain(images).collect();
         }
     };
-    let names: BTreeSet<&ImageName> =
-        set.images.keys().chain(lock.images().map(|(name, _)| name)).collect();
-    let mut stale = Vec::new();
-    for name in names {
+    let of_whole = stale.len().min(1);
+    let locked = lock.images().map(|(name, _)| name);
+    for name in set.images.keys().chain(locked).collect::<BTreeSet<&ImageName>>() {
         match (set.images.get(name), lock.image(name.as_str())) {
             (Some(wanted), Some(locked)) => compare(name, wanted, locked, lock, &mut stale),
             (Some(wanted), None) => stale.push(added(name, wanted)),
@@ -155,9 +144,24 @@ pub fn check(set: &ImageSet, lock: LockState<'_>) -> Vec<Stale> {
             lock.revision()
         );
         let newer = whole(Reason::NewerRevision, &text, None);
-        stale.insert(0, Stale { needs: Needs::NewerTool, ..newer });
+        stale.insert(of_whole, Stale { needs: Needs::NewerTool, ..newer });
     }
     stale
+}
+
+/// The markers, and the images of which one side's pin was given up for the other's.
+fn conflicts(settled: &Settled) -> Vec<Stale> {
+    let marker = Some(settled.marker.clone());
+    let markers = whole(Reason::ConflictMarkers, "a merge left its markers", marker);
+    let moved_twice = settled.moved_twice.iter().map(|name| Stale {
+        image: Some(name.clone()),
+        ..whole(
+            Reason::ConflictMarkers,
+            &format!("both sides moved image `{name}`, the first side's pin is kept"),
+            settled.lock.name_span(name.as_str()),
+        )
+    });
+    std::iter::once(markers).chain(moved_twice).collect()
 }
 
 /// The images whose pins must be found again, in the order of their names. All others stay as they are.
@@ -184,36 +188,49 @@ pub fn diagnostic(stale: &[Stale], locked_images: usize) -> Option<Diagnostic> {
     Some(match first.reason {
         Reason::MissingLock => error("missing-lock", "sandbox-images.lock does not exist")
             .help("run `sandbox-images lock` and commit the result"),
-        Reason::ConflictMarkers => with_place(
-            error("conflict-markers", "sandbox-images.lock has conflict markers of a merge"),
-            first,
-        )
-        .help("run `sandbox-images lock` and commit the result"),
+        Reason::ConflictMarkers => conflicted(stale, locked_images),
         _ => lock_stale(stale, locked_images),
     })
 }
 
+fn conflicted(stale: &[Stale], locked_images: usize) -> Diagnostic {
+    let message = "sandbox-images.lock has conflict markers of a merge";
+    let conflicts = stale.iter().filter(|stale| stale.reason == Reason::ConflictMarkers);
+    pointing("conflict-markers", Source::Lock, message, conflicts)
+        .help(remedy(stale, locked_images))
+}
+
 fn lock_stale(stale: &[Stale], locked_images: usize) -> Diagnostic {
-    let differences: Vec<&Stale> =
-        stale.iter().filter(|stale| stale.reason != Reason::NewerRevision).collect();
-    let count = match differences.len() {
+    let differences = stale.iter().filter(|stale| stale.reason != Reason::NewerRevision);
+    let count = match differences.clone().count() {
         1 => "1 difference".to_owned(),
         count => format!("{count} differences"),
     };
     let message = format!("sandbox-images.lock does not match sandbox-images.toml ({count})");
-    let mut labels = differences.iter().filter_map(|stale| place(stale));
-    let mut diagnostic = Diagnostic::error("lock-stale", Source::ImageSet, message);
+    pointing("lock-stale", Source::ImageSet, &message, differences)
+        .help(remedy(stale, locked_images))
+}
+
+/// An error that points at the place of each of `differences`.
+fn pointing<'s>(
+    code: &'static str,
+    file: Source,
+    message: &str,
+    differences: impl Iterator<Item = &'s Stale>,
+) -> Diagnostic {
+    let mut labels = differences.filter_map(place);
+    let mut diagnostic = Diagnostic::error(code, file, message);
     if let Some(Label { file, span, text }) = labels.next() {
         diagnostic = Diagnostic { file, ..diagnostic }.at(span).label(text);
     }
     diagnostic.others = labels.collect();
-    diagnostic.help(match stale.iter().find(|stale| stale.reason == Reason::NewerRevision) {
-        Some(newer) => format!("{}: use a newer sandbox-images to change it", newer.text),
-        None => remedy(stale, locked_images),
-    })
+    diagnostic
 }
 
 fn remedy(stale: &[Stale], locked_images: usize) -> String {
+    if let Some(newer) = stale.iter().find(|stale| stale.reason == Reason::NewerRevision) {
+        return format!("{}: use a newer sandbox-images to change it", newer.text);
+    }
     let touched: BTreeSet<&ImageName> = stale
         .iter()
         .filter(|stale| stale.reason != Reason::Added)
@@ -238,13 +255,6 @@ fn place(stale: &Stale) -> Option<Label> {
     Some(Label { file, span, text })
 }
 
-fn with_place(diagnostic: Diagnostic, stale: &Stale) -> Diagnostic {
-    match place(stale) {
-        Some(Label { file, span, text }) => Diagnostic { file, ..diagnostic }.at(span).label(text),
-        None => diagnostic,
-    }
-}
-
 fn whole(reason: Reason, text: &str, lock_span: Option<Range<usize>>) -> Stale {
     Stale {
         reason,
@@ -255,11 +265,6 @@ fn whole(reason: Reason, text: &str, lock_span: Option<Range<usize>>) -> Stale {
         set_span: None,
         lock_span,
     }
-}
-
-fn all_added(set: &ImageSet, whole: Stale) -> Vec<Stale> {
-    let images = set.images.iter().map(|(name, wanted)| added(name, wanted));
-    std::iter::once(whole).chain(images).collect()
 }
 
 fn resolving(source: &ImageSource) -> Needs {

@@ -14,17 +14,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::oci::digest::{ChainId, DiffId, Digest};
+use crate::oci::document::kind::Kind;
+use crate::oci::document::layer_type::LayerType;
 use crate::oci::platform::Platform;
 use crate::spec::diagnostic::{Diagnostic, Source};
-use crate::spec::lockfile::media::{LayerType, RootType};
+use crate::spec::lockfile::merge::Settled;
+use crate::spec::manifest_file::ImageSet;
 use crate::spec::name::ImageName;
 use crate::spec::source::ImageSource;
 
-pub mod media;
-
 mod write;
 
+mod markers;
+
 mod read;
+
+pub mod merge;
 
 #[cfg(test)]
 mod tests;
@@ -72,7 +77,7 @@ pub struct LockedImage {
     /// What the source resolved to: an index or a manifest.
     pub digest: Digest,
     /// The kind of document that `digest` names.
-    pub media_type: RootType,
+    pub media_type: Kind,
     /// Bytes of that document.
     pub size: u64,
     /// Platforms that were wanted by default when the image was locked, and that it does not have.
@@ -146,6 +151,12 @@ pub enum LockError {
         /// The line of the first marker.
         span: Range<usize>,
     },
+    /// A conflict marker is where git leaves none.
+    #[error("the lock has a conflict marker without its others")]
+    LoneMarker {
+        /// The marker's line.
+        span: Range<usize>,
+    },
     /// The file is of another major version.
     #[error("the lock has version {found}, this tool reads version {VERSION}")]
     Version {
@@ -172,6 +183,9 @@ impl LockError {
             Self::ConflictMarkers { span } => error("conflict-markers")
                 .at(span.clone())
                 .help("run `sandbox-images lock` and commit the result"),
+            Self::LoneMarker { span } => error("conflict-markers")
+                .at(span.clone())
+                .help("take one side's lock whole, then run `sandbox-images lock`"),
             Self::Version { span, .. } => error("unknown-version")
                 .at(span.clone())
                 .help("use the version of sandbox-images that wrote it"),
@@ -188,6 +202,12 @@ impl Lock {
     /// Reads the text of a lock.
     pub fn parse(text: &str) -> Result<Self, LockError> {
         read::lock(text)
+    }
+
+    /// Reads the text of a lock in which a merge left its markers, for the project that wants `set`: pins
+    /// that were not in conflict stay where they are.
+    pub fn parse_conflicted(text: &str, set: &ImageSet) -> Result<Settled, LockError> {
+        merge::settle(text, set)
     }
 
     /// The canonical text. What is equal renders equally; what was read from canonical text renders as it

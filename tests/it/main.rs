@@ -18,6 +18,7 @@ mod lock_versions;
 mod offline;
 mod real_image;
 mod registry;
+mod schema;
 mod store;
 mod sync;
 mod tar_reader;

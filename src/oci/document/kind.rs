@@ -8,11 +8,12 @@ use serde::de::IgnoredAny;
 use crate::oci::document::error::DocumentError;
 use crate::oci::document::json;
 use crate::oci::document::media_type;
+use crate::oci::document::media_type::UnknownType;
 
 /// What some registries announce every manifest as.
 const SAYS_NOTHING: [&str; 4] = ["", "application/json", "application/octet-stream", "text/plain"];
 
-/// What a document is.
+/// What an image's digest names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// OCI image index.
@@ -23,13 +24,15 @@ pub enum Kind {
     DockerList,
     /// Docker image manifest, schema 2.
     DockerManifest,
-    /// A manifest of something that is not an image.
-    Artifact,
 }
 
 impl Kind {
-    /// What `bytes` are, which were announced as `announced`. Refuses schema 1 and what contradicts
-    /// itself or its announcement.
+    /// Every kind.
+    pub const ALL: [Self; 4] =
+        [Self::OciIndex, Self::OciManifest, Self::DockerList, Self::DockerManifest];
+
+    /// What `bytes` are, which were announced as `announced`. Refuses schema 1, the manifest of something
+    /// that is not an image, and what contradicts itself or its announcement.
     pub fn of(bytes: &[u8], announced: Option<&str>) -> Result<Self, DocumentError> {
         let probe: Probe = json::read(bytes)?;
         let announced = announced
@@ -40,41 +43,40 @@ impl Kind {
             Some(announced) if announced != kind.media_type() => {
                 Err(DocumentError::MediaType { announced, actual: kind.media_type().to_owned() })
             }
-            _ if probe.is_artifact() => Ok(Self::Artifact),
-            _ => Ok(kind),
+            _ => probe.check_image().map(|()| kind),
         }
     }
 
-    /// `oci-index`, `oci-manifest`, `docker-list`, `docker-manifest` or `artifact`.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::OciIndex => "oci-index",
-            Self::OciManifest => "oci-manifest",
-            Self::DockerList => "docker-list",
-            Self::DockerManifest => "docker-manifest",
-            Self::Artifact => "artifact",
-        }
-    }
-
-    /// The media type of such a document. An artifact's manifest has that of an image's.
-    pub const fn media_type(&self) -> &'static str {
+    /// The media type of such a document.
+    pub const fn media_type(self) -> &'static str {
         match self {
             Self::OciIndex => media_type::OCI_INDEX,
-            Self::OciManifest | Self::Artifact => media_type::OCI_MANIFEST,
+            Self::OciManifest => media_type::OCI_MANIFEST,
             Self::DockerList => media_type::DOCKER_LIST,
             Self::DockerManifest => media_type::DOCKER_MANIFEST,
         }
     }
 
+    /// `oci-index`, `oci-manifest`, `docker-list` or `docker-manifest`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OciIndex => "oci-index",
+            Self::OciManifest => "oci-manifest",
+            Self::DockerList => "docker-list",
+            Self::DockerManifest => "docker-manifest",
+        }
+    }
+
     /// The kind that a media type names.
-    pub fn from_media_type(media_type: &str) -> Option<Self> {
-        [Self::OciIndex, Self::OciManifest, Self::DockerList, Self::DockerManifest]
-            .into_iter()
+    pub fn from_media_type(media_type: &str) -> Result<Self, UnknownType> {
+        let known = || Self::ALL.into_iter();
+        known()
             .find(|kind| kind.media_type() == media_type)
+            .ok_or_else(|| UnknownType::new(media_type, known().map(Self::media_type)))
     }
 
     /// Whether it lists images, and is not one.
-    pub const fn is_index(&self) -> bool {
+    pub const fn is_index(self) -> bool {
         matches!(self, Self::OciIndex | Self::DockerList)
     }
 }
@@ -126,6 +128,7 @@ impl Probe {
         match said {
             None => Ok(formed),
             Some(said) => Kind::from_media_type(said)
+                .ok()
                 .filter(|kind| kind.is_index() == is_index)
                 .ok_or_else(|| DocumentError::MediaType {
                     announced: said.to_owned(),
@@ -140,10 +143,28 @@ impl Probe {
             || said.is_some_and(media_type::is_schema_1)
     }
 
-    /// Whether the config is not an image's: then this is a chart, a signature or the like.
-    fn is_artifact(&self) -> bool {
-        self.config
-            .as_ref()
-            .is_some_and(|config| !config.media_type.as_deref().is_some_and(media_type::is_config))
+    /// Checks that the config is an image's, and not that of a chart, a signature or the like.
+    fn check_image(&self) -> Result<(), DocumentError> {
+        let Some(config) = &self.config else { return Ok(()) };
+        let media_type = config.media_type.as_deref().unwrap_or_default();
+        if media_type::is_config(media_type) {
+            Ok(())
+        } else {
+            Err(DocumentError::Artifact(media_type.to_owned()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_and_a_media_type_name_each_other() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_media_type(kind.media_type()), Ok(kind));
+        }
+        let error = Kind::from_media_type("text/html").unwrap_err().to_string();
+        assert!(error.starts_with("`text/html` is none of the known types: "), "{error}");
     }
 }

@@ -39,9 +39,6 @@ impl Parsed for Manifest {
         }
         let manifest: ManifestJson = json::read(bytes)?;
         let config = manifest.config.read("config.digest")?;
-        if kind == Kind::Artifact {
-            return Err(DocumentError::Artifact(config.media_type));
-        }
         let layers = manifest.layers.into_iter();
         Ok(Self {
             kind,

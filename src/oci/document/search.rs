@@ -101,12 +101,9 @@ impl Search {
 }
 
 fn is_image(entry: &Descriptor) -> bool {
-    matches!(
-        Kind::from_media_type(&entry.media_type),
-        Some(Kind::OciManifest | Kind::DockerManifest)
-    )
+    matches!(Kind::from_media_type(&entry.media_type), Ok(Kind::OciManifest | Kind::DockerManifest))
 }
 
 fn is_index(entry: &Descriptor) -> bool {
-    Kind::from_media_type(&entry.media_type).is_some_and(|kind| kind.is_index())
+    Kind::from_media_type(&entry.media_type).is_ok_and(Kind::is_index)
 }

@@ -90,7 +90,6 @@ fn each_kind_is_recognised() {
             said(media_type::DOCKER_MANIFEST, &config(media_type::DOCKER_CONFIG)),
             Kind::DockerManifest,
         ),
-        (manifest_text("application/vnd.cncf.helm.config.v1+json"), Kind::Artifact),
     ] {
         assert_eq!(Kind::of(text.as_bytes(), None).unwrap(), expected, "{text}");
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::oci::digest::Digest;
-use crate::spec::lockfile::media::RootType;
+use crate::oci::document::kind::Kind;
 use crate::spec::lockfile::{LockedDocument, LockedPlatform};
 use crate::spec::source::ImageSource;
 
@@ -26,7 +26,7 @@ fn lock(images: &[(&str, &[&str])]) -> Lock {
         let image = LockedImage {
             source: ImageSource::parse("a", "docker.io").unwrap(),
             digest: document.digest,
-            media_type: RootType::OciIndex,
+            media_type: Kind::OciIndex,
             size: 0,
             absent_platforms: BTreeSet::new(),
             platforms: platforms.collect(),

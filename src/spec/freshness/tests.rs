@@ -1,7 +1,7 @@
 use super::*;
 use crate::oci::digest::Digest;
+use crate::oci::document::kind::Kind;
 use crate::oci::reference::Reference;
-use crate::spec::lockfile::media::RootType;
 use crate::spec::lockfile::{LockedDocument, LockedPlatform};
 
 /// A lock as a good registry would make it for `toml`.
@@ -16,7 +16,7 @@ fn locked(toml: &str) -> Lock {
         let image = LockedImage {
             source: wanted.source,
             digest: given.unwrap_or(document.digest),
-            media_type: RootType::OciIndex,
+            media_type: Kind::OciIndex,
             size: 8,
             absent_platforms: BTreeSet::new(),
             platforms: wanted.platforms.into_iter().map(|name| (name, platform.clone())).collect(),
@@ -137,11 +137,21 @@ fn without_a_lock_every_image_is_to_be_resolved() {
     assert_eq!(to_resolve(&stale).len(), 2);
     assert!(!is_fixable_offline(&stale));
     assert!(is_fixable_offline(&check(&ImageSet::default(), LockState::Missing)));
-    let stale = check(&set, LockState::Conflicted(3..10));
-    assert_eq!(
-        (stale[0].reason, stale[0].lock_span.clone()),
-        (Reason::ConflictMarkers, Some(3..10))
-    );
+}
+
+#[test]
+fn a_merges_markers_are_told_before_the_differences_that_remain() {
+    let lock = locked("images = { a = 'a:1', b = 'b', c = 'c' }");
+    let moved_twice = ["c".parse().unwrap()].into();
+    let settled = Settled { lock, moved_twice, marker: 3..10 };
+    let set = ImageSet::parse("images = { a = 'a:2', c = 'c' }").unwrap();
+    let stale = check(&set, LockState::Conflicted(&settled));
+    let reasons: Vec<_> = stale.iter().map(|stale| stale.reason.as_str()).collect();
+    assert_eq!(reasons, ["conflict-markers", "conflict-markers", "source-changed", "removed"]);
+    assert_eq!((&stale[0].image, &stale[1].image), (&None, &Some("c".parse().unwrap())));
+    assert_eq!(to_resolve(&stale), [&"a".parse().unwrap()].into());
+    let found = diagnostic(&stale, 3).unwrap();
+    assert_eq!((found.code, found.span, found.others.len()), ("conflict-markers", Some(3..10), 1));
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! From the text of a lock to a [`Lock`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use crate::oci::digest::Digest;
+use crate::oci::document::kind::Kind;
 use crate::oci::platform::Platform;
 use crate::oci::reference::DOCKER_HUB;
 use crate::spec::diagnostic::Source;
-use crate::spec::lockfile::write;
 use crate::spec::lockfile::{
     Block, FILE_BYTES_MAX, Lock, LockError, LockedDocument, LockedImage, LockedLayer,
-    LockedPlatform, REVISION, VERSION, WrongSum,
+    LockedPlatform, REVISION, VERSION, WrongSum, markers, write,
 };
 use crate::spec::name::ImageName;
 use crate::spec::source::ImageSource;
@@ -21,23 +20,10 @@ pub(super) fn lock(text: &str) -> Result<Lock, LockError> {
     if text.len() > FILE_BYTES_MAX {
         return Err(LockError::TooLarge { size: text.len() });
     }
-    if let Some(span) = first_conflict_marker(text) {
+    if let Some(span) = markers::first(text) {
         return Err(LockError::ConflictMarkers { span });
     }
     document(text, Problems::new(Source::Lock), read_root).map_err(LockError::Invalid)?
-}
-
-/// The line of git's first marker. No line of a lock starts like one.
-fn first_conflict_marker(text: &str) -> Option<Range<usize>> {
-    const MARKERS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        if MARKERS.iter().any(|marker| line.starts_with(marker)) {
-            return Some(start..start + line.trim_end().len());
-        }
-        start += line.len();
-    }
-    None
 }
 
 fn read_root(root: &Table<'_>, problems: &mut Problems) -> Result<Lock, LockError> {
@@ -97,7 +83,7 @@ impl Reader<'_> {
         let source_span = source.as_ref().map(|source| source.span.clone());
         let source = source.and_then(|source| self.source(&source));
         let digest = self.required(&table, "digest");
-        let media_type = self.required(&table, "media-type");
+        let media_type = self.kind(&table);
         let size = self.size(&table);
         let absent = table
             .get("absent-platforms")
@@ -144,6 +130,12 @@ impl Reader<'_> {
     fn source(&mut self, value: &Value<'_>) -> Option<ImageSource> {
         let source = ImageSource::parse(value.string(self.problems)?, DOCKER_HUB);
         source.map_err(|error| self.problems.invalid(value.span.clone(), error)).ok()
+    }
+
+    fn kind(&mut self, table: &Table<'_>) -> Option<Kind> {
+        let value = table.require("media-type", self.problems)?;
+        let kind = Kind::from_media_type(value.string(self.problems)?);
+        kind.map_err(|error| self.problems.invalid(value.span.clone(), error)).ok()
     }
 
     fn sum(&mut self, value: &Value<'_>) -> Option<Digest> {

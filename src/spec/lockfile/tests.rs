@@ -31,7 +31,7 @@ fn alpine() -> LockedImage {
     LockedImage {
         source: ImageSource::parse("alpine:3.20", "docker.io").unwrap(),
         digest: digest("index"),
-        media_type: RootType::OciIndex,
+        media_type: Kind::OciIndex,
         size: 9218,
         absent_platforms: BTreeSet::new(),
         platforms: [
@@ -219,7 +219,7 @@ prop_compose! {
             .prop_filter_map("a source", |text| ImageSource::parse(&text, "docker.io").ok()),
         names in prop::collection::btree_set("linux/(amd64|arm64|arm/v[567]|a|a-b)", 0..4),
         layers in prop::collection::vec(any_layer(), 0..4),
-        media_type in prop_oneof![Just(RootType::OciIndex), Just(RootType::DockerManifest)],
+        media_type in prop_oneof![Just(Kind::OciIndex), Just(Kind::DockerManifest)],
     ) -> LockedImage {
         let mut image = LockedImage { source, media_type, ..alpine() };
         let [amd64, _] = [0, 1].map(|nth| image.platforms.values().nth(nth).unwrap().clone());

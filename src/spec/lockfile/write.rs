@@ -45,7 +45,7 @@ fn image(name: &ImageName, image: &LockedImage, sum: Option<Digest>) -> String {
         format!("[{table}]"),
         format!("source = {}", quoted(&image.source.to_string())),
         format!("digest = \"{}\"", image.digest),
-        format!("media-type = \"{}\"", image.media_type),
+        format!("media-type = \"{}\"", image.media_type.media_type()),
         format!("size = {}", image.size),
     ];
     if !image.absent_platforms.is_empty() {

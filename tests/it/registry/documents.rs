@@ -27,8 +27,8 @@ async fn an_image_is_found_through_its_index() {
     let client = client();
     let reference = reference(&registry, "acme/tool:multi");
     let root = client.resolve(&reference).await.unwrap();
-    assert_eq!(root.descriptor().digest, index);
-    assert_eq!(root.descriptor().media_type, OCI_INDEX);
+    assert_eq!(root.digest(), index);
+    assert_eq!(root.parsed().kind().media_type(), OCI_INDEX);
     let Root::Index(parsed) = root.parsed() else { panic!("not an index") };
     let mut search = Search::new("linux/amd64".parse().unwrap(), root.digest(), parsed);
     let Step::Found(found) = search.step().unwrap() else { panic!("not found") };
