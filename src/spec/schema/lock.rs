@@ -94,8 +94,8 @@ struct LockedLayer {
     /// The digest of the uncompressed tar.
     diff_id: Digest,
     /// The short name of its media type.
-    #[schemars(schema_with = "layer_types")]
-    r#type: String,
+    #[schemars(rename = "type", schema_with = "layer_types")]
+    layer_type: String,
     /// The digest of the EROFS image made of it, if artifacts are locked.
     erofs: Option<Digest>,
 }
