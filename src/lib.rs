@@ -1,7 +1,9 @@
 //! Lock and sync OCI images as bootable EROFS disks for microVM sandboxes.
 //!
-//! The order of the modules below is the layering: a module uses only what stands above it. The first
-//! five are the pure core and do no I/O of their own; what follows carries their decisions out.
+//! The order of the modules below is the layering: a module uses only what stands above it. `words` to
+//! `plan` are the pure core and do no I/O of their own; what follows carries their decisions out.
+
+pub mod words;
 
 pub mod oci;
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::oci::document::error::DocumentError;
+use crate::words::listed;
 
 /// What goes wrong with images in files.
 #[derive(Debug, thiserror::Error)]
@@ -88,18 +89,4 @@ impl Error {
             _ => false,
         }
     }
-}
-
-/// Names for people, no more than a screen of them.
-fn listed(names: &[String]) -> String {
-    const SHOWN_MAX: usize = 32;
-    if names.is_empty() {
-        return "none with a name".to_owned();
-    }
-    let shown = names.iter().take(SHOWN_MAX).map(|name| format!("`{}`", name.escape_debug()));
-    let mut shown: Vec<String> = shown.collect();
-    if names.len() > SHOWN_MAX {
-        shown.push(format!("{} more", names.len() - SHOWN_MAX));
-    }
-    shown.join(", ")
 }

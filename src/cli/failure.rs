@@ -7,6 +7,7 @@ use sandbox_images::engine::error::{Error as EngineError, Kind as EngineKind};
 use sandbox_images::spec::diagnostic::Diagnostic;
 use sandbox_images::spec::name::ImageName;
 use sandbox_images::store::error::{Class, Error as StoreError};
+use sandbox_images::words::with_causes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -173,16 +174,4 @@ impl Failure {
 /// All that went wrong for images, as one failure.
 pub(crate) fn engine_failures(failures: &[(ImageName, EngineError)]) -> Option<Failure> {
     failures.iter().map(|(image, error)| Failure::engine(image, error)).reduce(Failure::and)
-}
-
-/// An error and its causes, outermost first, as one line.
-pub(crate) fn with_causes(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

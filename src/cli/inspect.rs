@@ -16,11 +16,12 @@ use sandbox_images::oci::document::kind::Kind as DocumentKind;
 use sandbox_images::oci::document::parsed::MANIFEST_BYTES_MAX;
 use sandbox_images::oci::document::{Document, Root};
 use sandbox_images::oci::reference::Reference;
+use sandbox_images::words::with_causes;
 use serde_json::{Value, json};
 
 use crate::cli::Done;
 use crate::cli::args::Inspect;
-use crate::cli::failure::{Failure, Kind, with_causes};
+use crate::cli::failure::{Failure, Kind};
 use crate::cli::output;
 use crate::cli::setup::Setup;
 

@@ -15,12 +15,13 @@ use sandbox_images::registry::settings::Settings;
 use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::store::Store;
 use sandbox_images::store::guard::{Caller, Waiting};
+use sandbox_images::words::with_causes;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::Global;
 use crate::cli::environment::Environment;
-use crate::cli::failure::{Failure, Kind, with_causes};
+use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::Output;
 use crate::cli::report::reporter;
 use crate::cli::texts::{Text, Texts};

@@ -17,6 +17,7 @@ use crate::oci::document::manifest::Manifest;
 use crate::oci::platform::Platform;
 use crate::spec::lockfile::{LockedImage, LockedPlatform};
 use crate::spec::name::ImageName;
+use crate::words;
 
 /// How an image's documents contradict its block in the lock, or each other.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +26,7 @@ pub enum ChainError {
     /// The index does not list the manifest.
     #[error(
         "manifest `{manifest}` of image `{image}` for {platform} is not in its index `{index}`, which lists {}",
-        shown(.listed)
+        words::listed(.listed)
     )]
     NotListed {
         /// The image.
@@ -68,20 +69,6 @@ pub enum ChainError {
         #[source]
         source: DocumentError,
     },
-}
-
-fn shown(digests: &[Digest]) -> String {
-    const SHOWN_MAX: usize = 16;
-    let mut words: Vec<String> =
-        digests.iter().take(SHOWN_MAX).map(|digest| format!("`{digest}`")).collect();
-    match digests.len() {
-        0 => "nothing".to_owned(),
-        count if count > SHOWN_MAX => {
-            words.push(format!("and {} more", count - SHOWN_MAX));
-            words.join(", ")
-        }
-        _ => words.join(", "),
-    }
 }
 
 /// One image on one platform, as the lock has it.

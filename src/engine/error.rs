@@ -16,6 +16,7 @@ use crate::plan::artifact::Artifact;
 use crate::registry;
 use crate::spec::source::ImageSource;
 use crate::store;
+use crate::words::listed;
 
 /// What a failure means to the caller: which exit code it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub enum Error {
         source: DocumentError,
     },
     /// An image exists for none of the platforms that it is wanted for.
-    #[error("`{reference}` is for none of the wanted platforms; there is {}", names(.available))]
+    #[error("`{reference}` is for none of the wanted platforms; there is {}", listed(.available))]
     NoPlatform {
         /// Where the image comes from.
         reference: ImageSource,
@@ -228,12 +229,5 @@ impl Error {
             }
             _ => None,
         }
-    }
-}
-
-fn names(platforms: &[Platform]) -> String {
-    match platforms {
-        [] => "none with a name".to_owned(),
-        _ => platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }

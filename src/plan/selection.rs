@@ -11,6 +11,7 @@ use crate::oci::platform::Platform;
 use crate::spec::lockfile::{Lock, LockedImage};
 use crate::spec::manifest_file::ImageSet;
 use crate::spec::name::{GroupName, ImageName};
+use crate::words::listed;
 
 #[cfg(test)]
 mod tests;
@@ -121,16 +122,6 @@ pub enum SelectionError {
         /// The platforms it is locked for.
         locked: Vec<Platform>,
     },
-}
-
-/// Names with commas, as many as are worth reading.
-fn listed(items: &[impl ToString]) -> String {
-    const SHOWN_MAX: usize = 20;
-    let mut shown: Vec<String> = items.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
-    if items.len() > SHOWN_MAX {
-        shown.push(format!("and {} more", items.len() - SHOWN_MAX));
-    }
-    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
 }
 
 /// What `request` means for `lock`. Without an image `set` there are no groups, and all images are wanted.

@@ -8,6 +8,7 @@ use crate::store::directory::{Directory, Found};
 use crate::store::error::{Damage, Error};
 use crate::store::layout::{Shelf, Shelves, file_name_of};
 use crate::store::record::{RECORD_BYTES_MAX, Record};
+use crate::words::with_causes;
 
 /// What is known of an artifact after a look at it: its record, or why it cannot be used.
 pub type Verdict = Result<Record, Damage>;
@@ -95,10 +96,4 @@ fn superblock_damage(file: &File, artifact: Artifact) -> std::io::Result<Option<
 fn digest_damage(file: &File, record: &Record) -> std::io::Result<Option<Damage>> {
     let (expected, actual) = (record.digest, digest_of(file, record.size_bytes)?);
     Ok((actual != expected).then_some(Damage::Digest { expected, actual }))
-}
-
-/// The sentence of an error with those of its causes: damage is reported as one text.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

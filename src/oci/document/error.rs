@@ -2,6 +2,7 @@
 
 use crate::oci::digest::{Digest, DigestError};
 use crate::oci::platform::Platform;
+use crate::words::listed;
 
 /// Why a document is refused. Texts of the document are shown escaped by who prints them.
 #[derive(Debug, thiserror::Error)]
@@ -128,18 +129,4 @@ impl DocumentError {
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Size { .. } | Self::Digest { .. })
     }
-}
-
-/// A list of platforms for people, no longer than a screen.
-fn listed(platforms: &[Platform]) -> String {
-    const SHOWN_MAX: usize = 32;
-    let mut names: Vec<String> =
-        platforms.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
-    if platforms.len() > SHOWN_MAX {
-        names.push(format!("{} more", platforms.len() - SHOWN_MAX));
-    }
-    if names.is_empty() {
-        names.push("none for any platform".to_owned());
-    }
-    names.join(", ")
 }

@@ -143,7 +143,7 @@ mod tests {
             ("a\n=======\nb", "======="),
             ("a\n<<<<<<< ours\nb", "<<<<<<< ours"),
             (MERGE.split_once(">>>").unwrap().0, "======="),
-            (&MERGE.replace("c", "<<<<<<< again"), "<<<<<<< again"),
+            (&MERGE.replace('c', "<<<<<<< again"), "<<<<<<< again"),
         ] {
             assert_eq!(&text[sides(text).unwrap_err()], marker);
         }
