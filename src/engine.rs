@@ -12,6 +12,8 @@ pub mod context;
 
 mod pipe;
 
+mod ahead;
+
 mod layer;
 
 mod build;

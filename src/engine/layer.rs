@@ -1,20 +1,25 @@
 //! A layer's blob becomes its EROFS image in one pass, while it streams.
 //!
 //! ```text
-//! blob ─▶ SHA-256 (digest) ─▶ inflate ─▶ SHA-256 (diff_id) ─▶ tar ─▶ changeset ─▶ EROFS ─▶ store
+//! blob ─▶ SHA-256 (digest) ─▶ inflate ═▶ SHA-256 (diff_id) ─▶ tar ─▶ changeset ─▶ EROFS ─▶ store
 //! ```
+//!
+//! What stands left of the double line runs on a thread of its own.
 //!
 //! Wrong bytes are found at the end of the stream, when its digest is known; until then the image is a
 //! temporary file. A stream that cannot be read as a layer is hashed to its end all the same: only the
 //! digest tells whether the layer is bad or the transfer was.
 
 use std::io::{self, BufReader, Read};
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::layer::LayerWriter;
+use crate::engine::ahead::{AheadReader, Filler, ahead};
 use crate::engine::context::{Context, blocking};
 use crate::engine::error::Error;
 use crate::engine::pipe::{Sender, pipe};
@@ -25,7 +30,7 @@ use crate::layer::decompress::Decompressor;
 use crate::layer::limits::Limits;
 use crate::layer::read::ReadError;
 use crate::layer::warning::Warnings;
-use crate::oci::digest::{DiffId, HashingReader};
+use crate::oci::digest::{DiffId, Digest, HashingReader};
 use crate::plan::action::FetchLayer;
 use crate::plan::artifact::Artifact;
 use crate::plan::event::Event;
@@ -121,18 +126,23 @@ async fn feed(
     Ok(())
 }
 
-/// Reads the blob to its end and builds the image.
+/// Reads the blob to its end and builds the image, on two threads.
 fn build(
-    blob: impl Read,
+    blob: impl Read + Send,
     layer: &FetchLayer,
     ingest: Ingest,
     limits: &Limits,
 ) -> Result<Built, Error> {
-    let mut input = BufReader::with_capacity(INPUT_BYTES, HashingReader::new(blob));
-    let built = image(&mut input, layer, ingest, limits);
-    // What follows the compressed stream's own end, and all that follows an error.
-    io::copy(&mut input, &mut io::sink()).map_err(|error| unreadable(layer, error))?;
-    let (_, actual, _) = input.into_inner().finish();
+    let (filler, tar) = ahead();
+    let (built, hashed) = thread::scope(|scope| {
+        let inflating = thread::Builder::new()
+            .name("inflate".to_owned())
+            .spawn_scoped(scope, || inflate(blob, filler, limits))?;
+        let built = image(tar, layer, ingest, limits);
+        Ok((built, inflating.join().unwrap_or_else(|panic| resume_unwind(panic))))
+    })
+    .map_err(|error| unreadable(layer, error))?;
+    let actual = hashed.map_err(|error| unreadable(layer, error))?;
     if actual != layer.digest {
         let reference = layer.origin.source.clone();
         return Err(Error::LayerDigest { expected: layer.digest, actual, reference });
@@ -145,9 +155,19 @@ fn build(
     Ok(built)
 }
 
-/// Inflates, hashes, parses and writes.
+/// Inflates the blob into `tar`, and answers the digest of all of it.
+fn inflate(blob: impl Read, tar: Filler, limits: &Limits) -> io::Result<Digest> {
+    let mut input = BufReader::with_capacity(INPUT_BYTES, HashingReader::new(blob));
+    tar.fill(Decompressor::new(&mut input, limits));
+    // What follows the compressed stream's own end, and all that follows an error.
+    io::copy(&mut input, &mut io::sink())?;
+    let (_, digest, _) = input.into_inner().finish();
+    Ok(digest)
+}
+
+/// Hashes, parses and writes.
 fn image(
-    input: &mut BufReader<impl Read>,
+    tar: AheadReader,
     layer: &FetchLayer,
     ingest: Ingest,
     limits: &Limits,
@@ -155,9 +175,7 @@ fn image(
     let digest = layer.digest;
     let refused = |source: ChangesetError| Error::Layer { digest, source };
     let not_written = |source: ErofsError| Error::LayerImage { digest, source };
-    let decompressor =
-        Decompressor::new(input, limits).map_err(|error| unreadable(layer, error))?;
-    let mut tar = HashingReader::new(decompressor);
+    let mut tar = HashingReader::new(tar);
     let mut writer = LayerWriter::new(ingest).map_err(not_written)?;
     let changeset = Changeset::read(&mut tar, limits, 0, &mut writer).map_err(refused)?;
     let (_, diff_id, _) = tar.finish();

@@ -3,7 +3,8 @@
 //! The order of writes, and what a crash after each step leaves:
 //!
 //! 1. The bytes go to a temporary file in `tmp/<run>`: nothing is visible; the next run sweeps it.
-//! 2. `fdatasync`: the bytes are on disk before any name of them can be.
+//! 2. `fdatasync`: the bytes are on disk before any name of them can be. Meanwhile those of a file that
+//!    was written at positions are read again for their digest.
 //! 3. Size and digest are compared: what is wrong never gets a name.
 //! 4. Mode 0444, rename, `fsync` of the directory: the file has its name, durably, but without a record
 //!    it does not exist; whoever commits it again replaces it. A damaged file of that name, and its
@@ -15,8 +16,10 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use crate::disk::file::{BlockFile, ReadAt};
 use crate::oci::digest::{Digest, Hasher};
@@ -74,8 +77,8 @@ impl Ingest {
     /// Makes the file the artifact that `guard` guards, complete, checked and durable, or removes it.
     pub fn commit(self, guard: ArtifactGuard, expected: Expected) -> Result<Record, Error> {
         let artifact = guard.artifact();
-        self.workspace.directory.sync_file(&self.name, &self.file)?;
-        let record = self.check(artifact, expected)?;
+        let actual = self.make_durable()?;
+        let record = self.check(artifact, expected, actual)?;
         let _shared = SharedGuard::take(&self.workspace.layout, &self.workspace.caller)?;
         let shelves = &self.workspace.layout.shelves;
         if let Ok((present, _)) = examine(shelves, artifact, Depth::Quick)? {
@@ -87,17 +90,36 @@ impl Ingest {
         Ok(record)
     }
 
+    /// Makes the bytes durable and answers their digest. A disk that writes leaves the processor free to
+    /// hash.
+    fn make_durable(&self) -> Result<Digest, Error> {
+        let sync = || self.workspace.directory.sync_file(&self.name, &self.file);
+        if let Some(hasher) = &self.running {
+            return sync().map(|()| hasher.clone().finish());
+        }
+        thread::scope(|scope| {
+            let syncing = thread::Builder::new()
+                .name("sync".to_owned())
+                .spawn_scoped(scope, sync)
+                .map_err(|error| Error::io("make durable", self.path(), error))?;
+            let digest = digest_of(&self.file, self.size_bytes)
+                .map_err(|error| Error::io("read", self.path(), error));
+            syncing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            digest
+        })
+    }
+
     /// Compares what was written with what should have been.
-    fn check(&self, artifact: Artifact, expected: Expected) -> Result<Record, Error> {
+    fn check(
+        &self,
+        artifact: Artifact,
+        expected: Expected,
+        actual: Digest,
+    ) -> Result<Record, Error> {
         if let Some(expected) = expected.size_bytes.filter(|&size| size != self.size_bytes) {
             let actual = self.size_bytes;
             return Err(Error::WrongSize { artifact, expected, actual });
         }
-        let actual = match self.running.clone() {
-            Some(hasher) => hasher.finish(),
-            None => digest_of(&self.file, self.size_bytes)
-                .map_err(|error| Error::io("read", self.path(), error))?,
-        };
         let named = match artifact {
             Artifact::Blob(digest) => Some(digest),
             _ => None,
