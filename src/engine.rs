@@ -14,6 +14,10 @@ mod pipe;
 
 mod layer;
 
+mod raw;
+
+pub mod disk;
+
 mod build;
 
 mod schedule;
