@@ -257,16 +257,15 @@ pub(crate) enum Inspect {
 
 /// `inspect tree`
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false)]
 pub(crate) struct InspectTree {
     /// An image of the lock that is in the store
-    #[arg(group = "what")]
+    #[arg(required_unless_present_any = ["layers", "erofs"])]
     pub(crate) name: Option<String>,
     /// Layer tars, bottom to top, merged without a store
-    #[arg(long, value_name = "FILE", num_args = 1.., group = "what")]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["name", "erofs"])]
     pub(crate) layers: Vec<PathBuf>,
     /// An EROFS image: a layer, an fsmeta or a whole disk
-    #[arg(long, value_name = "FILE", group = "what")]
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
     pub(crate) erofs: Option<PathBuf>,
     /// The layer images that an fsmeta refers to, in the order of its device table
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "erofs")]
