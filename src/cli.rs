@@ -24,6 +24,8 @@ mod sync;
 
 mod path;
 
+mod disk;
+
 mod list;
 
 mod verify;
@@ -69,6 +71,7 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         Command::Lock(lock) => lock::run(&setup, lock),
         Command::Sync(sync) => sync::run(&setup, sync),
         Command::Path(path) => path::run(&setup, path),
+        Command::Disk(disk) => disk::run(&setup, disk),
         Command::List(list) => list::run(&setup, list),
         Command::Verify => verify::run(&setup),
         Command::Inspect(inspect) => inspect::run(&setup, inspect),

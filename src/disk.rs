@@ -7,3 +7,5 @@ pub mod erofs;
 pub mod extents;
 
 pub mod vmdk;
+
+pub mod dm;

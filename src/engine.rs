@@ -16,6 +16,10 @@ mod ahead;
 
 mod layer;
 
+mod raw;
+
+pub mod disk;
+
 mod build;
 
 mod schedule;

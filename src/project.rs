@@ -131,7 +131,7 @@ impl Project {
     /// Makes a lock that satisfies the image set with the least change: only what is stale is resolved, and
     /// an image whose line is the same keeps its pin. Writes nothing.
     pub async fn lock(&self, inputs: &Inputs, session: &Session) -> Relocked {
-        relock::relock(inputs, &self.sources(session), &session.reporter).await
+        relock::relock(inputs, &self.sources(session), session).await
     }
 
     /// Replaces the lock with `text`, whole or not at all, if it is another text.

@@ -32,6 +32,8 @@ pub mod root;
 
 pub mod verify;
 
+pub mod replace;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::num::NonZeroUsize;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 
 /// Lock and sync OCI images as bootable disks for microVM sandboxes.
 #[derive(Debug, Parser)]
@@ -97,6 +98,8 @@ pub(crate) enum Command {
     Sync(Sync),
     /// Print where the disk of an image is
     Path(Path),
+    /// Write the disk of an image in another form
+    Disk(Disk),
     /// Show the images, what they are locked to and whether they are in the store
     List(List),
     /// Hash everything in the store again and compare it with its records
@@ -186,6 +189,34 @@ pub(crate) enum FileKind {
     Layers,
 }
 
+/// `disk`
+#[derive(Debug, Args)]
+pub(crate) struct Disk {
+    /// The image's name in sandbox-images.toml
+    pub(crate) name: String,
+    /// In which form
+    #[arg(long, value_enum)]
+    pub(crate) format: DiskFormat,
+    /// Where to write it; a VMDK or a table without FILE, or to -, is printed
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// For which platform [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
+}
+
+/// The forms of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DiskFormat {
+    /// A text that joins the files of the store: QEMU, libkrun, cloud-hypervisor
+    Vmdk,
+    /// One file that needs no other: Firecracker, any hypervisor
+    Raw,
+    /// Lines for dmsetup, in which files stand for the loop devices to attach
+    DmTable,
+}
+
 /// `list`
 #[derive(Debug, Args)]
 pub(crate) struct List {
@@ -218,16 +249,15 @@ pub(crate) enum Inspect {
 
 /// `inspect tree`
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false)]
 pub(crate) struct InspectTree {
     /// An image of the lock that is in the store
-    #[arg(group = "what")]
+    #[arg(required_unless_present_any = ["layers", "erofs"])]
     pub(crate) name: Option<String>,
     /// Layer tars, bottom to top, merged without a store
-    #[arg(long, value_name = "FILE", num_args = 1.., group = "what")]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["name", "erofs"])]
     pub(crate) layers: Vec<PathBuf>,
     /// An EROFS image: a layer, an fsmeta or a whole disk
-    #[arg(long, value_name = "FILE", group = "what")]
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
     pub(crate) erofs: Option<PathBuf>,
     /// The layer images that an fsmeta refers to, in the order of its device table
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "erofs")]

@@ -110,7 +110,7 @@ impl Failure {
     }
 
     /// A failure to do something for an image.
-    fn engine(image: &ImageName, error: &EngineError) -> Self {
+    pub(crate) fn engine(image: &str, error: &EngineError) -> Self {
         let kind = match error.kind() {
             EngineKind::Failed => Kind::Failed,
             EngineKind::Missing => Kind::Missing,
@@ -173,5 +173,8 @@ impl Failure {
 
 /// All that went wrong for images, as one failure.
 pub(crate) fn engine_failures(failures: &[(ImageName, EngineError)]) -> Option<Failure> {
-    failures.iter().map(|(image, error)| Failure::engine(image, error)).reduce(Failure::and)
+    failures
+        .iter()
+        .map(|(image, error)| Failure::engine(image.as_str(), error))
+        .reduce(Failure::and)
 }

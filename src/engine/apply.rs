@@ -158,6 +158,9 @@ async fn built(
     guard: ArtifactGuard,
     build: fn(&Store, &Run, &Stack, ArtifactGuard) -> Result<Record, Error>,
 ) -> Result<Record, Error> {
+    let reference = || stack.origin.source.clone();
+    let too_many = |source| Error::TooManyLayers { reference: reference(), source };
+    context.limits.check_layers(stack.layers.len()).map_err(too_many)?;
     let (store, run, stack) = (context.store.clone(), context.run.clone(), stack.clone());
     blocking(guard.artifact(), move || build(&store, &run, &stack, guard)).await
 }

@@ -6,8 +6,7 @@ use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::fsmeta;
 use crate::disk::erofs::layer::LayerImage;
 use crate::disk::erofs::reader::Image;
-use crate::disk::extents::{Extent, Part, stitch};
-use crate::disk::vmdk::Vmdk;
+use crate::engine::disk::Disk;
 use crate::engine::error::Error;
 use crate::layer::changeset::Changeset;
 use crate::layer::merge::{Merged, merge};
@@ -93,23 +92,8 @@ pub(super) fn disk(
     stack: &Stack,
     guard: ArtifactGuard,
 ) -> Result<Record, Error> {
-    let artifact = guard.artifact();
-    let fsmeta = Artifact::Fsmeta(stack.chain_id);
-    let file = store.open(fsmeta)?;
-    let digest = file.record().digest;
-    let image = Image::open(file).map_err(|error| Error::Stored(fsmeta, error))?;
-    let layers = image.devices().iter().map(LayerImage::from);
-    let extents = stitch(image.superblock().blocks, layers)
-        .map_err(|error| Error::TooLong(artifact, error))?;
-    let named = |Extent { file, sectors }| Extent {
-        file: match file {
-            Part::Fsmeta => relative_path(fsmeta),
-            Part::Layer(diff_id) => relative_path(Artifact::Layer(diff_id)),
-        },
-        sectors,
-    };
-    let vmdk = Vmdk::new(&digest, extents.into_iter().map(named).collect());
-    let text = vmdk.render().map_err(|error| Error::Vmdk(artifact, error))?;
+    let disk = Disk::open(store, stack.chain_id)?;
+    let text = disk.vmdk(|part| relative_path(part.artifact))?;
     Ok(run.commit_bytes(guard, text.as_bytes())?)
 }
 

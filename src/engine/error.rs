@@ -1,12 +1,17 @@
 //! What goes wrong while decisions are carried out.
 
+use std::io;
+use std::path::PathBuf;
+
 use crate::archive;
+use crate::disk::dm::DmError;
 use crate::disk::erofs;
 use crate::disk::erofs::reader::error::ReadError;
 use crate::disk::extents::DiskTooLong;
 use crate::disk::vmdk::VmdkError;
 use crate::engine::chain::ChainError;
 use crate::layer::builder::error::ChangesetError;
+use crate::layer::limits::LimitExceeded;
 use crate::layer::merge::error::MergeError;
 use crate::layer::overlay::OverlayError;
 use crate::oci::digest::{DiffId, Digest};
@@ -57,6 +62,15 @@ pub enum Error {
         /// Why.
         #[source]
         source: DocumentError,
+    },
+    /// An image has more layers than are accepted.
+    #[error("cannot use `{reference}`")]
+    TooManyLayers {
+        /// Where the image comes from.
+        reference: ImageSource,
+        /// Which limit.
+        #[source]
+        source: LimitExceeded,
     },
     /// An image exists for none of the platforms that it is wanted for.
     #[error("`{reference}` is for none of the wanted platforms; there is {}", listed(.available))]
@@ -140,6 +154,27 @@ pub enum Error {
     /// A disk cannot be described.
     #[error("{0} cannot be written")]
     Vmdk(Artifact, #[source] VmdkError),
+    /// A layer's image has another length than the fsmeta was built for.
+    #[error("{artifact} has {actual} bytes, its fsmeta says {expected}")]
+    PartSize {
+        /// Which part of the disk.
+        artifact: Artifact,
+        /// Bytes by the fsmeta.
+        expected: u64,
+        /// Bytes of the file.
+        actual: u64,
+    },
+    /// A disk cannot be a device-mapper table.
+    #[error("{0} cannot be written")]
+    DmTable(Artifact, #[source] DmError),
+    /// A disk cannot be written outside of the store.
+    #[error("cannot write `{}`", path.display())]
+    Output {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// What it needs could not be made.
     #[error("{artifact} is not made, because {because} is missing")]
     Skipped {
@@ -174,6 +209,7 @@ impl Error {
             | Self::LayerDigest { .. }
             | Self::LayerDiffId { .. }
             | Self::Stored(..)
+            | Self::PartSize { .. }
             | Self::Overlay(..) => Kind::Integrity,
             Self::Offline { .. } | Self::NoNetwork(_) => Kind::Missing,
             _ => Kind::Failed,
@@ -205,10 +241,12 @@ impl Error {
             Self::LayerDigest { .. } => "digest-mismatch",
             Self::LayerDiffId { .. } => "diff-id-mismatch",
             Self::Layer { source, .. } => source.code(),
-            Self::Stored(..) | Self::Overlay(..) => "artifact-damaged",
+            Self::TooManyLayers { .. } => "layer-limit",
+            Self::Stored(..) | Self::Overlay(..) | Self::PartSize { .. } => "artifact-damaged",
             Self::Merge(_, source) => source.code(),
             Self::LayerImage { .. } | Self::Fsmeta(..) => "erofs",
-            Self::TooLong(..) | Self::Vmdk(..) => "disk",
+            Self::TooLong(..) | Self::Vmdk(..) | Self::DmTable(..) => "disk",
+            Self::Output { .. } => "output",
             Self::Skipped { .. } => "skipped",
             Self::Aborted(_) => "aborted",
         }
@@ -226,6 +264,12 @@ impl Error {
             ),
             Self::Registry(error) if error.kind() == registry::error::ErrorKind::Denied => {
                 Some("log in with `docker login`, or check the name")
+            }
+            Self::Vmdk(_, VmdkError::Name(_)) => Some(
+                "a VMDK names files by `A-Z a-z 0-9 . _ / -` alone: use another `--store` or output, or `--format raw`",
+            ),
+            Self::DmTable(_, DmError::Name(_)) => {
+                Some("use a `--store` without such characters, or `--format raw`")
             }
             _ => None,
         }

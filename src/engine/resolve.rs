@@ -6,6 +6,7 @@ use futures_util::future::try_join_all;
 
 use crate::engine::error::Error;
 use crate::engine::source::Source;
+use crate::layer::limits::Limits;
 use crate::oci::digest::Digest;
 use crate::oci::document::config::ImageConfig;
 use crate::oci::document::error::DocumentError;
@@ -33,10 +34,11 @@ pub async fn resolve(
     spec: &ImageSpec,
     source: &Source,
     pin: Option<Digest>,
+    limits: &Limits,
 ) -> Result<Resolved, Error> {
     let root = source.root(pin).await?;
     let wanted = spec.platforms.iter();
-    let search = Images { spec, source, root: &root };
+    let search = Images { spec, source, root: &root, limits };
     let found = try_join_all(wanted.map(|platform| search.platform(platform))).await?;
     let mut platforms = BTreeMap::new();
     let mut absent = BTreeMap::new();
@@ -84,6 +86,7 @@ struct Images<'a> {
     spec: &'a ImageSpec,
     source: &'a Source,
     root: &'a Document<Root>,
+    limits: &'a Limits,
 }
 
 impl Images<'_> {
@@ -142,6 +145,10 @@ impl Images<'_> {
         config: &Document<ImageConfig>,
     ) -> Result<LockedPlatform, Error> {
         check_layers(manifest.parsed(), config.parsed()).map_err(|error| self.refused(error))?;
+        let reference = || self.spec.source.clone();
+        let count = manifest.parsed().layers.len();
+        let too_many = |source| Error::TooManyLayers { reference: reference(), source };
+        self.limits.check_layers(count).map_err(too_many)?;
         let layers = manifest.parsed().layers.iter().zip(&config.parsed().diff_ids);
         let layers = layers.map(|(layer, &diff_id)| {
             let layer_type = LayerType::of_own_layer(&layer.media_type);

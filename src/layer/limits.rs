@@ -70,6 +70,14 @@ impl LimitExceeded {
     }
 }
 
+impl Limits {
+    /// Refuses a stack of `count` layers above [`Limits::layers_max`].
+    pub fn check_layers(&self, count: usize) -> Result<(), LimitExceeded> {
+        let (count, max) = (count as u64, self.layers_max as u64);
+        LimitExceeded::check(count, max, "layers in one image", "layers-max")
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! The two files: read whole, compared, and the lock replaced at once.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use crate::spec::diagnostic::Diagnostic;
 use crate::spec::freshness::{LockState, Stale, check};
 use crate::spec::lockfile::{FILE_BYTES_MAX as LOCK_BYTES_MAX, Lock, LockError};
 use crate::spec::manifest_file::{FILE_BYTES_MAX as IMAGE_SET_BYTES_MAX, ImageSet};
+use crate::store::replace::replace as replace_file;
 
 /// Why one of the two files cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -134,29 +135,6 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<bool, FileError> {
         return Ok(false);
     }
     let io_error = |source| FileError::Io { action: "write", path: path.to_owned(), source };
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let permissions = match fs::metadata(&target) {
-        Ok(metadata) => metadata.permissions(),
-        Err(_) => readable_by_all(),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".sandbox-images.lock.")
-        .tempfile_in(folder)
-        .map_err(io_error)?;
-    file.write_all(text.as_bytes()).map_err(io_error)?;
-    file.as_file().set_permissions(permissions).map_err(io_error)?;
-    file.as_file().sync_all().map_err(io_error)?;
-    file.persist(&target).map_err(|error| io_error(error.error))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error)?;
+    replace_file(path, |file| file.write_all(text.as_bytes())).map_err(io_error)?;
     Ok(true)
-}
-
-/// The lock is meant to be committed and read by everybody.
-fn readable_by_all() -> fs::Permissions {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::Permissions::from_mode(0o644)
 }

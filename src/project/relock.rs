@@ -1,7 +1,6 @@
 //! Lock: the least change that makes a lock satisfy its image set.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -10,7 +9,8 @@ use crate::engine::error::Error;
 use crate::engine::resolve::{Resolved, resolve};
 use crate::engine::source::Sources;
 use crate::oci::digest::Digest;
-use crate::plan::event::{Event, Reporter};
+use crate::plan::event::Event;
+use crate::project::Session;
 use crate::project::files::Inputs;
 use crate::spec::freshness::{Needs, Reason, to_resolve};
 use crate::spec::lockfile::Lock;
@@ -31,11 +31,7 @@ pub struct Relocked {
     pub failures: Vec<(ImageName, Error)>,
 }
 
-pub(super) async fn relock(
-    inputs: &Inputs,
-    sources: &Sources,
-    reporter: &Arc<dyn Reporter>,
-) -> Relocked {
+pub(super) async fn relock(inputs: &Inputs, sources: &Sources, session: &Session) -> Relocked {
     let mut lock = inputs.lock.clone();
     for stale in inputs.stale.iter().filter(|stale| stale.needs == Needs::Nothing) {
         let Some(name) = &stale.image else { continue };
@@ -48,7 +44,7 @@ pub(super) async fn relock(
     let stale = to_resolve(&inputs.stale).into_iter();
     let stale = stale.filter_map(|name| inputs.image_set.images.get_key_value(name));
     let results = stale.map(|(name, spec)| async move {
-        (name, resolve_one(name, spec, pin(inputs, name), sources, reporter.as_ref()).await)
+        (name, resolve_one(name, spec, pin(inputs, name), sources, session).await)
     });
     let mut results = stream::iter(results).buffer_unordered(IMAGES_AT_ONCE);
     while let Some((name, result)) = results.next().await {
@@ -78,13 +74,14 @@ async fn resolve_one(
     spec: &ImageSpec,
     pin: Option<Digest>,
     sources: &Sources,
-    reporter: &dyn Reporter,
+    session: &Session,
 ) -> Result<Resolved, Error> {
+    let reporter = session.reporter.as_ref();
     let (image, source) = (name.clone(), spec.source.to_string());
     reporter.report(Event::Resolving { image, source });
     let source =
         sources.open(&spec.source)?.ok_or_else(|| Error::NoNetwork(spec.source.clone()))?;
-    let resolved = resolve(spec, &source, pin).await?;
+    let resolved = resolve(spec, &source, pin, &session.limits).await?;
     for message in &resolved.warnings {
         let (code, image, message) = ("platform".to_owned(), Some(name.clone()), message.clone());
         reporter.report(Event::Warning { code, image, message });

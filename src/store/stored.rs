@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -56,5 +57,11 @@ impl ReadAt for StoredFile {
 
     fn size_bytes(&self) -> io::Result<u64> {
         Ok(self.record.size_bytes)
+    }
+}
+
+impl AsFd for StoredFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }

@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what a helper cannot do fails the test that asked for it")]
 
-mod sample;
+pub(crate) mod sample;
 
-mod listing;
+pub(crate) mod listing;
 
 mod bytes;
 
@@ -13,4 +13,6 @@ mod round_trip;
 
 mod hostile;
 
-mod oracles;
+pub(crate) mod oracles;
+
+mod kernel;

@@ -4,6 +4,7 @@
 
 mod cases;
 mod fixture;
+mod kernel;
 mod model;
 mod rules;
 mod scale;

@@ -92,3 +92,15 @@ fn a_stale_lock_is_told_and_only_what_is_stale_moves() {
     assert_eq!(block(&after), block(&before));
     assert_ne!(after, before);
 }
+
+#[test]
+fn an_image_with_too_many_layers_is_refused_with_the_limit() {
+    let layer = Layer::new("/etc/motd 0644 hello");
+    let image = Image::multi(&[("linux/amd64", vec![&layer; 513])]);
+    let (_registry, project) = registry_and_project(&image);
+
+    let told = project.run(&["lock"]).exits(1);
+
+    assert!(told.stderr.contains("more than 512 layers in one image"), "{}", told.stderr);
+    assert!(told.stderr.contains("`limits.layers-max`"), "{}", told.stderr);
+}

@@ -10,8 +10,11 @@ mod support;
 
 mod architecture;
 mod crash;
+mod disk;
 mod erofs;
 mod hostile_registry;
+mod inspect;
+mod large;
 mod layers;
 mod lock;
 mod lock_versions;

@@ -18,6 +18,10 @@ pub(crate) mod file_tree;
 
 pub(crate) mod mount;
 
+pub(crate) mod built;
+
+pub(crate) mod alone;
+
 pub(crate) mod fsck;
 
 pub(crate) mod docker_registry;

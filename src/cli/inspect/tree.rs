@@ -53,17 +53,13 @@ fn of_image(setup: &Setup<'_>, name: &str, wanted: Option<&str>) -> Result<Value
         .map(|slot| open(Artifact::Layer(sandbox_images::oci::digest::DiffId(slot.tag))));
     let layers = layers.collect::<Result<Vec<_>, _>>()?;
     let tree = fsmeta.tree(0).map_err(|error| damaged(&error))?;
-    shown(&tree, |content| hashed(&layers, content))
+    shown(&tree, |content| hashed(ContentReader::new(&layers, content)))
 }
 
 /// The tree of layer tars, merged without a store.
 fn of_layers(files: &[PathBuf]) -> Result<Value, Failure> {
     let limits = Limits::default();
-    if files.len() > limits.layers_max {
-        let message =
-            format!("{} layers, more than the {} of an image", files.len(), limits.layers_max);
-        return Err(Failure::new(Kind::Usage, "too-many-layers", message));
-    }
+    limits.check_layers(files.len()).map_err(|error| refused("layer-limit", &error, None, None))?;
     let mut all_digests = Vec::new();
     let mut changesets = Vec::new();
     for (file, place) in files.iter().zip(0..) {
@@ -81,24 +77,28 @@ fn of_layers(files: &[PathBuf]) -> Result<Value, Failure> {
     })
 }
 
-/// The tree of an EROFS image. Data is read from the image itself, or from `devices`.
+/// The tree of an EROFS image. Data is read from `devices`, or from the file itself: a layer image, or a
+/// whole disk, on which the devices follow the fsmeta.
 fn of_erofs(file: &Path, devices: &[PathBuf]) -> Result<Value, Failure> {
     let open =
         |path: &PathBuf| Ok(OpenFile(File::open(path).map_err(|error| unreadable(path, &error))?));
     let image = Image::open(open(&file.to_owned())?).map_err(|error| damaged(&error))?;
+    let whole = image.is_whole_disk().map_err(|error| damaged(&error))?;
+    if devices.is_empty() && whole {
+        let tree = image.tree(0).map_err(|error| damaged(&error))?;
+        return shown(&tree, |content| hashed(ContentReader::on_disk(&image, content)));
+    }
     let slots = image.devices().len();
     if devices.len() != slots {
         let message =
             format!("`{}` has {slots} devices, {} are named", file.display(), devices.len());
-        return Err(Failure::new(Kind::Usage, "devices", message)
-            .help("name them with `--device`, in the order of the device table"));
+        return Err(Failure::new(Kind::Usage, "devices", message).help(
+            "name them with `--device`, in the order of the device table, or a whole raw disk",
+        ));
     }
     let tree = image.tree(0).map_err(|error| damaged(&error))?;
-    let files = match devices {
-        [] => vec![open(&file.to_owned())?],
-        devices => devices.iter().map(open).collect::<Result<_, Failure>>()?,
-    };
-    shown(&tree, |content| hashed(&files, content))
+    let files = devices.iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
+    shown(&tree, |content| hashed(ContentReader::new(&files, content)))
 }
 
 /// A file of the user's.
@@ -114,9 +114,8 @@ impl ReadAt for OpenFile {
     }
 }
 
-fn hashed<R: ReadAt>(images: &[R], content: &Content) -> Result<Digest, Failure> {
-    let reader = ContentReader::new(images, content).map_err(|error| damaged(&error))?;
-    let mut reader = HashingReader::new(reader);
+fn hashed<R: ReadAt>(content: Result<ContentReader<'_, R>, ReadError>) -> Result<Digest, Failure> {
+    let mut reader = HashingReader::new(content.map_err(|error| damaged(&error))?);
     io::copy(&mut reader, &mut io::sink()).map_err(|error| damaged(&error.into()))?;
     let (_, digest, _) = reader.finish();
     Ok(digest)

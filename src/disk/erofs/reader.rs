@@ -68,6 +68,18 @@ impl<R: ReadAt> Image<R> {
         &self.devices
     }
 
+    /// Blocks of the disk that this image begins: its own, and behind them those of its devices.
+    pub fn disk_blocks(&self) -> u32 {
+        let last = self.devices.last();
+        last.map_or(self.superblock.blocks, |last| last.uniaddr + last.blocks)
+    }
+
+    /// Whether the file goes on with the blocks of all devices, as a stitched disk does. An image without
+    /// devices has its data itself.
+    pub fn is_whole_disk(&self) -> Result<bool, ReadError> {
+        Ok(self.file.size_bytes()? >= u64::from(self.disk_blocks()) * BLOCK)
+    }
+
     /// Reads the whole tree. Of a layer image, files get `layer` as their layer and their first block as
     /// their address; of an fsmeta, the index of their device, and the block on it.
     pub fn tree(&self, layer: u16) -> Result<Tree, ReadError> {

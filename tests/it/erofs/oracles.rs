@@ -19,13 +19,13 @@ use crate::support::mount::Mount;
 use crate::support::needs::needs;
 use crate::support::process::run_program;
 
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, bytes).unwrap();
     path
 }
 
-fn put_devices(folder: &Path, stack: &Stack) -> Vec<PathBuf> {
+pub(super) fn put_devices(folder: &Path, stack: &Stack) -> Vec<PathBuf> {
     (0..)
         .zip(stack.devices())
         .map(|(index, bytes): (u32, _)| put(folder, &format!("device{index}"), &bytes))
@@ -78,7 +78,7 @@ fn fsck_has_no_complaint() {
 }
 
 /// What `erofs-rs` shows of an image: all but the names of hard links and the root's attributes.
-fn of_erofs_rs(image: &[u8], devices: &[Vec<u8>]) -> Listing {
+pub(crate) fn of_erofs_rs(image: &[u8], devices: &[Vec<u8>]) -> Listing {
     let devices = devices.iter().map(|bytes| SliceImage::new(bytes)).collect();
     let fs = EroFS::new_with_devices(SliceImage::new(image), devices).unwrap();
     let mut nids: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
@@ -117,7 +117,7 @@ fn of_erofs_rs(image: &[u8], devices: &[Vec<u8>]) -> Listing {
 }
 
 /// Leaves out what [`of_erofs_rs`] does not show.
-fn comparable(mut listing: Listing) -> Listing {
+pub(crate) fn comparable(mut listing: Listing) -> Listing {
     listing.remove(&b""[..]);
     for shown in listing.values_mut() {
         shown.first.clear();

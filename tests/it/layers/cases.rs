@@ -44,8 +44,8 @@ struct Cases {
 }
 
 #[derive(Deserialize)]
-struct Case {
-    name: String,
+pub(super) struct Case {
+    pub(super) name: String,
     layers: Vec<Layer>,
     expect: String,
     tree: Option<BTreeMap<String, String>>,
@@ -91,9 +91,28 @@ impl DataSink for Files {
     }
 }
 
+impl Case {
+    /// Its layers as they are served, bottom to top.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.layers.iter().map(|layer| blob(&layer.file).unwrap())
+    }
+
+    /// Whether it must become a tree.
+    pub(super) fn is_accepted(&self) -> bool {
+        match self.expect.as_str() {
+            "accept" => true,
+            "reject" => false,
+            _ => !REFUSED.contains(&self.name.as_str()),
+        }
+    }
+}
+
+fn blob(file: &str) -> io::Result<Vec<u8>> {
+    fs::read(format!("{}/tests/data/layers/{file}", env!("CARGO_MANIFEST_DIR")))
+}
+
 fn read_layer(file: &str, files: &mut Files) -> Result<Changeset, Box<dyn Error>> {
-    let path = format!("{}/tests/data/layers/{file}", env!("CARGO_MANIFEST_DIR"));
-    let bytes = fs::read(path)?;
+    let bytes = blob(file)?;
     let limits = Limits::default();
     let tar = Decompressor::new(bytes.as_slice(), &limits)?;
     Ok(Changeset::read(tar, &limits, 0, files)?)
@@ -139,12 +158,7 @@ fn description(tree: &Tree, files: &Files) -> BTreeMap<String, [String; 2]> {
 fn judge(case: &Case) -> Result<(), String> {
     let mut files = Files::default();
     let outcome = read_stack(case, &mut files);
-    let accept = match case.expect.as_str() {
-        "accept" => true,
-        "reject" => false,
-        _ => !REFUSED.contains(&case.name.as_str()),
-    };
-    let [direct, stored] = match (outcome, accept) {
+    let [direct, stored] = match (outcome, case.is_accepted()) {
         (Ok(trees), true) => trees,
         (Err(_), false) => return Ok(()),
         (Ok(_), false) => return Err("is accepted".to_owned()),
@@ -183,7 +197,8 @@ fn dump(tree: &Tree) -> Vec<(Vec<u8>, String)> {
         .collect()
 }
 
-fn cases() -> Vec<Case> {
+/// All cases.
+pub(super) fn cases() -> Vec<Case> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/layers/cases.json");
     let cases: Cases = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     cases.cases

@@ -24,7 +24,7 @@ fn symlink_target() -> impl Strategy<Value = String> {
 }
 
 /// A line of the fixture.
-fn line() -> impl Strategy<Value = String> {
+pub(super) fn line() -> impl Strategy<Value = String> {
     let mode = select(vec!["700", "711", "1777"]);
     prop_oneof![
         5 => (path(), 1..9).prop_map(|(path, content)| format!("{path} = {content}")),
@@ -39,7 +39,8 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
-fn entries(lines: &[String]) -> Vec<(Entry, u32)> {
+/// The entries of a layer, each with the number of its content.
+pub(super) fn entries(lines: &[String]) -> Vec<(Entry, u32)> {
     let content = |line: &String| {
         let content = line.rsplit_once(" = ");
         content.map_or(0, |(_, content)| content.parse().unwrap())

@@ -1,9 +1,13 @@
 //! EROFS images as the kernel shows them, and disks stitched from the parts that a VMDK names.
 
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::mount::{MountFlags, mount};
+
+use super::needs::kernel_mounts_files;
 use super::process::{bounded, output, run_program};
 
 /// The step in which disks are copied: whole steps of zeros become holes.
@@ -36,6 +40,23 @@ impl Mount {
         let place = mount.place.path().display().to_string();
         run_program("mount", ["-t", "erofs", "-o", &options, &image, &place]);
         mount
+    }
+
+    /// As [`Mount::erofs_with_devices`], without loop devices: the kernel reads the files themselves, as it
+    /// can since 6.12.
+    pub(crate) fn erofs_from_files(image: &Path, devices: &[PathBuf]) -> Self {
+        let place = tempfile::tempdir().expect("a temporary directory is made");
+        let devices = devices.iter().map(|device| format!("device={}", device.display()));
+        let options = CString::new(devices.collect::<Vec<_>>().join(",")).expect("no NUL in paths");
+        let mounted =
+            mount(image, place.path(), "erofs", MountFlags::RDONLY, Some(options.as_c_str()));
+        mounted.unwrap_or_else(|error| panic!("`{}`: {error}", image.display()));
+        Self { place, loops: Vec::new() }
+    }
+
+    /// Mounts one image or one stitched disk in the cheapest way that this kernel has.
+    pub(crate) fn quick(image: &Path) -> Self {
+        if kernel_mounts_files() { Self::erofs_from_files(image, &[]) } else { Self::erofs(image) }
     }
 
     /// Where the tree is.

@@ -4,12 +4,15 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::{env, fs, thread};
 
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount};
+
 use super::process::{bounded, output};
 
 /// Whether this machine has all that a test needs.
 ///
-/// A need is a program, or one of `root`, `erofs` (the kernel can mount it), `x86_64` and `debian mirror`
-/// (apt knows one). A test that needs more says so and is skipped; with `SANDBOX_IMAGES_TEST_NO_SKIP=1` it
+/// A need is a program, or one of `root`, `erofs` (the kernel can mount it), `erofs from files` (also without
+/// a loop device), `x86_64` and `debian mirror` (apt knows one). A test that needs more says so and is skipped; with `SANDBOX_IMAGES_TEST_NO_SKIP=1` it
 /// fails, so that nothing skips unseen where everything was installed.
 pub(crate) fn needs(what: &[&str]) -> bool {
     let missing: Vec<&str> = what.iter().copied().filter(|need| !is_there(need)).collect();
@@ -29,6 +32,7 @@ fn is_there(need: &str) -> bool {
     match need {
         "root" => rustix::process::geteuid().is_root(),
         "erofs" => kernel_knows_erofs() || (modprobe_erofs() && kernel_knows_erofs()),
+        "erofs from files" => is_there("erofs") && kernel_mounts_files(),
         "x86_64" => cfg!(target_arch = "x86_64"),
         "debian mirror" => is_there("apt-get") && debian_mirror().is_some(),
         program => {
@@ -46,6 +50,15 @@ fn kernel_knows_erofs() -> bool {
 
 fn modprobe_erofs() -> bool {
     is_there("modprobe") && output(bounded("modprobe").arg("erofs")).status.success()
+}
+
+/// Whether the kernel mounts EROFS from a regular file. An empty one is refused for what is in it, or for
+/// not being a block device.
+pub(crate) fn kernel_mounts_files() -> bool {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file is made");
+    let place = tempfile::tempdir().expect("a temporary directory is made");
+    let mounted = mount(file.path(), place.path(), "erofs", MountFlags::RDONLY, None);
+    mounted.is_err_and(|error| !matches!(error, Errno::NOTBLK | Errno::NODEV | Errno::PERM))
 }
 
 /// The Debian mirror that this machine's apt uses.

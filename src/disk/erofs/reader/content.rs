@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use crate::disk::erofs::format::BLOCK;
+use crate::disk::erofs::reader::Image;
 use crate::disk::erofs::reader::error::ReadError;
 use crate::disk::file::ReadAt;
 use crate::layer::tree::Content;
@@ -27,6 +28,25 @@ impl<'a, R: ReadAt> ContentReader<'a, R> {
         Ok(Self {
             image,
             offset: u64::from(content.address) * BLOCK,
+            left_bytes: content.size_bytes,
+        })
+    }
+
+    /// Reads the file `content` of the tree of `image` from the file that holds that: a layer image, or a
+    /// disk, on which the devices follow the fsmeta.
+    pub fn on_disk(image: &'a Image<R>, content: &Content) -> Result<Self, ReadError> {
+        let devices = image.devices();
+        let start = match devices.get(usize::from(content.layer)) {
+            Some(device) => device.uniaddr,
+            None if devices.is_empty() || content.size_bytes == 0 => 0,
+            None => {
+                let (device, devices) = (content.layer, devices.len());
+                return Err(ReadError::Device { device, devices });
+            }
+        };
+        Ok(Self {
+            image: Some(&image.file),
+            offset: (u64::from(start) + u64::from(content.address)) * BLOCK,
             left_bytes: content.size_bytes,
         })
     }

@@ -1,0 +1,50 @@
+//! Work in a process of its own, so that its memory can be measured.
+
+use std::io::Write as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{env, fs, io, thread};
+
+use super::process::run;
+
+/// Names the test whose work this process is to do.
+const VARIABLE: &str = "SANDBOX_IMAGES_TEST_ALONE";
+
+/// What a piece of work took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) time: Duration,
+    /// The most memory that was resident at once, the test program's own included.
+    pub(crate) peak_bytes: u64,
+}
+
+/// Does `work` in another process and answers what it took, and tells the terminal. In that process, which
+/// is this test once more, answers nothing.
+pub(crate) fn alone(work: impl FnOnce()) -> Option<Cost> {
+    let test = thread::current().name().expect("tests run in threads with their names").to_owned();
+    if env::var(VARIABLE).as_deref() == Ok(&test) {
+        work();
+        println!("peak {}", peak_bytes());
+        return None;
+    }
+    let start = Instant::now();
+    let program = env::current_exe().expect("a test knows its program");
+    let mut child = Command::new("timeout");
+    child.args(["--kill-after=5", "600"]).arg(program);
+    let said = run(child.args(["--exact", &test, "--nocapture"]).env(VARIABLE, &test));
+    let time = start.elapsed();
+    let peak = said.lines().find_map(|line| line.split_once("peak ")?.1.parse().ok());
+    let cost = Cost { time, peak_bytes: peak.expect("the work says how much memory it needed") };
+    let mebibytes = cost.peak_bytes >> 20;
+    writeln!(io::stderr(), "measured: {test}: {:.1} s, {mebibytes} MiB", time.as_secs_f64())
+        .expect("standard error takes a line");
+    Some(cost)
+}
+
+/// `VmHWM` of this process.
+fn peak_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux tells of its processes");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kibibytes.expect("Linux tells the peak in kB") << 10
+}
