@@ -58,10 +58,11 @@ fn manifest(file: &Path) -> Result<Value, Failure> {
     let (digest, size) = (Digest::of(&bytes), bytes.len());
     let document: Document<Root> = match Document::parse(bytes, None) {
         Ok(document) => document,
-        Err(DocumentError::Artifact(media_type)) => {
+        Err(DocumentError::Artifact(_)) => {
+            let kind = DocumentKind::Artifact;
             return Ok(json!({
                 "schema": "sandbox-images/inspect-manifest/1",
-                "kind": "artifact", "media_type": media_type, "digest": digest, "size": size,
+                "kind": kind.as_str(), "media_type": kind.media_type(), "digest": digest, "size": size,
                 "platforms": [], "config": null, "layers": [],
             }));
         }
