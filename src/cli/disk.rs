@@ -70,6 +70,7 @@ pub(crate) fn run(setup: &Setup<'_>, wanted: &Arguments) -> Done {
 }
 
 /// A form, and where it goes: to a file, or as text to whoever asked.
+#[derive(Debug, Clone, Copy)]
 enum Form<'a> {
     RawTo(&'a Path),
     VmdkTo(&'a Path),

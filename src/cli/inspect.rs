@@ -13,6 +13,7 @@ use std::path::Path;
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::oci::document::error::DocumentError;
 use sandbox_images::oci::document::kind::Kind as DocumentKind;
+use sandbox_images::oci::document::media_type::{OCI_ARTIFACT, OCI_MANIFEST};
 use sandbox_images::oci::document::parsed::MANIFEST_BYTES_MAX;
 use sandbox_images::oci::document::{Document, Root};
 use sandbox_images::oci::reference::Reference;
@@ -58,11 +59,12 @@ fn manifest(file: &Path) -> Result<Value, Failure> {
     let (digest, size) = (Digest::of(&bytes), bytes.len());
     let document: Document<Root> = match Document::parse(bytes, None) {
         Ok(document) => document,
-        Err(DocumentError::Artifact(_)) => {
-            let kind = DocumentKind::Artifact;
+        Err(DocumentError::Artifact(what)) => {
+            // Artifacts used to have a document of their own; now they are manifests with another config.
+            let media_type = if what == OCI_ARTIFACT { OCI_ARTIFACT } else { OCI_MANIFEST };
             return Ok(json!({
                 "schema": "sandbox-images/inspect-manifest/1",
-                "kind": kind.as_str(), "media_type": kind.media_type(), "digest": digest, "size": size,
+                "kind": "artifact", "media_type": media_type, "digest": digest, "size": size,
                 "platforms": [], "config": null, "layers": [],
             }));
         }

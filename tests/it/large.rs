@@ -277,7 +277,7 @@ fn bomb(members: u64) -> impl Read {
     };
     let zeros = pack(&vec![0; 1 << 20]).repeat(64);
     let head = pack(&header("zeros", members << 26));
-    made(std::iter::once(head).chain(std::iter::repeat_n(zeros, members as usize)))
+    made(std::iter::once(head).chain(std::iter::repeat_n(zeros, usize::try_from(members).unwrap())))
 }
 
 #[test]

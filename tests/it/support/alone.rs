@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{env, fs, io, thread};
 
 use super::process::run;
@@ -10,10 +10,9 @@ use super::process::run;
 /// Names the test whose work this process is to do.
 const VARIABLE: &str = "SANDBOX_IMAGES_TEST_ALONE";
 
-/// What a piece of work took.
+/// What a piece of work took beyond time, which says nothing on a shared machine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
-    pub(crate) time: Duration,
     /// The most memory that was resident at once, the test program's own included.
     pub(crate) peak_bytes: u64,
 }
@@ -24,7 +23,7 @@ pub(crate) fn alone(work: impl FnOnce()) -> Option<Cost> {
     let test = thread::current().name().expect("tests run in threads with their names").to_owned();
     if env::var(VARIABLE).as_deref() == Ok(&test) {
         work();
-        println!("peak {}", peak_bytes());
+        writeln!(io::stdout(), "peak {}", peak_bytes()).expect("standard output takes a line");
         return None;
     }
     let start = Instant::now();
@@ -34,7 +33,7 @@ pub(crate) fn alone(work: impl FnOnce()) -> Option<Cost> {
     let said = run(child.args(["--exact", &test, "--nocapture"]).env(VARIABLE, &test));
     let time = start.elapsed();
     let peak = said.lines().find_map(|line| line.split_once("peak ")?.1.parse().ok());
-    let cost = Cost { time, peak_bytes: peak.expect("the work says how much memory it needed") };
+    let cost = Cost { peak_bytes: peak.expect("the work says how much memory it needed") };
     let mebibytes = cost.peak_bytes >> 20;
     writeln!(io::stderr(), "measured: {test}: {:.1} s, {mebibytes} MiB", time.as_secs_f64())
         .expect("standard error takes a line");
