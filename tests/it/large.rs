@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Cursor, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
@@ -291,7 +291,6 @@ fn a_bomb_is_refused_unless_its_ratio_is_allowed() {
         let limits = Limits { ratio_max: None, ..Limits::default() };
         let (path, image) = build(bomb(20), &limits, folder.path(), 1).unwrap();
         assert_eq!(u64::from(image.blocks), (20 << 26) / 4096 + 2);
-        use std::os::unix::fs::MetadataExt as _;
         assert!(fs::metadata(path).unwrap().blocks() * 512 < 1 << 20, "zeros are a hole");
     };
     if let Some(cost) = alone(work) {
