@@ -21,7 +21,6 @@ import http.client
 import json
 import os
 import pathlib
-import resource
 import shutil
 import socket
 import statistics
