@@ -20,4 +20,5 @@ mod real_image;
 mod registry;
 mod store;
 mod sync;
+mod tar_differential;
 mod tar_reader;
