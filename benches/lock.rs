@@ -6,7 +6,8 @@ use sandbox_images::oci::digest::{DiffId, Digest};
 use sandbox_images::plan::selection::Selection;
 use sandbox_images::plan::{plan, wanted};
 use sandbox_images::spec::freshness::{self, LockState};
-use sandbox_images::spec::lockfile::media::{LayerType, RootType};
+use sandbox_images::oci::document::kind::Kind;
+use sandbox_images::oci::document::layer_type::LayerType;
 use sandbox_images::spec::lockfile::{
     Lock, LockedDocument, LockedImage, LockedLayer, LockedPlatform,
 };
@@ -55,7 +56,7 @@ fn project() -> (String, Lock) {
         let locked = LockedImage {
             source: image.source.clone(),
             digest: Digest::of(format!("{name} index")),
-            media_type: RootType::OciIndex,
+            media_type: Kind::OciIndex,
             size: 2000,
             absent_platforms: [].into(),
             platforms: platforms.collect(),

@@ -97,3 +97,22 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_that_are_documented() {
+        let limits = Limits::default();
+        assert_eq!((limits.entries_max, limits.layers_max), (4_000_000, 512));
+        assert_eq!(limits.unpacked_bytes_max, 32 << 30, "32 GiB");
+        assert_eq!((limits.ratio_free_bytes, limits.ratio_max), (1 << 30, Some(200)));
+        assert_eq!(limits.apparent_bytes_max, 1 << 40, "1 TiB");
+        assert_eq!(limits.trailer_bytes_max, 16 << 20, "16 MiB");
+        assert_eq!((limits.extension_bytes_max, limits.pax_records_max), (1 << 20, 1024));
+        assert_eq!(limits.sparse_entries_max, 1_048_576);
+        assert_eq!((limits.xattr_name_bytes_max, limits.xattr_value_bytes_max), (255, 65_535));
+        assert_eq!(limits.xattr_inode_bytes_max, 128 << 10, "128 KiB");
+    }
+}

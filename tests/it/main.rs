@@ -24,4 +24,5 @@ mod registry;
 mod schema;
 mod store;
 mod sync;
+mod tar_differential;
 mod tar_reader;

@@ -207,6 +207,24 @@ fn gnu_headers_give_long_names() {
 }
 
 #[test]
+fn an_empty_name_takes_the_record_back() {
+    let found = tar()
+        .pax(&[("path", "a"), ("path", ""), ("linkpath", "")])
+        .raw(b'2', "own", "target", "0", b"")
+        .read()
+        .unwrap();
+    assert_eq!((paths(&found), &found[0].0.link[..]), (vec!["own"], &b"target"[..]));
+}
+
+#[test]
+fn records_that_no_layer_needs_are_ignored_whatever_they_say() {
+    let records = [("atime", "x"), ("ctime", "1e9"), ("comment", "\0"), ("hdrcharset", "BINARY")];
+    let found = tar().pax(&records).file("a", "1").read().unwrap();
+    assert_eq!(paths(&found), ["a"]);
+    assert_eq!(found[0].0.metadata, tar().file("a", "1").read().unwrap()[0].0.metadata);
+}
+
+#[test]
 fn combinations_that_programs_read_differently_are_refused() {
     let path = || tar().pax(&[("path", "a")]);
     let twice = TarErrorKind::ExtensionTwice;

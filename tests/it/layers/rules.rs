@@ -2,7 +2,7 @@
 
 use sandbox_images::layer::merge::error::MergeError;
 use sandbox_images::layer::merge::merge;
-use sandbox_images::layer::tree::{Kind, Node};
+use sandbox_images::layer::tree::{Kind, Metadata, Node};
 
 use super::fixture::{layer, lines, merged, stored};
 
@@ -48,6 +48,17 @@ fn an_implied_directory_keeps_the_lower_metadata() {
 }
 
 #[test]
+fn what_no_layer_has_an_entry_for_is_roots_0755_of_1970() {
+    let tree = merged(&[&["a/b/f = 1"], &["a/c/f = 2"]]).tree;
+    for path in ["", "a", "a/b", "a/c"] {
+        let Some(Node::Directory(id)) = tree.find(path.as_bytes()) else {
+            panic!("`{path}` is a directory");
+        };
+        assert_eq!(tree.directory(id).metadata, Metadata { mode: 0o755, ..Metadata::default() });
+    }
+}
+
+#[test]
 fn the_roots_metadata_come_from_the_topmost_entry_for_it() {
     check(&[&["./ 700"], &["/ 711"], &["a = 1"]], &["/ 711", "a = 1"]);
 }
@@ -63,6 +74,15 @@ fn whiteouts_act_on_lower_layers_only_and_in_no_order() {
     check(&[low, &[".wh.d", "d/ 711"]], &["d/ 711"]);
     check(&[low, &[".wh..wh..opq", "n = 1"]], &["n = 1"]);
     check(&[low, &[".wh.d"], &["d/n = 1"]], &["d/ 755", "d/n = 1"]);
+}
+
+#[test]
+fn a_whiteout_may_be_an_entry_of_any_kind() {
+    let low = &["d/ 700", "d/x = 1", "d/y = 2"][..];
+    for whiteout in ["d/.wh.x", "d/.wh.x = 7", "d/.wh.x -> y", "d/.wh.x => nowhere", "d/.wh.x/ 711"]
+    {
+        check(&[low, &[whiteout]], &["d/ 700", "d/y = 2"]);
+    }
 }
 
 #[test]
@@ -101,6 +121,14 @@ fn a_parent_may_be_a_symlink_of_the_same_layer() {
     );
     assert!(refused(&["l -> l", "l/a = 1"]).contains("loop"));
     assert!(refused(&["l -> ../..", "l/a = 1"]).contains("out of the root"));
+}
+
+#[test]
+fn paths_behind_a_symlink_of_the_same_layer_stay_within_the_limits() {
+    let symlink = format!("l -> {}", "d/".repeat(200));
+    let entry = |depth: usize| format!("l/{}x = 1", "d/".repeat(depth - 201));
+    assert!(layer(&[&symlink, &entry(256)]).is_ok());
+    assert!(refused(&[&symlink, &entry(257)]).contains("over 4096 bytes, 256 names"));
 }
 
 #[test]
@@ -155,6 +183,18 @@ fn a_lower_target_is_found_behind_lower_symlinks() {
 }
 
 #[test]
+fn a_link_into_a_lower_layer_whose_metadata_differ_is_warned_of() {
+    let warnings = |layers: &[&[&str]]| {
+        merged(layers).warnings.iter().map(ToString::to_string).collect::<Vec<String>>()
+    };
+    assert_eq!(warnings(&[&["a = 1"], &["same => a"]]), [""; 0]);
+    assert_eq!(
+        warnings(&[&["s -> x"], &["mode-644 => s"]]),
+        ["`mode-644`: the hard link's own metadata differs from its target's and is ignored"]
+    );
+}
+
+#[test]
 fn links_to_a_lower_symlink_name_the_symlink() {
     check(&[&["s -> x"], &["t => s"]], &["s -> x", "t => s"]);
 }
@@ -178,6 +218,17 @@ fn an_implied_directory_follows_a_lower_symlink() {
     check(
         &[low, &[".wh.lib", "lib/new = 2"]],
         &["lib/ 755", "lib/new = 2", "usr/ 755", "usr/lib/ 711", "usr/lib/old = 1"],
+    );
+}
+
+#[test]
+fn a_lower_symlink_that_the_layer_hides_is_not_followed() {
+    let low = &["a/ 700", "a/l -> ../b", "b/ 711"][..];
+    check(&[low, &["a/.wh..wh..opq", "a/l/x = 1"]], &["a/ 700", "a/l/ 755", "a/l/x = 1", "b/ 711"]);
+    check(&[low, &["a/.wh.l", "a/l/x = 1"]], &["a/ 700", "a/l/ 755", "a/l/x = 1", "b/ 711"]);
+    check(
+        &[&["a -> b", "b -> c", "c/ 700"], &[".wh.b", "a/x = 1"]],
+        &["a -> b", "b/ 755", "b/x = 1", "c/ 700"],
     );
 }
 
