@@ -3,11 +3,11 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sandbox_images::oci::digest::{DiffId, Digest};
+use sandbox_images::oci::document::kind::Kind;
+use sandbox_images::oci::document::layer_type::LayerType;
 use sandbox_images::plan::selection::Selection;
 use sandbox_images::plan::{plan, wanted};
 use sandbox_images::spec::freshness::{self, LockState};
-use sandbox_images::oci::document::kind::Kind;
-use sandbox_images::oci::document::layer_type::LayerType;
 use sandbox_images::spec::lockfile::{
     Lock, LockedDocument, LockedImage, LockedLayer, LockedPlatform,
 };

@@ -43,6 +43,11 @@ impl Generator {
         usize::try_from(self.0 >> 33).unwrap() % end
     }
 
+    /// The same, as a header's number.
+    fn number_below(&mut self, end: usize) -> i64 {
+        i64::try_from(self.below(end)).unwrap()
+    }
+
     fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
@@ -77,9 +82,8 @@ impl Generator {
         header.name = [self.name(40), slash.into()].concat();
         header.link = if header.typeflag == b'0' { Vec::new() } else { self.name(60) };
         header.mode = self.below(0o10000) as u64;
-        [header.uid, header.gid] =
-            [self.below(0o7_777_777), self.below(0o7_777_777)].map(|id| id as i64);
-        header.mtime = self.below(1 << 31) as i64;
+        [header.uid, header.gid] = [self.number_below(0o7_777_777), self.number_below(0o7_777_777)];
+        header.mtime = self.number_below(1 << 31);
         header.device = (format != Format::V7).then(|| [self.below(4096), self.below(1 << 20)]);
         let count = self.one_of(&[0, 1, 511, 512, 513, 1500]);
         let content = if is_file { self.bytes(count) } else { Vec::new() };
@@ -104,8 +108,8 @@ impl Generator {
             archive.push(&Header::extension(Format::Gnu, b'K', long.len()).block(), &long);
         }
         if self.below(3) == 0 {
-            header.uid = i64::from(u32::MAX) - self.below(1000) as i64;
-            header.mtime = -(self.below(1 << 30) as i64);
+            header.uid = i64::from(u32::MAX) - self.number_below(1000);
+            header.mtime = -self.number_below(1 << 30);
         }
     }
 
