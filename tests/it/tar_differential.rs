@@ -5,6 +5,8 @@
 //! there; it may go on, as it is the more lenient one. The rules that differ on purpose have archives of
 //! their own, each with its reason.
 
+mod archive;
+mod examples;
 mod generate;
 mod listing;
 
@@ -73,16 +75,19 @@ fn damaged_archives_are_refused_or_what_python_lists() {
 /// Archives that the two read differently on purpose.
 fn differences() -> Vec<(&'static str, Vec<u8>)> {
     vec![
-        ("global headers are ignored, as Go and containerd do", generate::global_header()),
-        ("an empty value takes the record back, as in Go", generate::empty_value()),
-        ("the end of an archive may lack padding, as in Go", generate::no_padding()),
-        ("GNU's format has no prefix, and V7's neither, as in Go", generate::prefix_in_v7()),
-        ("a field may start with NULs, as in Go", generate::number_behind_nul()),
-        ("refused: a name that two kinds of header give", generate::two_names()),
-        ("refused: two extensions of one kind before an entry", generate::two_extensions()),
-        ("refused: one block of zeros before an entry", generate::lone_zero_block()),
-        ("refused: an unknown kind of entry", generate::unknown_typeflag()),
-        ("refused: an owner beyond 32 bits", generate::large_owner()),
+        ("global headers are ignored, as Go and containerd do", examples::global_header()),
+        ("an empty value takes the record back, as in Go", examples::empty_value()),
+        ("the end of an archive may lack padding, as in Go", examples::no_padding()),
+        ("GNU's format has no prefix, and V7's neither, as in Go", examples::prefix_in_v7()),
+        ("a field may start with NULs, as in Go", examples::number_behind_nul()),
+        ("an empty GNU name is none, as in Go", examples::empty_long_name()),
+        ("an old directory is told by its final name, as in Go", examples::old_directory()),
+        ("an old sparse map ends where an offset lacks, as in Go", examples::short_sparse_map()),
+        ("refused: a name that two kinds of header give", examples::two_names()),
+        ("refused: two extensions of one kind before an entry", examples::two_extensions()),
+        ("refused: one block of zeros before an entry", examples::lone_zero_block()),
+        ("refused: an unknown kind of entry", examples::unknown_typeflag()),
+        ("refused: an owner beyond 32 bits", examples::large_owner()),
     ]
 }
 

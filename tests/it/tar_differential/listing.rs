@@ -96,7 +96,7 @@ fn facts(entry: &Entry, mut content: Vec<u8>) -> Listed {
         gid: metadata.gid.into(),
         nanoseconds: nanoseconds.to_string(),
         xattrs: metadata.xattrs.iter().map(|(name, value)| (hex(name), hex(value))).collect(),
-        sha256: is_file.then(|| Digest::of(content).hex()).unwrap_or_default(),
+        sha256: if is_file { Digest::of(content).hex() } else { String::new() },
     }
 }
 
@@ -113,5 +113,5 @@ fn kind(kind: EntryKind) -> &'static str {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
