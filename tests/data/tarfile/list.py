@@ -58,7 +58,7 @@ def facts(archive, entry):
 
 def content(archive, entry):
     with archive.extractfile(entry) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def listing(data):
