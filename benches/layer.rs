@@ -1,13 +1,17 @@
 //! The way of one layer, stage by stage: inflate and hash, the tar reader, the writer, and all of it from
-//! `tar.gz` to layer image. Each on 64 MB of sources-like files, so that the figures can be added up.
+//! `tar.gz` to layer image. Each on 64 MB of sources-like files, so that the figures can be added up. `floor`
+//! is what nobody can do without: inflate, hash both sides, write once. Then a directory that grows.
 
+use std::fs::File;
 use std::hint::black_box;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
+use std::os::unix::fs::FileExt as _;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sandbox_images::disk::erofs::layer::LayerWriter;
+use sandbox_images::disk::file::{BlockFile, ReadAt};
 use sandbox_images::layer::changeset::Changeset;
 use sandbox_images::layer::decompress::Decompressor;
 use sandbox_images::layer::entry::{DataSink, Entry};
@@ -18,6 +22,35 @@ use sandbox_images::oci::digest::{DiffId, Digest, Hasher, HashingReader};
 const FILES: u32 = 8_000;
 const FILES_PER_DIRECTORY: u32 = 100;
 const FILE_BYTES: u32 = 8 << 10;
+
+/// A temporary file.
+struct Temporary(File);
+
+impl Temporary {
+    fn new() -> Self {
+        Self(tempfile::tempfile().expect("a file"))
+    }
+}
+
+impl ReadAt for Temporary {
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset_bytes)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        self.0.metadata().map(|metadata| metadata.len())
+    }
+}
+
+impl BlockFile for Temporary {
+    fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset_bytes)
+    }
+
+    fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
+        self.0.set_len(size_bytes)
+    }
+}
 
 /// Forgets data.
 struct Nowhere;
@@ -81,9 +114,21 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed.finish().expect("memory")
 }
 
-/// A layer image of `tar`, in memory.
-fn image(tar: impl Read) -> Vec<u8> {
-    let mut writer = LayerWriter::new(Vec::new()).expect("memory");
+/// `files` empty files in one directory.
+fn directory(files: u32) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for number in 0..files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("directory/{number:x}"), io::empty()).expect("a name");
+    }
+    tar.into_inner().expect("memory")
+}
+
+/// A layer image of `tar`.
+fn image(tar: impl Read) -> Temporary {
+    let mut writer = LayerWriter::new(Temporary::new()).expect("a file");
     let changeset = Changeset::read(tar, &Limits::default(), 0, &mut writer).expect("a good layer");
     let diff_id = DiffId(Digest::of("layer"));
     writer.finish(&changeset.into_overlay(), diff_id).expect("a layer that fits").0
@@ -104,8 +149,7 @@ fn stages(criterion: &mut Criterion) {
     });
     group.bench_function("inflate and hash both", |bencher| {
         bencher.iter(|| {
-            let packed = io::BufReader::with_capacity(128 << 10, HashingReader::new(&*packed));
-            let inflated = Decompressor::new(packed, &limits).expect("gzip");
+            let inflated = Decompressor::new(hashed(&packed), &limits).expect("gzip");
             let mut hasher = Hasher::new();
             drain(inflated, |bytes| hasher.update(bytes));
             hasher.finish()
@@ -118,17 +162,42 @@ fn stages(criterion: &mut Criterion) {
         bencher.iter(|| Changeset::read(&*plain, &limits, 0, &mut Nowhere).expect("a tar"));
     });
     group.bench_function("tar to image", |bencher| bencher.iter(|| image(&*plain)));
+    group.bench_function("floor", |bencher| {
+        bencher.iter(|| {
+            let mut file = Temporary::new().0;
+            let inflated = Decompressor::new(hashed(&packed), &limits).expect("gzip");
+            let mut hasher = Hasher::new();
+            drain(inflated, |bytes| {
+                hasher.update(bytes);
+                file.write_all(bytes).expect("room");
+            });
+            hasher.finish()
+        });
+    });
     group.bench_function("tar.gz to image, hash both", |bencher| {
-        bencher.iter_batched(
-            || io::BufReader::with_capacity(128 << 10, HashingReader::new(&*packed)),
-            |packed| {
-                let inflated = Decompressor::new(packed, &limits).expect("gzip");
-                image(HashingReader::new(inflated))
-            },
-            BatchSize::LargeInput,
-        );
+        bencher.iter(|| {
+            let inflated = Decompressor::new(hashed(&packed), &limits).expect("gzip");
+            image(HashingReader::new(inflated))
+        });
     });
     group.finish();
+}
+
+fn growth(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("one directory");
+    group.sample_size(10);
+    for files in [8_000, 80_000] {
+        let tar = directory(files);
+        group.throughput(Throughput::Elements(files.into()));
+        group.bench_function(BenchmarkId::from_parameter(files), |bencher| {
+            bencher.iter(|| image(&*tar));
+        });
+    }
+    group.finish();
+}
+
+fn hashed(packed: &[u8]) -> BufReader<HashingReader<&[u8]>> {
+    BufReader::with_capacity(128 << 10, HashingReader::new(packed))
 }
 
 fn drain(mut reader: impl Read, mut each: impl FnMut(&[u8])) {
@@ -141,5 +210,5 @@ fn drain(mut reader: impl Read, mut each: impl FnMut(&[u8])) {
     }
 }
 
-criterion_group!(benches, stages);
+criterion_group!(benches, stages, growth);
 criterion_main!(benches);
