@@ -11,13 +11,13 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use fs4::TryLockError;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::artifact::Artifact;
@@ -114,8 +114,7 @@ impl ArtifactGuard {
         caller: &Caller,
     ) -> Result<Self, Error> {
         let name = guard_name(artifact);
-        let alone = FlockOperation::NonBlockingLockExclusive;
-        let file = wait_for(&layout.guards, &name, alone, &artifact.to_string(), caller)?;
+        let file = wait_for(&layout.guards, &name, Share::One, &artifact.to_string(), caller)?;
         let holder = caller.holder();
         // The lock is the guard and the text a courtesy: a full disk is for the commit to report.
         let _ = serde_json::to_vec(&holder)
@@ -155,25 +154,40 @@ pub(super) struct SharedGuard {
 impl SharedGuard {
     /// Waits for whoever deletes.
     pub(super) fn take(layout: &Layout, caller: &Caller) -> Result<Self, Error> {
-        let shared = FlockOperation::NonBlockingLockShared;
-        let file = wait_for(&layout.guards, "store", shared, "the store", caller)?;
+        let file = wait_for(&layout.guards, "store", Share::Many, "the store", caller)?;
         Ok(Self { _file: file })
     }
+}
+
+/// With whom a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// With all who hold it so too.
+    Many,
+    /// With nobody.
+    One,
 }
 
 /// Takes the lock on `name`, or answers `None` if somebody else has it.
 pub(super) fn try_lock(
     directory: &Directory,
     name: &str,
-    operation: FlockOperation,
+    share: Share,
 ) -> Result<Option<File>, Error> {
     loop {
         let file = directory.open_shared(name)?;
-        match flock(&file, operation) {
+        let locked = match share {
+            Share::Many => fs4::FileExt::try_lock_shared(&file),
+            Share::One => fs4::FileExt::try_lock(&file),
+        };
+        match locked {
             Ok(()) if directory.still_names(name, &file)? => return Ok(Some(file)),
-            Ok(()) | Err(Errno::INTR) => {}
-            Err(Errno::WOULDBLOCK) => return Ok(None),
-            Err(error) => return Err(Error::io("lock", directory.path_of(name), error)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::io("lock", directory.path_of(name), error));
+            }
         }
     }
 }
@@ -181,14 +195,14 @@ pub(super) fn try_lock(
 fn wait_for(
     directory: &Directory,
     name: &str,
-    operation: FlockOperation,
+    share: Share,
     what: &str,
     caller: &Caller,
 ) -> Result<File, Error> {
     let start = Instant::now();
     let mut report_at = Duration::ZERO;
     loop {
-        if let Some(file) = try_lock(directory, name, operation)? {
+        if let Some(file) = try_lock(directory, name, share)? {
             return Ok(file);
         }
         let waited = start.elapsed();

@@ -10,17 +10,15 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{FlockOperation, Mode};
+use rustix::fs::Mode;
 use serde::Serialize;
 
 use crate::plan::artifact::Artifact;
 use crate::store::directory::{Directory, MODE_PLAIN};
 use crate::store::error::Error;
-use crate::store::guard::{Caller, try_lock};
+use crate::store::guard::{Caller, Share, try_lock};
 use crate::store::layout::{CACHE_TAG, Layout, Shelf, file_name_of};
 use crate::store::record::Record;
-
-const ALONE: FlockOperation = FlockOperation::NonBlockingLockExclusive;
 
 /// Numbers the runs of this process, and within a run its files.
 static RUNS: AtomicU64 = AtomicU64::new(0);
@@ -171,7 +169,7 @@ fn take_lease(layout: &Layout) -> Result<(String, File), Error> {
     loop {
         let number = RUNS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", std::process::id());
-        if let Some(lease) = try_lock(&layout.leases, &lease_name(&name), ALONE)? {
+        if let Some(lease) = try_lock(&layout.leases, &lease_name(&name), Share::One)? {
             layout.runs.unlink_directory(&name)?;
             return Ok((name, lease));
         }
@@ -187,7 +185,7 @@ fn sweep(layout: &Layout) -> Result<(), Error> {
     let runs: BTreeSet<&str> = lessees.chain(directories.iter().map(String::as_str)).collect();
     for run in runs.into_iter().filter(|name| is_run_name(name)) {
         let lease = lease_name(run);
-        if let Ok(Some(_dead)) = try_lock(&layout.leases, &lease, ALONE) {
+        if let Ok(Some(_dead)) = try_lock(&layout.leases, &lease, Share::One) {
             let _ = layout.runs.unlink_directory(run).and_then(|()| layout.leases.unlink(&lease));
         }
     }

@@ -156,7 +156,7 @@ fn documents_are_shown_field_by_field() {
 /// An entry of every type, with all that can be said of one.
 const LAYER: &str = "
     /etc/ 0755 mtime=1600000000.5
-    /etc/motd 0644 uid=70000 gid=7 xattr:user.note=a\\xff hello
+    /etc/motd 0644 uid=70000 gid=7 xattr:user.note=a\\xff xattr:user.\\xff=b hello
     /etc/link -> motd
     /etc/again => /etc/motd
     /not-\\xff-utf8 0600 x

@@ -56,9 +56,7 @@ pub(super) struct Inode {
 impl<'a> Entry<'a> {
     pub(super) fn new(path: &'a [u8], kind: &'static str, metadata: &Metadata) -> Self {
         let xattrs = metadata.xattrs.iter();
-        let xattrs = xattrs.map(|(name, value)| {
-            (String::from_utf8_lossy(name).into_owned(), STANDARD.encode(value))
-        });
+        let xattrs = xattrs.map(|(name, value)| (key(name), STANDARD.encode(value)));
         Self {
             path: Bytes(path),
             kind,
@@ -83,5 +81,13 @@ impl<'a> Entry<'a> {
     /// The same, of a device.
     pub(super) fn with_device(self, device: Device) -> Self {
         Self { dev: Some((device.major, device.minor)), ..self }
+    }
+}
+
+/// An attribute's name as a key: where it is not UTF-8, `base64:` and that. No attribute's name starts so.
+fn key(name: &[u8]) -> String {
+    match str::from_utf8(name) {
+        Ok(text) => text.to_owned(),
+        Err(_) => format!("base64:{}", STANDARD.encode(name)),
     }
 }

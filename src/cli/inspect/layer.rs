@@ -31,15 +31,15 @@ pub(super) fn inspect(file: &Path) -> Result<Value, Failure> {
     read_layer(&mut tar, &limits, &mut digests, &mut listing).map_err(|error| refuse(&error))?;
     let (_, diff_id, _) = tar.finish();
     let (_, digest, size) = input.into_inner().finish();
-    let entries: Result<Vec<Value>, Failure> =
-        listing.entries.iter().map(|(entry, address)| shown(entry, *address, &digests)).collect();
+    let entries = listing.entries.iter().map(|(entry, address)| shown(entry, *address, &digests));
+    let entries: Vec<Value> = entries.collect::<Result<_, _>>().map_err(|error| refuse(&error))?;
     Ok(json!({
         "schema": "sandbox-images/inspect-layer/1",
         "compression": compression.to_string(),
         "digest": digest,
         "size": size,
         "diff_id": DiffId(diff_id),
-        "entries": entries?,
+        "entries": entries,
     }))
 }
 
@@ -110,9 +110,11 @@ impl Visitor for Listing {
     }
 }
 
-fn shown(entry: &TarEntry, address: u32, digests: &Digests) -> Result<Value, Failure> {
-    let wrong = |error: NameError| {
-        refused(error_code(), &error, Some(&entry.path), Some(entry.offset_bytes))
+fn shown(entry: &TarEntry, address: u32, digests: &Digests) -> Result<Value, ChangesetError> {
+    let wrong = |error: NameError| ChangesetError::Entry {
+        entry: entry.path.as_slice().into(),
+        offset_bytes: entry.offset_bytes,
+        problem: error.into(),
     };
     let path = CleanPath::parse(&entry.path).map_err(wrong)?;
     let hidden;
@@ -134,10 +136,6 @@ fn shown(entry: &TarEntry, address: u32, digests: &Digests) -> Result<Value, Fai
         EntryKind::Directory | EntryKind::Fifo => {}
     }
     Ok(serde_json::to_value(shown).expect("an entry has string keys only"))
-}
-
-const fn error_code() -> &'static str {
-    "invalid-name"
 }
 
 fn kind_of(kind: EntryKind) -> &'static str {
