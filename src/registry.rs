@@ -13,9 +13,11 @@ pub mod error;
 
 pub mod event;
 
-pub mod settings;
+pub mod endpoint;
 
 pub mod credentials;
+
+pub mod settings;
 
 mod challenge;
 

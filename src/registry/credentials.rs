@@ -37,6 +37,17 @@ pub enum Credential {
     RegistryToken(Secret),
 }
 
+/// What the user's configuration says is shown to one registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// This.
+    Credential(Credential),
+    /// What the helper `docker-credential-NAME` holds for it.
+    Helper(String),
+    /// Nothing, whatever files and helpers hold.
+    Nothing,
+}
+
 /// Where a lookup leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {

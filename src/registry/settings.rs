@@ -1,10 +1,14 @@
 //! How a registry client behaves, as plain values.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::registry::credentials::Given;
+use crate::registry::endpoint::{Mirror, Scheme};
 use crate::registry::event::EventSink;
+use crate::registry::secret::Secret;
 
 /// How a registry client behaves.
 #[derive(Debug, Clone, Default)]
@@ -18,27 +22,47 @@ pub struct Settings {
     pub retry: Retry,
     /// How long is waited for what.
     pub timeouts: Timeouts,
+    /// Addresses of hosts that are not asked of the system's resolver, by name in lower case. A port of 0
+    /// stands for the URL's.
+    pub addresses: BTreeMap<String, Vec<SocketAddr>>,
     /// Who is told about waiting and trying again.
     pub events: EventSink,
 }
 
 /// What is special about one registry.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryRule {
     /// Whether it is reached over TLS. Unsaid, a loopback registry is tried with TLS first and then
     /// without, as Docker does, and every other one is reached over TLS.
     pub scheme: Option<Scheme>,
     /// Certificates of authorities that are trusted for this registry beside the system's, in PEM.
     pub ca_pem: Option<Vec<u8>>,
+    /// Whether any certificate will do. Then anybody on the way can read credentials and choose what a tag
+    /// means; what a digest names stays certain.
+    pub any_certificate: bool,
+    /// The client's own certificate and its key, in PEM.
+    pub identity_pem: Option<Secret>,
+    /// What is shown to it. Files and helpers are then not asked.
+    pub credential: Option<Given>,
+    /// Who is asked before it, in this order.
+    pub mirrors: Vec<Mirror>,
+    /// Whether it is asked itself where there are mirrors.
+    pub fallback: bool,
 }
 
-/// How a registry is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// Without TLS.
-    Http,
-    /// With TLS.
-    Https,
+impl Default for RegistryRule {
+    /// Nothing is special.
+    fn default() -> Self {
+        Self {
+            scheme: None,
+            ca_pem: None,
+            any_certificate: false,
+            identity_pem: None,
+            credential: None,
+            mirrors: Vec::new(),
+            fallback: true,
+        }
+    }
 }
 
 /// How failures are met.

@@ -18,10 +18,11 @@ use crate::registry::answer::{check, words};
 use crate::registry::auth::{Asker, Auth, Shown, host_of};
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::{Clients, is_loopback};
+use crate::registry::endpoint::Scheme;
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::retry::{Pause, Tries};
-use crate::registry::settings::{Scheme, Settings};
+use crate::registry::settings::Settings;
 use crate::registry::shown::{ShownUrl, Words};
 use crate::registry::token::header;
 

@@ -17,9 +17,10 @@ use sandbox_images::oci::digest::Digest;
 use sandbox_images::oci::document::descriptor::Descriptor;
 use sandbox_images::oci::reference::Reference;
 use sandbox_images::registry::Registry;
+use sandbox_images::registry::endpoint::Scheme;
 use sandbox_images::registry::error::Error;
 use sandbox_images::registry::event::{EventSink, RegistryEvent};
-use sandbox_images::registry::settings::{RegistryRule, Retry, Scheme, Settings};
+use sandbox_images::registry::settings::{RegistryRule, Retry, Settings};
 
 use crate::support::registry::{OCI_MANIFEST, TestRegistry};
 
@@ -46,7 +47,7 @@ fn settings() -> Settings {
 
 /// Settings for plain http with this registry, so that not even the question for TLS is asked.
 fn plain(registry: &TestRegistry) -> Settings {
-    let rule = RegistryRule { scheme: Some(Scheme::Http), ca_pem: None };
+    let rule = RegistryRule { scheme: Some(Scheme::Http), ..RegistryRule::default() };
     let mut settings = settings();
     settings.registries.insert(registry.host(), rule);
     settings

@@ -204,7 +204,10 @@ async fn redirects_that_lead_astray_are_not_followed() {
 }
 
 fn trusting(registry: &TestRegistry) -> Settings {
-    let rule = RegistryRule { scheme: None, ca_pem: Some(registry.ca_pem().as_bytes().to_vec()) };
+    let rule = RegistryRule {
+        ca_pem: Some(registry.ca_pem().as_bytes().to_vec()),
+        ..RegistryRule::default()
+    };
     let mut settings = settings();
     settings.registries.insert(registry.host(), rule);
     settings
@@ -219,7 +222,7 @@ async fn tls_wants_an_authority_that_is_trusted() {
     assert_eq!(found.digest(), digest);
 
     let mut strict = settings();
-    let rule = RegistryRule { scheme: Some(Scheme::Https), ca_pem: None };
+    let rule = RegistryRule { scheme: Some(Scheme::Https), ..RegistryRule::default() };
     strict.registries.insert(registry.host(), rule);
     let error = Registry::new(strict).resolve(&reference).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
