@@ -184,6 +184,16 @@ fn tell(reporter: &dyn Reporter, event: RegistryEvent) {
         RegistryEvent::Waiting { registry, delay } => {
             Event::Waiting { subject: registry, waited_ms: 0, limit_ms: Some(millis(delay)) }
         }
+        RegistryEvent::Token { registry, repository } => Event::Token { registry, repository },
+        RegistryEvent::Resumed { registry, offset } => {
+            Event::Resumed { subject: registry, offset_bytes: offset }
+        }
+        RegistryEvent::Mirror { registry, mirror } => Event::Mirror { registry, mirror },
+        RegistryEvent::MirrorFailed { registry, mirror, reason } => Event::Warning {
+            code: "mirror-failed".to_owned(),
+            image: None,
+            message: format!("mirror `{mirror}` of `{registry}` is passed over: {reason}"),
+        },
         RegistryEvent::CredentialsIgnored { registry, reason } => Event::Warning {
             code: "credentials-ignored".to_owned(),
             image: None,

@@ -189,6 +189,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a layer's blob came whole, with other bytes than its descriptor promises.
+    pub(super) fn is_wrong_blob(&self) -> bool {
+        match self {
+            Self::LayerDigest { .. } => true,
+            Self::Registry(error) => error.is_damage(),
+            _ => false,
+        }
+    }
+
+    /// Whether what came of a layer's blob is of no use to another try.
+    pub(super) fn condemns_blob(&self) -> bool {
+        self.is_wrong_blob() || matches!(self, Self::LayerDiffId { .. } | Self::Layer { .. })
+    }
+
     /// What this means to the caller.
     pub fn kind(&self) -> Kind {
         match self {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::oci::document::error::DocumentError;
+use crate::oci::reference::Reference;
 use crate::registry::shown::{ShownUrl, Words};
 
 /// What a failure means to the caller: which exit code it gets and whether another try may help.
@@ -160,6 +161,15 @@ pub enum Error {
         /// Bytes by the descriptor, or that any such document may have.
         limit: u64,
     },
+    /// There is no such image, or none that can be used.
+    #[error("cannot use `{image}`")]
+    Unusable {
+        /// The image.
+        image: Reference,
+        /// Why.
+        #[source]
+        source: DocumentError,
+    },
     /// The document is refused.
     #[error("cannot use `{url}`")]
     Document {
@@ -172,6 +182,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// No answer from `url`, or a connection that broke.
+    pub(super) fn transport(url: ShownUrl, source: reqwest::Error) -> Self {
+        Self::Transport { url, source: source.without_url() }
+    }
+
     /// What this means to the caller.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -191,7 +206,7 @@ impl Error {
             }
             Self::Size { .. } | Self::TooLong { .. } => ErrorKind::Integrity,
             Self::Document { source, .. } if source.is_integrity() => ErrorKind::Integrity,
-            Self::Document { .. } => ErrorKind::Unsupported,
+            Self::Document { .. } | Self::Unusable { .. } => ErrorKind::Unsupported,
         }
     }
 
@@ -212,7 +227,7 @@ impl Error {
     }
 
     /// Whether the transfer was whole and its bytes were others than promised.
-    pub(super) fn is_damage(&self) -> bool {
+    pub fn is_damage(&self) -> bool {
         match self {
             Self::Document { source, .. } => source.is_damage(),
             Self::Size { .. } | Self::TooLong { .. } => true,
