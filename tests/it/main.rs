@@ -21,6 +21,7 @@ mod lock_versions;
 mod offline;
 mod real_image;
 mod registry;
+mod resume;
 mod schema;
 mod store;
 mod sync;
