@@ -9,11 +9,13 @@
 mod support;
 
 mod architecture;
+mod config;
 mod crash;
 mod disk;
 mod erofs;
 mod hostile_registry;
 mod inspect;
+mod inspect_auth;
 mod large;
 mod layers;
 mod lock;
