@@ -130,6 +130,11 @@ impl CredentialFile {
         own.chain(&self.creds_store).map(String::as_str).filter(|name| !name.is_empty()).collect()
     }
 
+    /// Whether the file itself holds a credential.
+    pub fn holds_secrets(&self) -> bool {
+        self.auths.iter().flat_map(BTreeMap::values).any(|entry| entry.credential().is_some())
+    }
+
     fn entry(&self, scope: &str) -> Option<Credential> {
         let auths = self.auths.as_ref()?;
         let exact = auths.get(scope).and_then(Entry::credential);

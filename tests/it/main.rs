@@ -12,6 +12,7 @@ mod architecture;
 mod config;
 mod crash;
 mod disk;
+mod doctor;
 mod erofs;
 mod hostile_registry;
 mod inspect;
