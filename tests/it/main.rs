@@ -12,6 +12,7 @@ mod architecture;
 mod crash;
 mod disk;
 mod erofs;
+mod examples;
 mod hostile_registry;
 mod inspect;
 mod large;
