@@ -9,12 +9,14 @@
 mod support;
 
 mod architecture;
+mod config;
 mod crash;
 mod disk;
 mod erofs;
 mod examples;
 mod hostile_registry;
 mod inspect;
+mod inspect_auth;
 mod large;
 mod layers;
 mod lock;
