@@ -20,6 +20,7 @@ mod lock;
 mod lock_versions;
 mod offline;
 mod real_image;
+mod reference;
 mod registry;
 mod schema;
 mod store;
