@@ -4,8 +4,6 @@
 //! what was refused; while one task fetches a token, the others of the same repository wait for it.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Client;
@@ -14,16 +12,14 @@ use tokio::time::Instant;
 use crate::oci::reference::Reference;
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::Clients;
-use crate::registry::credentials::{Credential, CredentialFile, Source, helper};
+use crate::registry::credentials::Credential;
+use crate::registry::credentials::lookup::look_up;
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::secret::Secret;
 use crate::registry::settings::Settings;
 use crate::registry::shown::Words;
 use crate::registry::token::{Token, TokenRequest, basic, realm};
-
-/// Bytes of a file of credentials.
-const CREDENTIAL_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What is shown by all tasks, by registry and repository.
 #[derive(Debug, Default)]
@@ -218,44 +214,15 @@ impl Asker<'_> {
         });
     }
 
-    /// The first stored credential. What cannot be read is told, and passed over: the image may be public.
+    /// What is shown to the registry. What cannot be read is told, and passed over: the image may be public.
     async fn credential(&self) -> Option<Credential> {
-        for path in &self.settings.credential_files {
-            let file = match read_file(path) {
-                Ok(Some(file)) => file,
-                Ok(None) => continue,
-                Err(reason) => {
-                    self.ignored(reason);
-                    continue;
-                }
-            };
-            for source in file.find(self.reference) {
-                match source {
-                    Source::Stored(credential) => return Some(credential),
-                    Source::Helper { name, server } => {
-                        let timeout = self.settings.timeouts.helper;
-                        match helper::ask(&name, &server, timeout).await {
-                            Ok(Some(credential)) => return Some(credential),
-                            Ok(None) => {}
-                            Err(error) => self.ignored(error.to_string()),
-                        }
-                    }
-                }
-            }
+        let Settings { registries, credential_files, timeouts, .. } = self.settings;
+        let rule = registries.get(self.reference.registry());
+        let given = rule.and_then(|rule| rule.credential.as_ref());
+        let lookup = look_up(self.reference, given, credential_files, timeouts.helper).await;
+        for problem in lookup.problems {
+            self.ignored(problem);
         }
-        None
+        lookup.credential
     }
-}
-
-/// The file of credentials at `path`, if there is one; why it cannot be used, as a sentence.
-fn read_file(path: &Path) -> Result<Option<CredentialFile>, String> {
-    let cannot = |why: &dyn std::fmt::Display| format!("cannot read `{}`: {why}", path.display());
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(cannot(&error)),
-    };
-    let mut json = Vec::new();
-    file.take(CREDENTIAL_FILE_BYTES_MAX).read_to_end(&mut json).map_err(|error| cannot(&error))?;
-    CredentialFile::parse(&json).map(Some).map_err(|error| cannot(&error))
 }

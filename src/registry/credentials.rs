@@ -2,11 +2,13 @@
 //! (containers-auth.json(5)).
 //!
 //! [`CredentialFile::find`] is a pure lookup in a file's content. What it finds is a credential, or the
-//! name of a helper program, which [`helper`] asks.
+//! name of a helper program, which [`helper`] asks. [`lookup`] goes through all files that there are.
 
 pub mod helper;
 
-use std::collections::BTreeMap;
+pub mod lookup;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -108,7 +110,7 @@ impl CredentialFile {
     /// where there is one; this order spares the helper where somebody wrote an entry by hand.
     pub fn find(&self, reference: &Reference) -> Vec<Source> {
         let registry = reference.registry();
-        let server = if registry == DOCKER_HUB { DOCKER_HUB_KEY } else { registry };
+        let server = server_name(reference);
         let helper =
             |name: &String| Source::Helper { name: name.clone(), server: server.to_owned() };
         let own = keys_of_host(registry)
@@ -120,6 +122,12 @@ impl CredentialFile {
             scopes(reference).iter().find_map(|scope| self.entry(scope)).map(Source::Stored);
         let common = self.creds_store.as_ref().filter(|name| !name.is_empty()).map(helper);
         own.into_iter().chain(stored).chain(common).collect()
+    }
+
+    /// The names of all helpers that the file names.
+    pub fn helpers(&self) -> BTreeSet<&str> {
+        let own = self.cred_helpers.iter().flat_map(BTreeMap::values);
+        own.chain(&self.creds_store).map(String::as_str).filter(|name| !name.is_empty()).collect()
     }
 
     fn entry(&self, scope: &str) -> Option<Credential> {
@@ -165,6 +173,14 @@ fn decode(auth: &str) -> Option<(String, String)> {
     let text = String::from_utf8(bytes).ok()?;
     let (user, password) = text.split_once(':')?;
     Some((user.to_owned(), password.trim_end_matches('\0').to_owned()))
+}
+
+/// What helpers call the registry of `reference`.
+fn server_name(reference: &Reference) -> &str {
+    match reference.registry() {
+        DOCKER_HUB => DOCKER_HUB_KEY,
+        registry => registry,
+    }
 }
 
 /// The keys under which a repository's credential may stand, most special first:
