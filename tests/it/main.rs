@@ -10,6 +10,7 @@ mod support;
 
 mod architecture;
 mod crash;
+mod credentials;
 mod disk;
 mod erofs;
 mod hostile_registry;
