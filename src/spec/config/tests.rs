@@ -168,7 +168,9 @@ fn values_are_checked_where_they_stand() {
     );
     check(
         "[registries.'ann:hunter2@a.example']\nx = 1",
-        &["invalid-value at `*********************`: the registry is not a host name"],
+        &[
+            "invalid-value at `*****************`: the registry's port is not a number from 1 to 65535",
+        ],
     );
     check(
         "[registries.a]\nmirrors = ['https://ann:hunter2@m.example', 'https://m.example']\ninsecure = 'tls'",
