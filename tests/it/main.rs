@@ -23,6 +23,7 @@ mod offline;
 mod real_image;
 mod reference;
 mod registry;
+mod registry_faults;
 mod schema;
 mod store;
 mod sync;
