@@ -9,6 +9,7 @@
 mod support;
 
 mod architecture;
+mod auth_topologies;
 mod crash;
 mod credentials;
 mod disk;

@@ -157,6 +157,11 @@ impl TestRegistry {
         self.lock().faults.clear();
     }
 
+    /// Takes `token`, which somebody else gives out, for this scope.
+    pub(crate) fn accept_token(&self, token: &str, scope: &str) {
+        self.lock().tokens.insert(token.to_owned(), scope.to_owned());
+    }
+
     /// Refuses the tokens that were given out so far.
     pub(crate) fn revoke_tokens(&self) {
         self.lock().tokens.clear();

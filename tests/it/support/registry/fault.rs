@@ -49,8 +49,6 @@ pub(crate) enum Effect {
     Trickle(Duration),
     /// HTTP/2: the connection is given up by `GOAWAY` after this many bytes of the body.
     GoAwayAt(usize),
-    /// 401 with these `WWW-Authenticate` headers.
-    Challenge(Vec<String>),
 }
 
 impl Fault {

@@ -111,12 +111,6 @@ fn spoil(mut answer: Answer, effect: Effect, path: &str) -> Answer {
         Effect::Silence => answer.end = End::Silent,
         Effect::Trickle(pause) => answer.end = End::Slow(pause),
         Effect::GoAwayAt(at) => answer.end = End::GoAway(at),
-        Effect::Challenge(challenges) => {
-            let mut refusal = Answer::error(401, "UNAUTHORIZED", "show yourself");
-            let challenges = challenges.into_iter().map(|value| ("www-authenticate", value));
-            refusal.headers.extend(challenges);
-            return refusal;
-        }
         Effect::IgnoreRange => {}
     }
     answer
