@@ -14,6 +14,8 @@ mod output;
 
 mod report;
 
+mod config;
+
 mod setup;
 
 mod mode;
@@ -37,6 +39,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use self::args::{Arguments, Command};
+use self::config::UserConfig;
 use self::environment::Environment;
 use self::failure::{Failure, Kind};
 use self::output::Output;
@@ -66,7 +69,8 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
             Failure::new(Kind::Usage, "directory", message)
         })?;
     }
-    let setup = Setup { global: &arguments.global, environment, output };
+    let config = UserConfig::read(&arguments.global, environment)?;
+    let setup = Setup { global: &arguments.global, environment, config: &config, output };
     match &arguments.command {
         Command::Lock(lock) => lock::run(&setup, lock),
         Command::Sync(sync) => sync::run(&setup, sync),

@@ -9,6 +9,8 @@ pub mod secret;
 
 pub mod shown;
 
+mod cause;
+
 pub mod error;
 
 pub mod event;
@@ -19,7 +21,15 @@ pub mod credentials;
 
 pub mod settings;
 
+mod reach;
+
+mod resolver;
+
 mod challenge;
+
+mod hosts;
+
+mod route;
 
 mod clients;
 
@@ -33,25 +43,29 @@ mod auth;
 
 mod transport;
 
+mod documents;
+
 pub mod blob;
 
+use std::ops::RangeBounds;
 use std::sync::Arc;
 
 use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
 
 use crate::oci::digest::Digest;
-use crate::oci::document::descriptor::{Descriptor, check_digest};
-use crate::oci::document::error::DocumentError;
+use crate::oci::document::config::ImageConfig;
+use crate::oci::document::descriptor::Descriptor;
+use crate::oci::document::index::Index;
+use crate::oci::document::manifest::Manifest;
 use crate::oci::document::parsed::Parsed;
+use crate::oci::document::search::{Search, Step};
 use crate::oci::document::{Document, Root};
+use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
-use crate::registry::answer::read_bounded;
 use crate::registry::blob::BlobStream;
+use crate::registry::documents::{Expected, fetch};
 use crate::registry::error::Error;
-use crate::registry::retry::Tries;
 use crate::registry::settings::Settings;
-use crate::registry::shown::ShownUrl;
 use crate::registry::transport::{Request, Transport};
 
 /// A client for all registries. A clone shares connections, tokens and pauses with the original.
@@ -74,17 +88,47 @@ impl Registry {
     /// The index or manifest that `reference` names now, by its digest if it has one, else by its tag, else
     /// by the tag `latest`. The document's digest is that of the bytes that came.
     pub async fn resolve(&self, reference: &Reference) -> Result<Document<Root>, Error> {
-        let path = manifest_path(reference);
-        let expected = reference.digest().map_or(Expected::Anything, Expected::Digest);
-        self.document(reference, &path, expected).await
+        self.fetch_named(reference).await
+    }
+
+    /// The manifest of the image for `platform` that `reference` names now: the only one, or the best of
+    /// an index and of those nested in it. Of an image without an index only the config knows the platform.
+    pub async fn resolve_platform(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Result<Document<Manifest>, Error> {
+        let root = self.resolve(reference).await?;
+        let refused = |source| Error::Unusable { image: reference.clone(), source };
+        let index = match root.parsed() {
+            Root::Manifest(_) => {
+                let media_type = root.parsed().kind().media_type();
+                return Document::parse(root.bytes().to_vec(), Some(media_type)).map_err(refused);
+            }
+            Root::Index(index) => index,
+        };
+        let mut search = Search::new(platform.clone(), root.digest(), index);
+        loop {
+            match search.step().map_err(refused)? {
+                Step::Found(descriptor) => {
+                    return self.fetch_document(reference, &descriptor).await;
+                }
+                Step::Descend(descriptor) => {
+                    let nested: Document<Index> =
+                        self.fetch_document(reference, &descriptor).await?;
+                    search.enter(nested.parsed());
+                }
+            }
+        }
     }
 
     /// The digest that `reference` names now. Asks with HEAD, which costs no quota at Docker Hub, and
-    /// fetches the manifest where the registry does not answer that.
+    /// fetches the document where the registry does not answer that.
     pub async fn digest(&self, reference: &Reference) -> Result<Digest, Error> {
         let path = manifest_path(reference);
-        let request = Request::manifest(reference, Method::HEAD, &path);
-        if let Ok(response) = self.transport.send(&request).await {
+        let request = Request::manifest(Method::HEAD, &path);
+        let route = self.transport.route(reference);
+        if let Ok(response) = self.transport.send(route.place(), &request).await {
             let named = response.headers().get("docker-content-digest");
             let named = named.and_then(|value| value.to_str().ok()?.parse().ok());
             if let Some(digest) = named {
@@ -92,6 +136,25 @@ impl Registry {
             }
         }
         Ok(self.resolve(reference).await?.digest())
+    }
+
+    /// The index that `reference` names. An image without an index is an error.
+    pub async fn fetch_index(&self, reference: &Reference) -> Result<Document<Index>, Error> {
+        self.fetch_named(reference).await
+    }
+
+    /// The manifest that `reference` names. An index is an error; see [`Self::resolve_platform`].
+    pub async fn fetch_manifest(&self, reference: &Reference) -> Result<Document<Manifest>, Error> {
+        self.fetch_named(reference).await
+    }
+
+    /// The config that a manifest of the repository of `reference` names.
+    pub async fn fetch_config(
+        &self,
+        reference: &Reference,
+        manifest: &Manifest,
+    ) -> Result<Document<ImageConfig>, Error> {
+        self.fetch_document(reference, &manifest.config).await
     }
 
     /// The document that `descriptor` describes, from the repository of `reference`: size, digest and media
@@ -103,90 +166,27 @@ impl Registry {
     ) -> Result<Document<T>, Error> {
         let kind = if T::IS_BLOB { "blobs" } else { "manifests" };
         let path = format!("{kind}/{}", descriptor.digest);
-        self.document(reference, &path, Expected::Descriptor(descriptor)).await
+        fetch(&self.transport, reference, &path, Expected::Descriptor(descriptor)).await
     }
 
-    /// The bytes of a blob, from the repository of `reference`. The first request is made when the stream
-    /// is first polled.
+    /// These bytes of a blob, from the repository of `reference`: `..` for all. The first request is made
+    /// when the stream is first polled, and none for no bytes.
     ///
-    /// The stream's length is `descriptor.size`, or its last item is an error. **Its digest is not checked
-    /// here**: who reads it does so, with [`HashingReader`](crate::oci::digest::HashingReader), on a thread
-    /// that may be busy.
-    pub fn fetch_blob(&self, reference: &Reference, descriptor: &Descriptor) -> BlobStream {
-        BlobStream::new(Arc::clone(&self.transport), reference, descriptor)
-    }
-
-    /// Fetches a document until it comes whole: a broken transfer is retried as the settings say, a whole
-    /// one with other bytes than promised once.
-    async fn document<T: Parsed>(
+    /// The stream has as many bytes as the range has within `descriptor.size`, or its last item is an error.
+    /// **Their digest is not checked here**: who reads all of them does so, with
+    /// [`HashingReader`](crate::oci::digest::HashingReader), on a thread that may be busy.
+    pub fn fetch_blob(
         &self,
         reference: &Reference,
-        path: &str,
-        expected: Expected<'_>,
-    ) -> Result<Document<T>, Error> {
-        let request = if T::IS_BLOB {
-            Request::blob(reference, path, None)
-        } else {
-            Request::manifest(reference, Method::GET, path)
-        };
-        let mut tries = Tries::new(self.transport.settings(), reference.registry());
-        let mut damaged = false;
-        loop {
-            match self.document_once(&request, expected).await {
-                Ok(document) => return Ok(document),
-                Err(error) if error.is_damage() && !damaged => damaged = true,
-                Err(error) => self.transport.pause(&mut tries, error).await?,
-            }
-        }
+        descriptor: &Descriptor,
+        range: impl RangeBounds<u64>,
+    ) -> BlobStream {
+        BlobStream::new(Arc::clone(&self.transport), reference, descriptor, range)
     }
 
-    async fn document_once<T: Parsed>(
-        &self,
-        request: &Request<'_>,
-        expected: Expected<'_>,
-    ) -> Result<Document<T>, Error> {
-        let response = self.transport.send(request).await?;
-        let url = ShownUrl::of(response.url());
-        let announced = response.headers().get(CONTENT_TYPE);
-        let announced = announced.and_then(|value| value.to_str().ok());
-        let announced = announced.filter(|_| !T::IS_BLOB).map(str::to_owned);
-        let limit = match expected {
-            Expected::Descriptor(descriptor) => descriptor.size.min(T::BYTES_MAX),
-            Expected::Anything | Expected::Digest(_) => T::BYTES_MAX,
-        };
-        let bytes = read_bounded(response, limit).await?;
-        expected
-            .read(bytes, announced.as_deref())
-            .map_err(|source| Error::Document { url, source: Box::new(source) })
-    }
-}
-
-/// What is known of a document before it comes.
-#[derive(Debug, Clone, Copy)]
-enum Expected<'a> {
-    /// Nothing: a tag names it.
-    Anything,
-    /// Its digest.
-    Digest(Digest),
-    /// Its digest, size and media type.
-    Descriptor(&'a Descriptor),
-}
-
-impl Expected<'_> {
-    /// Reads `bytes`, which came as `announced`, if they are what is expected.
-    fn read<T: Parsed>(
-        self,
-        bytes: Vec<u8>,
-        announced: Option<&str>,
-    ) -> Result<Document<T>, DocumentError> {
-        match self {
-            Self::Anything => Document::parse(bytes, announced),
-            Self::Digest(digest) => {
-                check_digest(&bytes, digest)?;
-                Document::parse(bytes, announced)
-            }
-            Self::Descriptor(descriptor) => Document::verify(bytes, descriptor),
-        }
+    async fn fetch_named<T: Parsed>(&self, reference: &Reference) -> Result<Document<T>, Error> {
+        let expected = reference.digest().map_or(Expected::Anything, Expected::Digest);
+        fetch(&self.transport, reference, &manifest_path(reference), expected).await
     }
 }
 

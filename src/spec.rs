@@ -1,5 +1,5 @@
-//! What people write and commit: `sandbox-images.toml`, the lock, and whether the two agree. No I/O: texts
-//! go in, data and diagnostics come out.
+//! What people write and commit: `sandbox-images.toml`, the lock, and whether the two agree; and the user's
+//! own `config.toml`. No I/O: texts go in, data and diagnostics come out.
 
 pub mod diagnostic;
 
@@ -11,7 +11,13 @@ mod suggest;
 
 mod walk;
 
+pub mod duration;
+
+mod registries;
+
 pub mod manifest_file;
+
+pub mod config;
 
 pub mod lockfile;
 

@@ -26,6 +26,8 @@ mod workspace;
 
 pub mod ingest;
 
+pub mod partial;
+
 pub mod run;
 
 pub mod root;

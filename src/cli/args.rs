@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sandbox_images::spec::duration;
 use serde::Serialize;
 
 /// Lock and sync OCI images as bootable disks for microVM sandboxes.
@@ -39,6 +40,15 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) store: Option<PathBuf>,
+    /// The user's configuration [default: sandbox-images/config.toml in the user's configuration directory]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "SANDBOX_IMAGES_CONFIG",
+        hide_env_values = true
+    )]
+    pub(crate) config: Option<PathBuf>,
     /// Print errors only
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
@@ -60,13 +70,8 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// How long to wait for another process that works on the same artifact
-    #[arg(long, value_name = "DURATION", global = true, default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", global = true, default_value = "10m", value_parser = duration::parse)]
     pub(crate) wait_timeout: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
-    span.try_into().map_err(|_| "a duration to wait cannot be negative".to_owned())
 }
 
 /// When to use colour; `auto` is on a terminal.
@@ -245,6 +250,11 @@ pub(crate) enum Inspect {
     },
     /// A merged tree
     Tree(InspectTree),
+    /// What would be shown to a registry, without the secret
+    Auth {
+        /// An image reference, such as ghcr.io/acme/tool:1.4
+        reference: String,
+    },
 }
 
 /// `inspect tree`

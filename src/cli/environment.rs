@@ -15,6 +15,8 @@ pub(crate) struct Environment {
     pub(crate) no_color: bool,
     /// Where a store is that nobody named: `$XDG_CACHE_HOME/sandbox-images`.
     pub(crate) default_store: Option<PathBuf>,
+    /// Where a configuration is that nobody named: `$XDG_CONFIG_HOME/sandbox-images/config.toml`.
+    pub(crate) default_config: Option<PathBuf>,
     /// Where credentials may be, in the order in which they are asked.
     pub(crate) credential_files: Vec<PathBuf>,
 }
@@ -27,6 +29,7 @@ impl Environment {
         Self {
             ci: variable("CI").is_some_and(|value| value != "0" && value != "false"),
             no_color: variable("NO_COLOR").is_some(),
+            default_config: config.as_ref().map(|config| config.join("sandbox-images/config.toml")),
             default_store: base.map(|base| base.cache_dir().join("sandbox-images")),
             credential_files: credential_files(home, config),
         }

@@ -1,5 +1,7 @@
 //! `inspect`: how the tool reads something, as JSON.
 
+mod auth;
+
 mod entry;
 
 mod layer;
@@ -16,7 +18,7 @@ use sandbox_images::oci::document::kind::Kind as DocumentKind;
 use sandbox_images::oci::document::media_type::{OCI_ARTIFACT, OCI_MANIFEST};
 use sandbox_images::oci::document::parsed::MANIFEST_BYTES_MAX;
 use sandbox_images::oci::document::{Document, Root};
-use sandbox_images::oci::reference::Reference;
+use sandbox_images::oci::reference::{Reference, ReferenceError};
 use sandbox_images::words::with_causes;
 use serde_json::{Value, json};
 
@@ -30,18 +32,16 @@ pub(crate) fn run(setup: &Setup<'_>, inspect: &Inspect) -> Done {
     let shown = match inspect {
         Inspect::Reference { reference: text } => reference(text)?,
         Inspect::Manifest { file } => manifest(file)?,
-        Inspect::Layer { file } => layer::inspect(file)?,
+        Inspect::Layer { file } => layer::inspect(setup, file)?,
         Inspect::Tree(tree) => tree::inspect(setup, tree)?,
+        Inspect::Auth { reference } => auth::inspect(setup, reference)?,
     };
     output::json(&shown);
     Ok(())
 }
 
 fn reference(text: &str) -> Result<Value, Failure> {
-    let reference: Reference = text.parse().map_err(|error: sandbox_images::oci::reference::ReferenceError| {
-        let shown = json!({ "code": "invalid-reference", "message": error.to_string(), "entry": null, "offset": error.offset() });
-        Failure::of(Kind::Usage, "invalid-reference", &error).with("error", &shown)
-    })?;
+    let reference = parse_reference(text)?;
     Ok(json!({
         "schema": "sandbox-images/inspect-reference/1",
         "registry": reference.registry(),
@@ -50,6 +50,15 @@ fn reference(text: &str) -> Result<Value, Failure> {
         "digest": reference.digest(),
         "canonical": reference.to_string(),
     }))
+}
+
+fn parse_reference(text: &str) -> Result<Reference, Failure> {
+    text.parse().map_err(|error: ReferenceError| {
+        let (message, offset) = (error.to_string(), error.offset());
+        let code = "invalid-reference";
+        let shown = json!({ "code": code, "message": message, "entry": null, "offset": offset });
+        Failure::of(Kind::Usage, code, &error).with("error", &shown)
+    })
 }
 
 fn manifest(file: &Path) -> Result<Value, Failure> {

@@ -39,7 +39,7 @@ pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
         print(setup, false, &BTreeSet::new(), &inputs.lock);
         return Ok(());
     }
-    let session = setup.session(true, None);
+    let session = setup.session(true, None, Some(&inputs.image_set))?;
     let relocked = block_on(relock(&project, &inputs, &texts, &session))?;
     let text = relocked.lock.render();
     let changed = if lock.dry_run {

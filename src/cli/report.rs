@@ -81,6 +81,13 @@ impl Reporter for Plain {
                     &format!("{subject} in {delay:.1?}: {reason}"),
                 );
             }
+            Event::Resumed { subject, offset_bytes } => {
+                let text = format!("a download from {subject} at {}", size(offset_bytes));
+                self.say(AnsiColor::Yellow, "Resuming", &text);
+            }
+            Event::Mirror { registry, mirror } => {
+                self.done("Using", &format!("{mirror} as a mirror of {registry}"));
+            }
             Event::Waiting { subject, waited_ms, .. } => {
                 let waited = Duration::from_millis(waited_ms).as_secs();
                 self.say(

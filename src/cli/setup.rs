@@ -11,8 +11,8 @@ use sandbox_images::project::files::{FileError, InputError, Inputs};
 use sandbox_images::project::{Project, Session};
 use sandbox_images::registry::Registry;
 use sandbox_images::registry::event::{EventSink, RegistryEvent};
-use sandbox_images::registry::settings::Settings;
 use sandbox_images::spec::lockfile::Lock;
+use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::store::Store;
 use sandbox_images::store::guard::{Caller, Waiting};
 use sandbox_images::words::with_causes;
@@ -20,6 +20,7 @@ use sandbox_images::words::with_causes;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::Global;
+use crate::cli::config::UserConfig;
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::Output;
@@ -31,6 +32,7 @@ use crate::cli::texts::{Text, Texts};
 pub(crate) struct Setup<'a> {
     pub(crate) global: &'a Global,
     pub(crate) environment: &'a Environment,
+    pub(crate) config: &'a UserConfig,
     pub(crate) output: Output,
 }
 
@@ -44,7 +46,8 @@ impl Setup<'_> {
     }
 
     fn store(&self) -> Result<Store, Failure> {
-        let path = self.global.store.clone().or_else(|| self.environment.default_store.clone());
+        let named = self.global.store.clone().or_else(|| self.config.store());
+        let path = named.or_else(|| self.environment.default_store.clone());
         let path = path.ok_or_else(|| {
             Failure::new(Kind::Usage, "no-store", "there is no home directory to keep the store in")
                 .help("name one with `--store`")
@@ -59,26 +62,37 @@ impl Setup<'_> {
         Ok(Store::at(absolute))
     }
 
-    /// A session, with registries or without.
-    pub(crate) fn session(&self, network: bool, jobs: Option<NonZeroUsize>) -> Session {
+    /// A session, with registries or without. The mirrors are those of the user and of `image_set`.
+    pub(crate) fn session(
+        &self,
+        network: bool,
+        jobs: Option<NonZeroUsize>,
+        image_set: Option<&ImageSet>,
+    ) -> Result<Session, Failure> {
         let reporter = reporter(self.output);
-        let registry = network.then(|| Registry::new(self.registry_settings(&reporter)));
+        let registry = if network { Some(self.registry(&reporter, image_set)?) } else { None };
         let session = Session::new(registry, now());
-        Session {
-            jobs: jobs.unwrap_or(session.jobs),
+        Ok(Session {
+            limits: self.config.limits(),
+            jobs: jobs.or(self.config.jobs()).unwrap_or(session.jobs),
             caller: self.caller(&reporter),
             reporter,
             ..session
-        }
+        })
     }
 
-    fn registry_settings(&self, reporter: &Arc<dyn Reporter>) -> Settings {
-        let reporter = Arc::clone(reporter);
-        Settings {
-            credential_files: self.environment.credential_files.clone(),
-            events: EventSink::new(move |event| tell(reporter.as_ref(), event)),
-            ..Settings::default()
+    fn registry(
+        &self,
+        reporter: &Arc<dyn Reporter>,
+        image_set: Option<&ImageSet>,
+    ) -> Result<Registry, Failure> {
+        if let Some(message) = self.config.warning() {
+            let code = "config-open-to-others".to_owned();
+            reporter.report(Event::Warning { code, image: None, message });
         }
+        let reporter = Arc::clone(reporter);
+        let events = EventSink::new(move |event| tell(reporter.as_ref(), event));
+        Ok(Registry::new(self.config.settings(self.environment, image_set, events)?))
     }
 
     fn caller(&self, reporter: &Arc<dyn Reporter>) -> Caller {
@@ -184,6 +198,16 @@ fn tell(reporter: &dyn Reporter, event: RegistryEvent) {
         RegistryEvent::Waiting { registry, delay } => {
             Event::Waiting { subject: registry, waited_ms: 0, limit_ms: Some(millis(delay)) }
         }
+        RegistryEvent::Token { registry, repository } => Event::Token { registry, repository },
+        RegistryEvent::Resumed { registry, offset } => {
+            Event::Resumed { subject: registry, offset_bytes: offset }
+        }
+        RegistryEvent::Mirror { registry, mirror } => Event::Mirror { registry, mirror },
+        RegistryEvent::MirrorFailed { registry, mirror, reason } => Event::Warning {
+            code: "mirror-failed".to_owned(),
+            image: None,
+            message: format!("mirror `{mirror}` of `{registry}` is passed over: {reason}"),
+        },
         RegistryEvent::CredentialsIgnored { registry, reason } => Event::Warning {
             code: "credentials-ignored".to_owned(),
             image: None,
@@ -205,5 +229,6 @@ fn shown(project: &Project, texts: sandbox_images::project::files::Texts) -> Tex
     Texts {
         image_set: text(project.image_set_path(), texts.image_set),
         lock: text(project.lock_path(), texts.lock),
+        ..Texts::default()
     }
 }

@@ -17,6 +17,7 @@ use sandbox_images::project::sync::Synced;
 use sandbox_images::project::{Project, Session};
 use sandbox_images::spec::freshness::is_fixable_offline;
 use sandbox_images::spec::lockfile::Lock;
+use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::name::ImageName;
 use serde::Serialize;
 
@@ -70,6 +71,7 @@ struct Planned<'a> {
 /// What was decided before anything is done to the store.
 struct Decided {
     project: Project,
+    session: Session,
     inputs: Option<Inputs>,
     lock: Lock,
     resolved: BTreeSet<ImageName>,
@@ -78,16 +80,15 @@ struct Decided {
 
 pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
     let mode = Mode::of(sync, setup.environment.ci);
-    let session = setup.session(mode.network, sync.jobs);
     let started = Instant::now();
     block_on(async {
-        let decided = decide(setup, sync, &mode, &session).await?;
+        let decided = decide(setup, sync, &mode).await?;
         for skipped in &decided.selection.skipped {
             let Skipped { image, platform, .. } = skipped;
             setup.output.note(&format!("{image} is not locked for {platform} and is left out"));
         }
         match mode.effect {
-            Effect::Apply => apply(setup, &decided, &session, started).await,
+            Effect::Apply => apply(setup, &decided, started).await,
             Effect::Check => check(setup, &decided, mode.network),
             Effect::DryRun => dry_run(setup, &decided, mode.network),
         }
@@ -95,38 +96,36 @@ pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
 }
 
 /// Finds the lock to sync from, and what of it is wanted. Writes at most the lock.
-async fn decide(
-    setup: &Setup<'_>,
-    sync: &Sync,
-    mode: &Mode,
-    session: &Session,
-) -> Result<Decided, Failure> {
+async fn decide(setup: &Setup<'_>, sync: &Sync, mode: &Mode) -> Result<Decided, Failure> {
     let request = request(sync)?;
     let mut project = setup.project()?;
-    let (inputs, lock, resolved) = match &mode.lock {
+    let session = |set: Option<&ImageSet>| setup.session(mode.network, sync.jobs, set);
+    let (session, inputs, lock, resolved) = match &mode.lock {
         LockMode::Alone(file) => {
             if let Some(file) = file {
                 let (set, store) = (project.image_set_path().to_owned(), project.store().clone());
                 project = Project::with_files(set, file.clone(), store);
             }
-            (None, lock_alone(&project)?, BTreeSet::new())
+            let lock = lock_alone(&project)?;
+            (session(None)?, None, lock, BTreeSet::new())
         }
         LockMode::Require => {
             let (inputs, texts) = inputs(&project)?;
             require_fresh(&inputs, &texts).map_err(|failure| by_ci(mode, failure))?;
             let lock = inputs.lock.clone();
-            (Some(inputs), lock, BTreeSet::new())
+            (session(Some(&inputs.image_set))?, Some(inputs), lock, BTreeSet::new())
         }
         LockMode::Fix => {
             let (inputs, texts) = inputs(&project)?;
-            let (lock, resolved) = fix(&project, &inputs, &texts, mode, session).await?;
-            (Some(inputs), lock, resolved)
+            let session = session(Some(&inputs.image_set))?;
+            let (lock, resolved) = fix(&project, &inputs, &texts, mode, &session).await?;
+            (session, Some(inputs), lock, resolved)
         }
     };
     let set = inputs.as_ref().map(|inputs| &inputs.image_set);
     let selection = select(set, &lock, &request);
     let selection = selection.map_err(|error| Failure::of(Kind::Usage, "selection", &error))?;
-    Ok(Decided { project, inputs, lock, resolved, selection })
+    Ok(Decided { project, session, inputs, lock, resolved, selection })
 }
 
 fn by_ci(mode: &Mode, failure: Failure) -> Failure {
@@ -181,8 +180,8 @@ fn request(sync: &Sync) -> Result<SelectionRequest, Failure> {
     })
 }
 
-async fn apply(setup: &Setup<'_>, decided: &Decided, session: &Session, started: Instant) -> Done {
-    let Decided { project, inputs, lock, selection, .. } = decided;
+async fn apply(setup: &Setup<'_>, decided: &Decided, started: Instant) -> Done {
+    let Decided { project, session, inputs, lock, selection, .. } = decided;
     let synced = project.sync(lock, selection, inputs.as_ref(), session).await;
     if let Some(failure) = failure_of(&synced) {
         return Err(failure);

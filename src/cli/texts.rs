@@ -1,4 +1,4 @@
-//! The two files as they were read: diagnostics point into them.
+//! The files as they were read: diagnostics point into them.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,13 @@ pub(crate) struct Text {
     pub(crate) text: String,
 }
 
-/// `sandbox-images.toml` and `sandbox-images.lock`; empty where they do not exist.
+/// `sandbox-images.toml`, `sandbox-images.lock` and `config.toml`; empty where they do not exist.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Texts {
     pub(crate) image_set: Text,
     pub(crate) lock: Text,
+    /// Without what could be a secret.
+    pub(crate) config: Text,
 }
 
 impl Texts {
@@ -23,6 +25,7 @@ impl Texts {
         match source {
             Source::ImageSet => &self.image_set,
             Source::Lock => &self.lock,
+            Source::Config => &self.config,
         }
     }
 

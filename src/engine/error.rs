@@ -189,6 +189,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a layer's blob came whole, with other bytes than its descriptor promises.
+    pub(super) fn is_wrong_blob(&self) -> bool {
+        match self {
+            Self::LayerDigest { .. } => true,
+            Self::Registry(error) => error.is_damage(),
+            _ => false,
+        }
+    }
+
+    /// Whether what came of a layer's blob is of no use to another try.
+    pub(super) fn condemns_blob(&self) -> bool {
+        self.is_wrong_blob() || matches!(self, Self::LayerDiffId { .. } | Self::Layer { .. })
+    }
+
     /// What this means to the caller.
     pub fn kind(&self) -> Kind {
         match self {
@@ -221,6 +235,7 @@ impl Error {
         match self {
             Self::Registry(error) => match error.kind() {
                 registry::error::ErrorKind::Network => "network",
+                registry::error::ErrorKind::Certificate => "tls-certificate",
                 registry::error::ErrorKind::RateLimited => "rate-limited",
                 registry::error::ErrorKind::Denied => "denied",
                 registry::error::ErrorKind::NotFound => "not-found",
@@ -262,9 +277,18 @@ impl Error {
             Self::Offline { .. } => Some(
                 "run `sandbox-images sync` once with a network, or bring the store of a host that has one",
             ),
-            Self::Registry(error) if error.kind() == registry::error::ErrorKind::Denied => {
-                Some("log in with `docker login`, or check the name")
-            }
+            Self::Registry(error) => match error.kind() {
+                registry::error::ErrorKind::Denied => {
+                    Some("log in with `docker login`, or check the name")
+                }
+                registry::error::ErrorKind::Certificate => Some(
+                    "name its authority as `ca` of the registry in `config.toml`, or by `SSL_CERT_FILE`",
+                ),
+                registry::error::ErrorKind::RateLimited => {
+                    Some("come back later, log in, or name a mirror")
+                }
+                _ => None,
+            },
             Self::Vmdk(_, VmdkError::Name(_)) => Some(
                 "a VMDK names files by `A-Z a-z 0-9 . _ / -` alone: use another `--store` or output, or `--format raw`",
             ),

@@ -12,6 +12,7 @@
 
 use std::io::{self, BufReader, Read};
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,7 @@ use crate::plan::event::Event;
 use crate::registry::blob::BlobStream;
 use crate::store::guard::ArtifactGuard;
 use crate::store::ingest::{Expected, Ingest};
+use crate::store::partial::Partial;
 use crate::store::record::Record;
 
 /// Compressed bytes that are read at once.
@@ -46,7 +48,11 @@ const INPUT_BYTES: usize = 128 << 10;
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// Transfers of one layer that came whole and wrong: a second one may meet a mended cache, a third will not.
+/// Those that a mirror or an earlier run had a part in do not count.
 const TRANSFERS_MAX: u32 = 2;
+
+/// Compressed bytes from which a layer is kept for the next run while it comes: less is soon fetched again.
+const PARTIAL_BYTES_MIN: u64 = 16 << 20;
 
 /// Fetches `layer` from `source`, builds its image and commits it under `guard`.
 pub(super) async fn fetch(
@@ -55,34 +61,81 @@ pub(super) async fn fetch(
     layer: &FetchLayer,
     guard: ArtifactGuard,
 ) -> Result<Record, Error> {
+    let is_kept = source.is_remote() && layer.size >= PARTIAL_BYTES_MIN;
     let mut transfers = 1;
-    let (ingest, warnings) = loop {
-        match transfer(context, source, layer).await {
-            Err(Error::LayerDigest { .. }) if transfers < TRANSFERS_MAX => transfers += 1,
-            result => break result?,
+    let (partial, (ingest, warnings)) = loop {
+        let partial = if is_kept { context.run.partial(layer.digest, layer.size) } else { None };
+        match transfer(context, source, layer, partial.clone()).await {
+            Ok(built) => break (partial, built),
+            Err(Broken { error, others_to_blame }) => {
+                if let Some(partial) = partial.as_ref().filter(|_| error.condemns_blob()) {
+                    partial.discard();
+                }
+                if !error.is_wrong_blob() || (transfers == TRANSFERS_MAX && !others_to_blame) {
+                    return Err(error);
+                }
+                transfers += u32::from(!others_to_blame);
+            }
         }
     };
     report(context, layer, &warnings);
     let artifact = guard.artifact();
-    blocking(artifact, move || Ok(ingest.commit(guard, Expected::default())?)).await
+    let record = blocking(artifact, move || Ok(ingest.commit(guard, Expected::default())?)).await?;
+    if let Some(partial) = partial {
+        partial.discard();
+    }
+    Ok(record)
 }
 
 /// An image that is complete and checked but not committed, and what was noticed on the way.
 type Built = (Ingest, Warnings);
 
+/// A transfer that did not give an image.
+struct Broken {
+    error: Error,
+    /// Others than the source itself have sent some of the bytes, and will not do so again.
+    others_to_blame: bool,
+}
+
+impl<E: Into<Error>> From<E> for Broken {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), others_to_blame: false }
+    }
+}
+
 /// One transfer and the image it makes.
-async fn transfer(context: &Context, source: &Source, layer: &FetchLayer) -> Result<Built, Error> {
+async fn transfer(
+    context: &Context,
+    source: &Source,
+    layer: &FetchLayer,
+    partial: Option<Arc<Partial>>,
+) -> Result<Built, Broken> {
     let artifact = Artifact::Layer(layer.diff_id);
     let ingest = context.run.ingest(image_bytes_max(&context.limits))?;
     let (wanted, limits) = (layer.clone(), context.limits);
-    match source.blob(layer.digest, layer.size)? {
-        Blob::File(file) => blocking(artifact, move || build(file, &wanted, ingest, &limits)).await,
+    let kept_bytes = partial.as_ref().map_or(0, |partial| partial.kept_bytes());
+    match source.blob(layer.digest, layer.size, kept_bytes)? {
+        Blob::File(file) => {
+            Ok(blocking(artifact, move || build(file, &wanted, ingest, &limits)).await?)
+        }
         Blob::Stream(stream) => {
+            if kept_bytes > 0 {
+                let subject = layer.origin.source.to_string();
+                context.reporter.report(Event::Resumed { subject, offset_bytes: kept_bytes });
+            }
+            let senders = stream.senders();
             let (sender, reader) = pipe();
-            let feeding = feed(context, stream, sender, layer);
-            let building = blocking(artifact, move || build(reader, &wanted, ingest, &limits));
+            let feeding = feed(context, stream, sender, layer, kept_bytes);
+            let building = blocking(artifact, move || match partial {
+                Some(partial) => build(partial.reader(reader), &wanted, ingest, &limits),
+                None => build(reader, &wanted, ingest, &limits),
+            });
             let (fed, built) = tokio::join!(feeding, building);
-            fed.and(built)
+            fed.and(built).map_err(|error| {
+                let others_to_blame =
+                    error.is_wrong_blob() && (senders.distrust() || kept_bytes > 0);
+                Broken { error, others_to_blame }
+            })
         }
     }
 }
@@ -103,14 +156,15 @@ fn report(context: &Context, layer: &FetchLayer, warnings: &Warnings) {
     }
 }
 
-/// Passes the stream on, and reports how far it is.
+/// Passes the stream on, which follows what is kept, and reports how far it is.
 async fn feed(
     context: &Context,
     mut stream: BlobStream,
     sender: Sender,
     layer: &FetchLayer,
+    kept_bytes: u64,
 ) -> Result<(), Error> {
-    let mut received_bytes = 0;
+    let mut received_bytes = kept_bytes;
     let mut reported = Instant::now();
     while let Some(bytes) = stream.try_next().await? {
         received_bytes += bytes.len() as u64;

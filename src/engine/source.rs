@@ -94,12 +94,18 @@ impl Source {
         }
     }
 
-    /// The bytes of a layer of `size` bytes. Who reads them verifies their digest.
-    pub fn blob(&self, digest: Digest, size: u64) -> Result<Blob, Error> {
+    /// Whether its bytes come over a network, which may break.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Registry { .. })
+    }
+
+    /// The bytes of a layer of `size` bytes, over a network from `start` on. Who reads them verifies their
+    /// digest.
+    pub fn blob(&self, digest: Digest, size: u64, start: u64) -> Result<Blob, Error> {
         let descriptor = Descriptor::new("", digest, size);
         Ok(match self {
             Self::Registry { registry, reference } => {
-                Blob::Stream(registry.fetch_blob(reference, &descriptor))
+                Blob::Stream(registry.fetch_blob(reference, &descriptor, start..))
             }
             Self::Layout { layout, .. } => Blob::File(layout.open_blob(&descriptor)?),
         })

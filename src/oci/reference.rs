@@ -193,6 +193,12 @@ impl Reference {
         self
     }
 
+    /// The same tag and digest of another repository. Neither name is checked.
+    #[must_use]
+    pub(crate) fn moved(&self, registry: &str, repository: String) -> Self {
+        Self { registry: registry.to_owned(), repository, ..self.clone() }
+    }
+
     /// The same reference, with the tag `latest` if it has neither tag nor digest.
     #[must_use]
     pub fn or_latest(mut self) -> Self {

@@ -116,6 +116,30 @@ pub enum Event {
         /// Why it failed.
         reason: String,
     },
+    /// A registry wants to be shown a token, which is being fetched.
+    #[serde(rename = "token")]
+    Token {
+        /// The registry.
+        registry: String,
+        /// The repository it is for.
+        repository: String,
+    },
+    /// A download that had broken off goes on.
+    #[serde(rename = "resumed")]
+    Resumed {
+        /// Who sends it.
+        subject: String,
+        /// The first byte that is asked for.
+        offset_bytes: u64,
+    },
+    /// A mirror serves what a registry has. Told once of each mirror.
+    #[serde(rename = "mirror")]
+    Mirror {
+        /// The registry.
+        registry: String,
+        /// The mirror.
+        mirror: String,
+    },
     /// Nothing happens until something else does.
     #[serde(rename = "waiting")]
     Waiting {

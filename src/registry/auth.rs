@@ -6,19 +6,22 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::Client;
+use reqwest::{Client, Url};
 use tokio::time::Instant;
 
 use crate::oci::reference::Reference;
+use crate::registry::cause::is_by;
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::Clients;
 use crate::registry::credentials::Credential;
 use crate::registry::credentials::lookup::look_up;
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
+use crate::registry::reach::Reach;
+use crate::registry::resolver::{TooNear, literal};
 use crate::registry::secret::Secret;
 use crate::registry::settings::Settings;
-use crate::registry::shown::Words;
+use crate::registry::shown::{ShownUrl, Words};
 use crate::registry::token::{Token, TokenRequest, basic, realm};
 
 /// What is shown by all tasks, by registry and repository.
@@ -34,6 +37,8 @@ type SharedSlot = Arc<tokio::sync::Mutex<Slot>>;
 struct Slot {
     challenge: Option<Challenge>,
     shown: Option<Shown>,
+    /// How near the one is who gave the challenge.
+    reach: Option<Reach>,
     /// Stored credentials are behind what is shown.
     shows_stored: bool,
     /// Stored credentials were refused, so nothing is shown but what everybody may have.
@@ -46,6 +51,15 @@ pub(super) struct Shown {
     /// The header's value.
     pub(super) header: Secret,
     renew_at: Option<Instant>,
+}
+
+/// What a registry asks to be shown.
+#[derive(Debug)]
+pub(super) struct Demand {
+    /// In which form, if that is understood.
+    pub(super) challenge: Option<Challenge>,
+    /// How near the registry is.
+    pub(super) reach: Reach,
 }
 
 /// The one who asks: everything that a decision needs to know.
@@ -73,13 +87,13 @@ impl Auth {
         Ok(slot.shown.clone())
     }
 
-    /// What to show after `refused` was answered with `challenge`. A renewed token may be enough; where it
+    /// What to show after `refused` was answered with `demand`. A renewed token may be enough; where it
     /// is not, stored credentials are given up and nothing but what everybody may have is shown. Where
     /// there is nothing else to show, it is `refused` again.
     pub(super) async fn answer(
         &self,
         asker: Asker<'_>,
-        challenge: Option<Challenge>,
+        demand: Demand,
         refused: Option<&Shown>,
         gives_up_stored: bool,
     ) -> Result<Option<Shown>, Error> {
@@ -96,7 +110,8 @@ impl Auth {
             slot.anonymous = true;
             asker.ignored("the registry refuses the stored credentials".to_owned());
         }
-        slot.challenge = challenge.or(slot.challenge.take());
+        slot.challenge = demand.challenge.or(slot.challenge.take());
+        slot.reach = Some(demand.reach);
         if slot.challenge.is_none() {
             return Err(Error::Challenge { registry: asker.reference.registry().to_owned() });
         }
@@ -141,8 +156,13 @@ impl Slot {
         credential: Option<Credential>,
     ) -> Result<Shown, Error> {
         let registry = asker.reference.registry();
+        let reach = self.reach.unwrap_or(Reach::Public);
         let realm = realm(realm_text, registry, asker.is_plain)?;
-        let client = asker.clients.get(asker.settings, &host_of(&realm))?;
+        let too_near = too_near(registry, &realm);
+        if literal(&realm).is_some_and(|address| !reach.may_name(Reach::of(address))) {
+            return Err(too_near);
+        }
+        let client = asker.clients.named(asker.settings, &realm, reach)?;
         let repository = asker.reference.repository();
         let scope = scope.unwrap_or_else(|| format!("repository:{repository}:pull"));
         asker.settings.events.tell(RegistryEvent::Token {
@@ -151,7 +171,10 @@ impl Slot {
         });
         let request =
             TokenRequest { realm, service, scope: &scope, credential: credential.as_ref() };
-        let token = self.fetch(asker, &client, request).await?;
+        let token = self.fetch(asker, &client, request).await.map_err(|error| match error {
+            Error::Transport { source, .. } if is_by::<TooNear>(&source) => too_near,
+            other => other,
+        })?;
         // A tenth of its life is left for what is under way.
         let renew_at = Instant::now().checked_add(token.lifetime.mul_f64(0.9));
         Ok(bearer(&token.secret, renew_at))
@@ -184,17 +207,16 @@ fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::Status { status: 400 | 401 | 403, .. })
 }
 
-fn bearer(token: &Secret, renew_at: Option<Instant>) -> Shown {
-    Shown { header: Secret::new(format!("Bearer {}", token.reveal())), renew_at }
+fn too_near(registry: &str, realm: &Url) -> Error {
+    Error::Realm {
+        registry: registry.to_owned(),
+        realm: ShownUrl::of(realm).to_string(),
+        reason: "its address is nearer to this machine than the registry's",
+    }
 }
 
-/// `host:port` of a URL, or `host` where the port is the scheme's own.
-pub(super) fn host_of(url: &reqwest::Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
+fn bearer(token: &Secret, renew_at: Option<Instant>) -> Shown {
+    Shown { header: Secret::new(format!("Bearer {}", token.reveal())), renew_at }
 }
 
 impl Asker<'_> {

@@ -6,13 +6,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, Identity, Url, redirect};
 
+use crate::registry::endpoint::host_of;
 use crate::registry::error::Error;
-use crate::registry::settings::{Settings, Timeouts};
+use crate::registry::reach::Reach;
+use crate::registry::resolver::{Addresses, Resolver};
+use crate::registry::settings::{RegistryRule, Settings, Timeouts};
 
 /// Bytes of headers that an answer may have.
 const HEADER_BYTES_MAX: u32 = 64 << 10;
@@ -27,6 +30,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 #[derive(Default)]
 pub(super) struct Clients {
     made: Mutex<BTreeMap<Key, Client>>,
+    addresses: OnceLock<Addresses>,
 }
 
 impl fmt::Debug for Clients {
@@ -38,32 +42,59 @@ impl fmt::Debug for Clients {
 
 /// What requests need a client of their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    /// Those to hosts with nothing special.
-    Common,
+struct Key {
+    /// Those to a host with rules about TLS.
+    host: Option<String>,
     /// Those that stay on this machine: a proxy elsewhere could not reach it.
-    Loopback,
-    /// Those to a host with certificates of its own.
-    Host(String),
+    loopback: bool,
+    /// Those to a host that a registry has named, and how near that registry is.
+    named: Option<(String, Reach)>,
 }
 
 impl Clients {
     /// The client for requests to `host`, which is a registry's name or `host:port` of a URL.
     pub(super) fn get(&self, settings: &Settings, host: &str) -> Result<Client, Error> {
-        let ca_pem = settings.registries.get(host).and_then(|rule| rule.ca_pem.as_deref());
-        let key = match ca_pem {
-            Some(_) => Key::Host(host.to_owned()),
-            None if is_loopback(host) => Key::Loopback,
-            None => Key::Common,
-        };
+        self.client(settings, host, None)
+    }
+
+    /// The client for requests to `url`, which a registry with this reach has named: it connects to no
+    /// address that the registry may not name.
+    pub(super) fn named(
+        &self,
+        settings: &Settings,
+        url: &Url,
+        registry: Reach,
+    ) -> Result<Client, Error> {
+        let name = url.host_str().unwrap_or_default().to_owned();
+        self.client(settings, &host_of(url), Some((name, registry)))
+    }
+
+    fn client(
+        &self,
+        settings: &Settings,
+        host: &str,
+        named: Option<(String, Reach)>,
+    ) -> Result<Client, Error> {
+        let rule = settings.registries.get(host).filter(|rule| rule.is_about_tls());
+        let key = Key { host: rule.map(|_| host.to_owned()), loopback: is_loopback(host), named };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = made.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(settings.timeouts, ca_pem, is_loopback(host))
+        let mut resolver = self.resolver(settings);
+        if let Some((name, registry)) = &key.named {
+            resolver = resolver.guarding(name, *registry);
+        }
+        let client = build(settings.timeouts, rule, key.loopback, resolver)
             .map_err(|source| Error::Client { registry: host.to_owned(), source })?;
         made.insert(key, client.clone());
         Ok(client)
+    }
+
+    /// How names become addresses.
+    pub(super) fn resolver(&self, settings: &Settings) -> Resolver {
+        let addresses = || Arc::new(settings.addresses.clone());
+        Resolver::new(Arc::clone(self.addresses.get_or_init(addresses)))
     }
 
     /// Whether any client was made.
@@ -73,7 +104,12 @@ impl Clients {
     }
 }
 
-fn build(timeouts: Timeouts, ca_pem: Option<&[u8]>, loopback: bool) -> reqwest::Result<Client> {
+fn build(
+    timeouts: Timeouts,
+    rule: Option<&RegistryRule>,
+    loopback: bool,
+    resolver: Resolver,
+) -> reqwest::Result<Client> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let mut builder = Client::builder()
@@ -81,13 +117,20 @@ fn build(timeouts: Timeouts, ca_pem: Option<&[u8]>, loopback: bool) -> reqwest::
         .default_headers(headers)
         .redirect(redirect::Policy::none())
         .referer(false)
+        .dns_resolver(resolver)
         .connect_timeout(timeouts.connect)
         .read_timeout(timeouts.idle)
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
         .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    if let Some(pem) = ca_pem {
+    if let Some(pem) = rule.and_then(|rule| rule.ca_pem.as_deref()) {
         builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem)?);
+    }
+    if let Some(pem) = rule.and_then(|rule| rule.identity_pem.as_ref()) {
+        builder = builder.identity(Identity::from_pem(pem.reveal().as_bytes())?);
+    }
+    if rule.is_some_and(|rule| rule.any_certificate) {
+        builder = builder.tls_danger_accept_invalid_certs(true);
     }
     if loopback {
         builder = builder.no_proxy();

@@ -4,6 +4,8 @@ use std::fmt;
 
 use reqwest::Url;
 
+use crate::oci::reference::Reference;
+
 /// How a place is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scheme {
@@ -92,12 +94,59 @@ impl Mirror {
         self.scheme
     }
 
-    /// Its name for a registry's `repository`.
-    pub(super) fn repository(&self, repository: &str) -> String {
-        if self.prefix.is_empty() {
-            return repository.to_owned();
+    /// What `reference` names, here.
+    fn mirrored(&self, reference: &Reference) -> Reference {
+        let repository = reference.repository();
+        let repository = match self.prefix.as_str() {
+            "" => repository.to_owned(),
+            prefix => format!("{prefix}/{repository}"),
+        };
+        reference.moved(&self.host, repository)
+    }
+}
+
+/// A repository at one of the places that serve it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// The place by its own name, the repository as it is called there.
+    reference: Reference,
+    scheme: Option<Scheme>,
+    stands_for: Option<String>,
+}
+
+impl Endpoint {
+    /// The registry of `reference` itself.
+    pub(super) fn origin(reference: &Reference) -> Self {
+        Self { reference: reference.clone(), scheme: None, stands_for: None }
+    }
+
+    /// What `mirror` has of the same repository.
+    pub(super) fn mirror(mirror: &Mirror, reference: &Reference) -> Self {
+        Self {
+            reference: mirror.mirrored(reference),
+            scheme: Some(mirror.scheme),
+            stands_for: Some(reference.registry().to_owned()),
         }
-        format!("{}/{repository}", self.prefix)
+    }
+
+    /// The place by its own name, the repository as it is called there.
+    pub(super) const fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// The place's name in settings and in files of credentials.
+    pub(super) fn host(&self) -> &str {
+        self.reference.registry()
+    }
+
+    /// How it is reached, where that was said.
+    pub(super) const fn scheme(&self) -> Option<Scheme> {
+        self.scheme
+    }
+
+    /// The registry that it stands for, if it is a mirror.
+    pub(super) fn stands_for(&self) -> Option<&str> {
+        self.stands_for.as_deref()
     }
 }
 
@@ -132,7 +181,11 @@ mod tests {
         ] {
             let mirror = Mirror::parse(text).unwrap();
             assert_eq!(mirror.to_string(), shown);
-            assert_eq!(mirror.repository("library/alpine"), repository);
+            let alpine = "docker.io/library/alpine:3".parse().unwrap();
+            let endpoint = Endpoint::mirror(&mirror, &alpine);
+            assert_eq!(endpoint.reference().repository(), repository);
+            assert_eq!(endpoint.reference().tag(), Some("3"));
+            assert_eq!(endpoint.stands_for(), Some("docker.io"));
         }
     }
 

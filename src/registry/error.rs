@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::oci::document::error::DocumentError;
+use crate::oci::reference::Reference;
+use crate::registry::cause::is_certificate;
 use crate::registry::shown::{ShownUrl, Words};
 
 /// What a failure means to the caller: which exit code it gets and whether another try may help.
@@ -10,6 +12,8 @@ use crate::registry::shown::{ShownUrl, Words};
 pub enum ErrorKind {
     /// The network or the registry failed.
     Network,
+    /// The registry's certificate is not trusted.
+    Certificate,
     /// The registry asks for a pause that is too long to wait for.
     RateLimited,
     /// The registry refuses the credentials, or wants some.
@@ -51,6 +55,15 @@ pub enum Error {
         /// What was asked for.
         url: ShownUrl,
         /// Why. It does not hold the URL.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The other side's certificate is not trusted, or not for its name.
+    #[error("`{url}` shows a certificate that is not trusted")]
+    Certificate {
+        /// What was asked for.
+        url: ShownUrl,
+        /// Why.
         #[source]
         source: reqwest::Error,
     },
@@ -160,6 +173,15 @@ pub enum Error {
         /// Bytes by the descriptor, or that any such document may have.
         limit: u64,
     },
+    /// There is no such image, or none that can be used.
+    #[error("cannot use `{image}`")]
+    Unusable {
+        /// The image.
+        image: Reference,
+        /// Why.
+        #[source]
+        source: DocumentError,
+    },
     /// The document is refused.
     #[error("cannot use `{url}`")]
     Document {
@@ -172,6 +194,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// No answer from `url`, or a connection that broke.
+    pub(super) fn transport(url: ShownUrl, source: reqwest::Error) -> Self {
+        let source = source.without_url();
+        if is_certificate(&source) {
+            return Self::Certificate { url, source };
+        }
+        Self::Transport { url, source }
+    }
+
     /// What this means to the caller.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -181,6 +212,7 @@ impl Error {
             Self::Status { status: 401 | 403, .. }
             | Self::Denied { .. }
             | Self::Challenge { .. } => ErrorKind::Denied,
+            Self::Certificate { .. } => ErrorKind::Certificate,
             Self::Transport { .. }
             | Self::Status { .. }
             | Self::Truncated { .. }
@@ -192,7 +224,7 @@ impl Error {
             }
             Self::Size { .. } | Self::TooLong { .. } => ErrorKind::Integrity,
             Self::Document { source, .. } if source.is_integrity() => ErrorKind::Integrity,
-            Self::Document { .. } => ErrorKind::Unsupported,
+            Self::Document { .. } | Self::Unusable { .. } => ErrorKind::Unsupported,
         }
     }
 
@@ -213,7 +245,7 @@ impl Error {
     }
 
     /// Whether the transfer was whole and its bytes were others than promised.
-    pub(super) fn is_damage(&self) -> bool {
+    pub fn is_damage(&self) -> bool {
         match self {
             Self::Document { source, .. } => source.is_damage(),
             Self::Size { .. } | Self::TooLong { .. } => true,

@@ -31,6 +31,22 @@ pub enum RegistryEvent {
         /// The repository it is for.
         repository: String,
     },
+    /// A mirror serves what a registry has. Told once of each mirror.
+    Mirror {
+        /// The registry's host.
+        registry: String,
+        /// The mirror's host.
+        mirror: String,
+    },
+    /// A mirror failed, and the next place is asked.
+    MirrorFailed {
+        /// The registry's host.
+        registry: String,
+        /// The mirror's host.
+        mirror: String,
+        /// Why, as a sentence.
+        reason: String,
+    },
     /// Stored credentials could not be used or were refused; the work goes on without them.
     CredentialsIgnored {
         /// The registry's host.

@@ -11,7 +11,6 @@ use crate::registry::settings::{Retry, Settings};
 /// The tries of one request that are left.
 #[derive(Debug)]
 pub(super) struct Tries {
-    registry: String,
     retry: Retry,
     failed: u32,
     backoff: ExponentialBackoff,
@@ -27,19 +26,9 @@ pub(super) enum Pause {
 }
 
 impl Tries {
-    /// All tries of a request to `registry`.
-    pub(super) fn new(settings: &Settings, registry: &str) -> Self {
-        Self {
-            registry: registry.to_owned(),
-            retry: settings.retry,
-            failed: 0,
-            backoff: backoff(settings.retry),
-        }
-    }
-
-    /// The registry that is asked.
-    pub(super) fn registry(&self) -> &str {
-        &self.registry
+    /// All tries of a request.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { retry: settings.retry, failed: 0, backoff: backoff(settings.retry) }
     }
 
     /// Something useful came: the count starts again.

@@ -50,6 +50,13 @@ pub struct RegistryRule {
     pub fallback: bool,
 }
 
+impl RegistryRule {
+    /// Whether it says anything that makes sense with TLS only.
+    pub(super) const fn is_about_tls(&self) -> bool {
+        self.ca_pem.is_some() || self.any_certificate || self.identity_pem.is_some()
+    }
+}
+
 impl Default for RegistryRule {
     /// Nothing is special.
     fn default() -> Self {

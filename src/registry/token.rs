@@ -122,10 +122,7 @@ impl TokenRequest<'_> {
     }
 
     async fn execute(&self, request: RequestBuilder) -> Result<Response, Error> {
-        request.send().await.map_err(|source| Error::Transport {
-            url: ShownUrl::of(&self.realm),
-            source: source.without_url(),
-        })
+        request.send().await.map_err(|source| Error::transport(ShownUrl::of(&self.realm), source))
     }
 
     async fn read(&self, response: Response) -> Result<Token, Error> {

@@ -1,11 +1,7 @@
 //! One request to a registry: where it goes, what it shows, which redirects it follows, and how long it
 //! waits when the registry asks for a pause.
 
-use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::io;
-use std::iter::successors;
-use std::sync::{Mutex, PoisonError};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, LOCATION, RANGE};
@@ -15,16 +11,22 @@ use tokio::time::Instant;
 use crate::oci::document::media_type;
 use crate::oci::reference::{DOCKER_HUB, Reference};
 use crate::registry::answer::{check, words};
-use crate::registry::auth::{Asker, Auth, Shown, host_of};
+use crate::registry::auth::{Asker, Auth, Demand, Shown};
+use crate::registry::cause::is_refused;
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::{Clients, is_loopback};
-use crate::registry::endpoint::Scheme;
+use crate::registry::endpoint::{Endpoint, Scheme, host_of};
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
+use crate::registry::hosts::Hosts;
+use crate::registry::reach::Reach;
+use crate::registry::resolver::literal;
 use crate::registry::retry::{Pause, Tries};
-use crate::registry::settings::Settings;
+use crate::registry::route::Route;
+use crate::registry::settings::{RegistryRule, Settings};
 use crate::registry::shown::{ShownUrl, Words};
 use crate::registry::token::header;
+use crate::words::with_causes;
 
 /// Redirects of one request: a registry's own, a storage's, and some to spare.
 const REDIRECTS_MAX: usize = 5;
@@ -42,37 +44,29 @@ pub(super) struct Transport {
     settings: Settings,
     clients: Clients,
     auth: Auth,
-    hosts: Mutex<BTreeMap<String, Host>>,
+    hosts: Hosts,
 }
 
-/// What is known of a registry.
-#[derive(Debug, Default)]
-struct Host {
-    scheme: Option<Scheme>,
-    pause_until: Option<Instant>,
-    failures: u32,
-}
-
-/// A request to the registry of a reference.
+/// What is asked of a repository, wherever that is.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
-    reference: &'a Reference,
     method: Method,
     /// What follows the repository in the URL.
     path: &'a str,
     accept: String,
-    range_start: Option<u64>,
+    /// The value of a `Range` header.
+    range: Option<String>,
 }
 
 impl<'a> Request<'a> {
     /// For a manifest or an index.
-    pub(super) fn manifest(reference: &'a Reference, method: Method, path: &'a str) -> Self {
-        Self { reference, method, path, accept: media_type::ACCEPTED.join(", "), range_start: None }
+    pub(super) fn manifest(method: Method, path: &'a str) -> Self {
+        Self { method, path, accept: media_type::ACCEPTED.join(", "), range: None }
     }
 
-    /// For a blob, from the byte `range_start` on.
-    pub(super) fn blob(reference: &'a Reference, path: &'a str, range_start: Option<u64>) -> Self {
-        Self { reference, method: Method::GET, path, accept: "*/*".to_owned(), range_start }
+    /// For a blob, or for the bytes of it that this `Range` header names.
+    pub(super) fn blob(path: &'a str, range: Option<String>) -> Self {
+        Self { method: Method::GET, path, accept: "*/*".to_owned(), range }
     }
 }
 
@@ -82,7 +76,7 @@ impl Transport {
             settings,
             clients: Clients::default(),
             auth: Auth::default(),
-            hosts: Mutex::default(),
+            hosts: Hosts::default(),
         }
     }
 
@@ -94,31 +88,49 @@ impl Transport {
         self.clients.any()
     }
 
-    /// Makes `request` once, showing what the registry wants to see. The answer is a success, or, where a
-    /// part was asked for, 416.
-    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Response, Error> {
-        let registry = request.reference.registry();
-        let base = self.base(registry).await?;
+    /// The places to ask for what is in the repository of `reference`.
+    pub(super) fn route(&self, reference: &Reference) -> Route {
+        let rule = self.settings.registries.get(reference.registry());
+        Route::new(reference, rule, |place| {
+            place.stands_for().is_some() && self.hosts.is_avoided(place.host())
+        })
+    }
+
+    /// Makes `request` once, showing what the registry or mirror wants to see. The answer is a success, or,
+    /// where a part was asked for, 416.
+    pub(super) async fn send(
+        &self,
+        place: &Endpoint,
+        request: &Request<'_>,
+    ) -> Result<Response, Error> {
+        let base = self.base(place).await?;
         let asker = Asker {
             settings: &self.settings,
             clients: &self.clients,
-            reference: request.reference,
+            reference: place.reference(),
             is_plain: base.scheme() == "http",
         };
         let mut shown = self.auth.current(asker).await?;
         for showing in 0..SHOWINGS_MAX {
-            self.wait(registry).await;
-            let response = self.follow(base.clone(), request, shown.as_ref()).await?;
+            self.wait(place.host()).await;
+            let response = self.follow(base.clone(), place, request, shown.as_ref()).await?;
             let redirected = response.url().origin() != base.origin();
             let gives_up_stored = match response.status() {
                 StatusCode::UNAUTHORIZED if !redirected => showing > 0,
                 StatusCode::FORBIDDEN if !redirected && shown.is_some() => true,
-                _ => return check(response, request.range_start.is_some(), redirected).await,
+                _ => {
+                    let answer = check(response, request.range.is_some(), redirected).await?;
+                    self.tell_mirror(place);
+                    return Ok(answer);
+                }
             };
-            let challenge = Challenge::of(response.headers());
+            let demand = Demand {
+                challenge: Challenge::of(response.headers()),
+                reach: self.reach(&base, response.remote_addr()).await,
+            };
             let words = words(response).await;
             let refused = shown.take();
-            shown = self.auth.answer(asker, challenge, refused.as_ref(), gives_up_stored).await?;
+            shown = self.auth.answer(asker, demand, refused.as_ref(), gives_up_stored).await?;
             let header = |shown: &Shown| shown.header.clone();
             if shown.as_ref().map(header) == refused.as_ref().map(header) {
                 return Err(asker.denied(words));
@@ -131,13 +143,15 @@ impl Transport {
     /// another origin was asked.
     async fn follow(
         &self,
-        base: Url,
+        mut url: Url,
+        place: &Endpoint,
         request: &Request<'_>,
         shown: Option<&Shown>,
     ) -> Result<Response, Error> {
-        let repository = request.reference.repository();
-        let mut url = base;
-        url.set_path(&format!("/v2/{repository}/{}", request.path));
+        url.set_path(&format!("/v2/{}/{}", place.reference().repository(), request.path));
+        if let Some(registry) = place.stands_for() {
+            url.query_pairs_mut().append_pair("ns", registry);
+        }
         let mut shown = shown;
         for _ in 0..=REDIRECTS_MAX {
             let response = self.execute(&url, request, shown).await?;
@@ -163,88 +177,113 @@ impl Transport {
         request: &Request<'_>,
         shown: Option<&Shown>,
     ) -> Result<Response, Error> {
-        let host = match url.host_str() {
-            Some(DOCKER_HUB_HOST) => request.reference.registry().to_owned(),
-            _ => host_of(url),
-        };
-        let client = self.clients.get(&self.settings, &host)?;
+        let host = host_of(url);
+        let host = if host == DOCKER_HUB_HOST { DOCKER_HUB } else { &host };
+        let client = self.clients.get(&self.settings, host)?;
         let mut builder =
             client.request(request.method.clone(), url.clone()).header(ACCEPT, &request.accept);
-        if let Some(start) = request.range_start {
-            builder = builder.header(RANGE, format!("bytes={start}-"));
+        if let Some(range) = &request.range {
+            builder = builder.header(RANGE, range);
         }
         if let Some(shown) = shown {
             builder = builder.header(AUTHORIZATION, header(&shown.header));
         }
-        builder.send().await.map_err(|source| Error::Transport {
-            url: ShownUrl::of(url),
-            source: source.without_url(),
-        })
+        builder.send().await.map_err(|source| Error::transport(ShownUrl::of(url), source))
     }
 
-    /// Decides what to do after `error`, and does it: returns after a pause, or returns the error.
-    pub(super) async fn pause(&self, tries: &mut Tries, error: Error) -> Result<(), Error> {
+    /// Leaves a mirror that has failed to the next place on the route; `false` where there is none.
+    pub(super) fn passes_on(&self, route: &mut Route, error: &Error) -> bool {
+        let place = route.place();
+        let Some(registry) = place.stands_for() else {
+            return false;
+        };
+        let (registry, mirror) = (registry.to_owned(), place.host().to_owned());
+        if error.is_damage() {
+            self.hosts.avoid(&mirror);
+        } else if error.is_transient() {
+            self.hosts.mirror_failed(&mirror);
+        }
+        let advanced = route.advance();
+        if advanced {
+            let reason = with_causes(error);
+            self.settings.events.tell(RegistryEvent::MirrorFailed { registry, mirror, reason });
+        }
+        advanced
+    }
+
+    /// Asks the mirror `host` no more, because it has sent other bytes than a digest names; `false` if it
+    /// was avoided before.
+    pub(super) fn distrust(&self, host: &str) -> bool {
+        self.hosts.avoid(host)
+    }
+
+    /// Decides what to do after `error` of `host`, and does it: returns after a pause, or returns the error.
+    pub(super) async fn pause(
+        &self,
+        tries: &mut Tries,
+        host: &str,
+        error: Error,
+    ) -> Result<(), Error> {
+        let failures_max = self.settings.retry.failures_per_registry_max;
         let pause = tries.after(&error);
-        let Some(pause) = pause.filter(|_| self.may_fail_again(tries.registry())) else {
+        let Some(pause) = pause.filter(|_| self.hosts.may_fail_again(host, failures_max)) else {
             return Err(limited(error, Duration::ZERO));
         };
         let (Pause::Own(delay) | Pause::Asked(delay)) = pause;
-        let registry = tries.registry().to_owned();
         if let Pause::Asked(delay) = pause {
             if delay > self.settings.retry.retry_after_max {
                 return Err(limited(error, delay));
             }
-            self.host(&registry, |host| {
-                let until = Instant::now() + delay;
-                host.pause_until = host.pause_until.max(Some(until));
-            });
+            self.hosts.pause(host, delay);
         }
-        self.settings.events.tell(RegistryEvent::Retry {
-            registry: registry.clone(),
-            reason: error.to_string(),
-            delay,
-        });
+        let (registry, reason) = (host.to_owned(), with_causes(&error));
+        self.settings.events.tell(RegistryEvent::Retry { registry, reason, delay });
         match pause {
             Pause::Own(delay) => tokio::time::sleep(delay).await,
-            Pause::Asked(_) => self.wait(&registry).await,
+            Pause::Asked(_) => self.wait(host).await,
         }
         Ok(())
     }
 
-    fn may_fail_again(&self, registry: &str) -> bool {
-        let max = self.settings.retry.failures_per_registry_max;
-        self.host(registry, |host| {
-            host.failures = host.failures.saturating_add(1);
-            host.failures <= max
-        })
-    }
-
     /// Waits while the registry has asked for a pause.
-    async fn wait(&self, registry: &str) {
-        let paused = |host: &mut Host| host.pause_until.filter(|until| *until > Instant::now());
-        while let Some(until) = self.host(registry, paused) {
-            self.settings.events.tell(RegistryEvent::Waiting {
-                registry: registry.to_owned(),
-                delay: until.saturating_duration_since(Instant::now()),
-            });
+    async fn wait(&self, host: &str) {
+        while let Some(until) = self.hosts.paused_until(host) {
+            let (registry, now) = (host.to_owned(), Instant::now());
+            let delay = until.saturating_duration_since(now);
+            self.settings.events.tell(RegistryEvent::Waiting { registry, delay });
             tokio::time::sleep_until(until).await;
         }
     }
 
-    fn host<T>(&self, registry: &str, with: impl FnOnce(&mut Host) -> T) -> T {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        with(hosts.entry(registry.to_owned()).or_default())
+    fn tell_mirror(&self, place: &Endpoint) {
+        if let Some(registry) = place.stands_for().filter(|_| self.hosts.is_news(place.host())) {
+            let (registry, mirror) = (registry.to_owned(), place.host().to_owned());
+            self.settings.events.tell(RegistryEvent::Mirror { registry, mirror });
+        }
     }
 
-    /// The URL of `registry` without a path.
-    async fn base(&self, registry: &str) -> Result<Url, Error> {
-        let scheme = match self.scheme(registry).await? {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
+    /// How near the place at `base` is, which answered from `remote`. Where that is not one of its own
+    /// addresses, a proxy answered, and the place counts as being far away.
+    async fn reach(&self, base: &Url, remote: Option<SocketAddr>) -> Reach {
+        if let Some(address) = literal(base) {
+            return Reach::of(address);
+        }
+        let resolver = self.clients.resolver(&self.settings);
+        let known = resolver.lookup(base.host_str().unwrap_or_default()).await.unwrap_or_default();
+        let answered = remote.map(|remote| remote.ip());
+        let own = answered.filter(|ip| known.iter().any(|address| address.ip() == *ip));
+        own.map_or(Reach::Public, Reach::of)
+    }
+
+    /// The URL of a place, without a path.
+    async fn base(&self, place: &Endpoint) -> Result<Url, Error> {
+        let scheme = match place.scheme() {
+            Some(scheme) => scheme,
+            None => self.scheme(place.host()).await?,
         };
-        let host = if registry == DOCKER_HUB { DOCKER_HUB_HOST } else { registry };
+        let host = if place.host() == DOCKER_HUB { DOCKER_HUB_HOST } else { place.host() };
         Url::parse(&format!("{scheme}://{host}/"))
-            .map_err(|_| Error::Host { registry: registry.to_owned() })
+            .map_err(|_| Error::Host { registry: place.host().to_owned() })
     }
 
     async fn scheme(&self, registry: &str) -> Result<Scheme, Error> {
@@ -252,11 +291,10 @@ impl Transport {
         if let Some(scheme) = rule.and_then(|rule| rule.scheme) {
             return Ok(scheme);
         }
-        let trusts_more = rule.is_some_and(|rule| rule.ca_pem.is_some());
-        if trusts_more || !is_loopback(registry) {
+        if !is_loopback(registry) || rule.is_some_and(RegistryRule::is_about_tls) {
             return Ok(Scheme::Https);
         }
-        if let Some(known) = self.host(registry, |host| host.scheme) {
+        if let Some(known) = self.hosts.scheme(registry) {
             return Ok(known);
         }
         let client = self.clients.get(&self.settings, registry)?;
@@ -267,21 +305,13 @@ impl Transport {
             Err(error) if is_refused(&error) => return Ok(Scheme::Http),
             Err(_) => Scheme::Http,
         };
-        self.host(registry, |host| host.scheme = Some(scheme));
+        self.hosts.set_scheme(registry, scheme);
         Ok(scheme)
     }
 }
 
 /// The host that serves Docker Hub's registry.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
-
-/// Whether nobody listens at the port.
-fn is_refused(error: &reqwest::Error) -> bool {
-    let causes = successors(error.source(), |&cause| cause.source());
-    causes
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
-}
 
 /// Where a redirect of `from` leads, if it may be followed.
 fn redirect(from: &Url, location: &str) -> Result<Url, Error> {

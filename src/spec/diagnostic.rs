@@ -17,6 +17,9 @@ pub enum Source {
     /// The lock.
     #[serde(rename = "sandbox-images.lock")]
     Lock,
+    /// The user's configuration.
+    #[serde(rename = "config.toml")]
+    Config,
 }
 
 impl Source {
@@ -25,6 +28,7 @@ impl Source {
         match self {
             Self::ImageSet => "sandbox-images.toml",
             Self::Lock => "sandbox-images.lock",
+            Self::Config => "config.toml",
         }
     }
 }

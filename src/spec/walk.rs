@@ -1,6 +1,6 @@
 //! Walks a parsed TOML document, collecting every problem with its place.
 //!
-//! serde stops at the first error and its `untagged` and `flatten` lose spans, so both readers of this room
+//! serde stops at the first error and its `untagged` and `flatten` lose spans, so the readers of this room
 //! walk the document: a [`Table`] is asked for its keys, a [`Value`] to be of a type, and who asks for what
 //! is not there gets `None` and leaves a diagnostic behind.
 
@@ -201,6 +201,11 @@ impl<'t> Value<'t> {
     /// Whether it is a table.
     pub(super) fn is_table(&self) -> bool {
         self.content.is_table()
+    }
+
+    /// Whether it is a string.
+    pub(super) fn is_string(&self) -> bool {
+        self.content.is_str()
     }
 
     /// The text of a string.

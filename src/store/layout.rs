@@ -129,6 +129,7 @@ pub(super) struct Layout {
     pub(super) runs: Directory,
     pub(super) quarantine: Directory,
     pub(super) guards: Directory,
+    pub(super) partials: Directory,
 }
 
 impl Layout {
@@ -143,6 +144,7 @@ impl Layout {
             runs: version.make("tmp")?,
             quarantine: version.make("quarantine")?,
             guards: version.make("guards")?,
+            partials: version.make("partial")?,
             store,
         })
     }

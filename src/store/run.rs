@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::oci::digest::Digest;
 use crate::plan::artifact::{Artifact, Inventory};
 use crate::store::directory::MODE_PLAIN;
 use crate::store::error::Error;
 use crate::store::guard::{ArtifactGuard, Caller, SharedGuard};
 use crate::store::ingest::{Expected, Ingest};
 use crate::store::layout::Layout;
+use crate::store::partial::Partial;
 use crate::store::presence::{Depth, examine, inventory};
 use crate::store::record::Record;
 use crate::store::workspace::Workspace;
@@ -82,6 +84,13 @@ impl Run {
     /// Begins a file that may grow to `limit_bytes`.
     pub fn ingest(&self, limit_bytes: u64) -> Result<Ingest, Error> {
         Ingest::new(Arc::clone(&self.workspace), limit_bytes)
+    }
+
+    /// What an earlier run has kept of the blob `digest` of `size_bytes`, and room for the rest. `None` if
+    /// another run is using it, or if it cannot be used: then the blob comes whole from its source.
+    pub fn partial(&self, digest: Digest, size_bytes: u64) -> Option<Arc<Partial>> {
+        let partial = Partial::open(&self.workspace.layout, digest, size_bytes);
+        partial.ok().flatten().map(Arc::new)
     }
 
     /// Makes `bytes` the artifact that `guard` guards.

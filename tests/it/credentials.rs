@@ -228,7 +228,7 @@ async fn check(make: impl FnOnce(&Path), expected: Option<&str>) {
         lookup.problems.iter().map(|problem| problem.replace(&shown, "FILE")).collect();
     match expected {
         Some(problem) => {
-            assert_eq!((lookup.credential, problems), (None, vec![problem.to_owned()]))
+            assert_eq!((lookup.credential, problems), (None, vec![problem.to_owned()]));
         }
         None => assert_eq!(
             (lookup.credential.map(|it| words(&Source::Stored(it))), problems),
@@ -269,7 +269,7 @@ async fn a_file_that_may_not_be_read_is_told() {
     use std::os::unix::fs::PermissionsExt as _;
     let forbid = |path: &Path| {
         fs::write(path, good()).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
     };
     // Nothing is forbidden to root.
     let is_root = rustix::process::geteuid().is_root();

@@ -23,14 +23,10 @@ use tar::{EntryType, Header};
 
 use crate::support::alone::alone;
 use crate::support::mount::Mount;
-use crate::support::needs::needs;
+use crate::support::needs::{LARGE, needs};
 
 /// What a build of any layer without many entries may need, the test program's own memory included.
 const LITTLE_MEMORY: u64 = 64 << 20;
-
-fn is_large_wanted() -> bool {
-    std::env::var("SANDBOX_IMAGES_TEST_LARGE").as_deref() == Ok("1")
-}
 
 /// A file on a disk.
 #[derive(Debug)]
@@ -189,7 +185,7 @@ fn a_directory_of_120_000_files_can_be_searched() {
 
 #[test]
 fn a_million_entries_are_accepted_and_refused_by_the_limit() {
-    if !is_large_wanted() {
+    if !needs(&[LARGE]) {
         return;
     }
     let tar = || {

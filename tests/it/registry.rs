@@ -9,6 +9,10 @@ mod access;
 #[path = "registry/documents.rs"]
 mod documents;
 
+#[path = "registry/mirrors.rs"]
+mod mirrors;
+
+use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +21,7 @@ use sandbox_images::oci::digest::Digest;
 use sandbox_images::oci::document::descriptor::Descriptor;
 use sandbox_images::oci::reference::Reference;
 use sandbox_images::registry::Registry;
+use sandbox_images::registry::blob::BlobStream;
 use sandbox_images::registry::endpoint::Scheme;
 use sandbox_images::registry::error::Error;
 use sandbox_images::registry::event::{EventSink, RegistryEvent};
@@ -81,9 +86,21 @@ fn put_image(registry: &TestRegistry) -> Digest {
 
 /// Fetches the layer that [`put_image`] has put.
 async fn fetch_layer(client: &Registry, registry: &TestRegistry) -> Result<Vec<u8>, Error> {
+    collected(blob_stream(client, registry, ..)).await
+}
+
+/// The same, a part of it, as it comes.
+fn blob_stream(
+    client: &Registry,
+    registry: &TestRegistry,
+    range: impl RangeBounds<u64>,
+) -> BlobStream {
     let layer = layer();
     let descriptor = Descriptor::new("tar", Digest::of(&layer), layer.len() as u64);
-    let stream = client.fetch_blob(&reference(registry, "acme/tool"), &descriptor);
+    client.fetch_blob(&reference(registry, "acme/tool"), &descriptor, range)
+}
+
+async fn collected(stream: BlobStream) -> Result<Vec<u8>, Error> {
     stream
         .try_fold(Vec::new(), |mut all, bytes| async move {
             all.extend_from_slice(&bytes);

@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::inspect::entry::{Bytes, Entry};
 use crate::cli::inspect::{open, refused};
+use crate::cli::setup::Setup;
 
 /// Bytes of the file that are read at once.
 const INPUT_BYTES: usize = 128 << 10;
 
-pub(super) fn inspect(file: &Path) -> Result<Value, Failure> {
-    let limits = Limits::default();
+pub(super) fn inspect(setup: &Setup<'_>, file: &Path) -> Result<Value, Failure> {
+    let limits = setup.config.limits();
     let mut input = BufReader::with_capacity(INPUT_BYTES, HashingReader::new(open(file)?));
     let decompressor = Decompressor::new(&mut input, &limits)
         .map_err(|error| refuse(&ReadError::Input(error).into()))?;

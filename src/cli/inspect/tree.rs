@@ -34,7 +34,7 @@ pub(super) fn inspect(setup: &Setup<'_>, wanted: &InspectTree) -> Result<Value, 
     }
     match &wanted.erofs {
         Some(erofs) => of_erofs(erofs, &wanted.device),
-        None => of_layers(&wanted.layers),
+        None => of_layers(&setup.config.limits(), &wanted.layers),
     }
 }
 
@@ -57,17 +57,16 @@ fn of_image(setup: &Setup<'_>, name: &str, wanted: Option<&str>) -> Result<Value
 }
 
 /// The tree of layer tars, merged without a store.
-fn of_layers(files: &[PathBuf]) -> Result<Value, Failure> {
-    let limits = Limits::default();
+fn of_layers(limits: &Limits, files: &[PathBuf]) -> Result<Value, Failure> {
     limits.check_layers(files.len()).map_err(|error| refused("layer-limit", &error, None, None))?;
     let mut all_digests = Vec::new();
     let mut changesets = Vec::new();
     for (file, place) in files.iter().zip(0..) {
         let mut digests = Digests::default();
         let input = BufReader::with_capacity(128 << 10, open(file)?);
-        let input = Decompressor::new(input, &limits)
+        let input = Decompressor::new(input, limits)
             .map_err(|error| refuse(&LayerError::Input(error).into()))?;
-        let changeset = Changeset::read(input, &limits, place, &mut digests);
+        let changeset = Changeset::read(input, limits, place, &mut digests);
         changesets.push(changeset.map_err(|error| refuse(&error))?);
         all_digests.push(digests);
     }

@@ -5,13 +5,14 @@ use std::fmt::Display;
 use std::ops::Range;
 
 use crate::oci::platform::Platform;
-use crate::oci::reference::{DOCKER_HUB, Reference, canonical_registry, check_registry};
+use crate::oci::reference::{DOCKER_HUB, Reference, canonical_registry};
 use crate::spec::diagnostic::{Diagnostic, Source};
 use crate::spec::manifest_file::version::{Requirement, Version};
 use crate::spec::manifest_file::{
     FILE_BYTES_MAX, ImageSet, ImageSpec, MANIFEST_VERSION, Policy, default_platforms,
 };
 use crate::spec::name::{GroupName, ImageName};
+use crate::spec::registries::{checked_registry, part, read_mirror};
 use crate::spec::source::ImageSource;
 use crate::spec::suggest::nearest;
 use crate::spec::walk::{Problems, Table, Value, document};
@@ -156,17 +157,6 @@ fn read_registry(value: &Value<'_>, problems: &mut Problems) -> Option<String> {
     checked_registry(text, &value.span, problems)
 }
 
-/// The canonical name of the registry `text`.
-fn checked_registry(text: &str, span: &Range<usize>, problems: &mut Problems) -> Option<String> {
-    match check_registry(text) {
-        Ok(()) => Some(canonical_registry(text).to_owned()),
-        Err(error) => {
-            problems.invalid(part(span, text, error.offset()), error.problem());
-            None
-        }
-    }
-}
-
 fn read_platforms(value: &Value<'_>, problems: &mut Problems) -> Option<BTreeSet<Platform>> {
     let platforms = read_distinct(value, problems)?;
     if platforms.is_empty() && value.array(problems)?.is_empty() {
@@ -265,17 +255,6 @@ fn read_source(
     })
 }
 
-/// Where the bytes of `text` from `offset` on are written, if it is written at `span` without escapes;
-/// else all of it.
-fn part(span: &Range<usize>, text: &str, offset: usize) -> Range<usize> {
-    const QUOTES: usize = 2;
-    if span.len() == text.len() + QUOTES && offset < text.len() {
-        span.start + 1 + offset..span.end - 1
-    } else {
-        span.clone()
-    }
-}
-
 fn read_policy(table: &Table<'_>, problems: &mut Problems) -> Policy {
     refuse_unknown(table, &["allow-registries", "require-digest"], problems);
     let allowed = table.get("allow-registries").and_then(|value| value.array(problems));
@@ -320,20 +299,6 @@ fn read_mirrors(table: &Table<'_>, problems: &mut Problems) -> BTreeMap<String, 
         }
     }
     mirrors
-}
-
-/// The base URL of a mirror. Who the user is does not belong into a file that is committed.
-fn read_mirror(value: &Value<'_>, problems: &mut Problems) -> Option<String> {
-    let url = value.string(problems)?;
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let plain = !url.contains(|c: char| c.is_whitespace() || c.is_control() || "?#@".contains(c));
-    if plain && check_registry(host).is_ok() {
-        return Some(url.trim_end_matches('/').to_owned());
-    }
-    let message = "a mirror is `https://HOST[:PORT][/PATH]`, without user name and query";
-    problems.invalid(value.span.clone(), message);
-    None
 }
 
 fn read_default_groups(

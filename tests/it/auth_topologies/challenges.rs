@@ -37,7 +37,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "spaces around the parameters",
-        challenges: &["Bearer   realm=\"{T}/token\" ,  service=\"s\" "],
+        challenges: &["Bearer realm = \"{T}/token\" , service = \"s\""],
         ..WELL
     },
     Row {
@@ -100,6 +100,11 @@ pub(super) const ROWS: &[Row] = &[
         challenges: &["Bearer realm=\"{R}/token\",scope=\"repository:other/secret:push,pull\""],
         ends: Some("Denied"),
         ..BASIC
+    },
+    Row {
+        name: "two spaces after the scheme",
+        challenges: &["Bearer  realm=\"{T}/token\""],
+        ..NOT_UNDERSTOOD
     },
     Row { name: "only schemes nobody knows", challenges: &["Negotiate", "NTLM"], ..NOT_UNDERSTOOD },
     Row { name: "no header", challenges: &[], ..NOT_UNDERSTOOD },

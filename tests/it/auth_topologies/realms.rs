@@ -148,49 +148,41 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "realm at a cloud's metadata service",
         challenges: &["Bearer realm=\"http://169.254.169.254/token\""],
-        awaited: true,
         ..REFUSED
     },
     Row {
         name: "realm at a cloud's metadata service, in decimal",
         challenges: &["Bearer realm=\"http://2852039166/token\""],
-        awaited: true,
         ..REFUSED
     },
     Row {
         name: "realm at a cloud's metadata service, in hexadecimal",
         challenges: &["Bearer realm=\"http://0xa9fea9fe/token\""],
-        awaited: true,
         ..REFUSED
     },
     Row {
         name: "realm at a cloud's metadata service, wrapped in IPv6",
         challenges: &["Bearer realm=\"http://[::ffff:169.254.169.254]/token\""],
-        awaited: true,
         ..REFUSED
     },
     Row {
         name: "realm on the link, over IPv6",
         challenges: &["Bearer realm=\"http://[fe80::1]/token\""],
-        awaited: true,
         ..REFUSED
     },
     Row {
         name: "realm by a name that leads to a cloud's metadata service",
         challenges: &["Bearer realm=\"http://metadata.example/token\""],
-        awaited: true,
         ..REFUSED
     },
     Row {
         name: "realm by such a name in other letters",
         challenges: &["Bearer realm=\"http://MetaData.Example/token\""],
-        awaited: true,
         ..REFUSED
     },
     Row {
         name: "realm by a name that leads to this machine",
         challenges: &["Bearer realm=\"http://tokens.example:{T-port}/token\""],
-        awaited: true,
         ..WELL
     },
 ];

@@ -52,8 +52,6 @@ pub(super) struct Row {
     pub(super) minted_at: &'static str,
     /// These origins are sent nothing at all.
     pub(super) untouched: &'static str,
-    /// The client does not look at addresses yet. The row is not run: it would leave this machine.
-    pub(super) awaited: bool,
 }
 
 /// A token of the token server, which the user's password buys.
@@ -71,7 +69,6 @@ pub(super) const WELL: Row = Row {
     password_at: "T",
     minted_at: "R",
     untouched: "SP",
-    awaited: false,
 };
 
 /// A row where nothing is sent to anybody but the registry, which is shown nothing.

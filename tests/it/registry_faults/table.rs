@@ -202,6 +202,7 @@ fn page() -> Effect {
 /// What the failures mean to the caller, and so to the exit code.
 pub(super) const KINDS: &[(&str, ErrorKind)] = &[
     ("Transport", ErrorKind::Network),
+    ("Certificate", ErrorKind::Certificate),
     ("Truncated", ErrorKind::Network),
     ("TooSlow", ErrorKind::Network),
     ("Range", ErrorKind::Network),
@@ -243,9 +244,9 @@ pub(super) const ROWS: &[Row] = &[
     once(Class::Refused, "a port where nobody listens, once", Spoils::NobodyListens,
         [none("the token server's address does not change"), ok(3), ok(2), ok(2), ok(2), ok(3)]),
     always(Class::TlsUntrusted, "a certificate of an unknown authority", Spoils::Untrusted,
-        [fails("Transport", 0), fails("Transport", 4), fails("Transport", 3), fails("Transport", 3), fails("Transport", 3), fails("Transport", 3).sending(HALF_BYTES)]),
+        [fails("Certificate", 0), fails("Certificate", 2), fails("Certificate", 1), fails("Certificate", 1), fails("Certificate", 1), fails("Certificate", 2).sending(HALF_BYTES)]),
     always(Class::TlsName, "a certificate for another name", Spoils::OtherName,
-        [fails("Transport", 0), fails("Transport", 4), fails("Transport", 3), fails("Transport", 3), fails("Transport", 3), fails("Transport", 3).sending(HALF_BYTES)]),
+        [fails("Certificate", 0), fails("Certificate", 2), fails("Certificate", 1), fails("Certificate", 1), fails("Certificate", 1), fails("Certificate", 2).sending(HALF_BYTES)]),
     always(Class::NotTls, "http where https is asked for", Spoils::NoTls,
         [fails("Transport", 0), fails("Transport", 4), fails("Transport", 3), fails("Transport", 3), fails("Transport", 3), fails("Transport", 3).sending(HALF_BYTES)]),
     always(Class::NotHttp, "another protocol", Spoils::Raw(|| b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()),

@@ -9,6 +9,9 @@ use rustix::mount::{MountFlags, mount};
 
 use super::process::{bounded, output};
 
+/// The need of tests that take many seconds each: somebody has to wish for them.
+pub(crate) const LARGE: &str = "SANDBOX_IMAGES_TEST_LARGE=1";
+
 /// Whether this machine has all that a test needs.
 ///
 /// A need is a program, or one of `root`, `erofs` (the kernel can mount it), `erofs from files` (also without
@@ -33,6 +36,7 @@ fn is_there(need: &str) -> bool {
         "root" => rustix::process::geteuid().is_root(),
         "erofs" => kernel_knows_erofs() || (modprobe_erofs() && kernel_knows_erofs()),
         "erofs from files" => is_there("erofs") && kernel_mounts_files(),
+        LARGE => env::var("SANDBOX_IMAGES_TEST_LARGE").as_deref() == Ok("1"),
         "x86_64" => cfg!(target_arch = "x86_64"),
         "debian mirror" => is_there("apt-get") && debian_mirror().is_some(),
         program => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -75,6 +76,16 @@ impl Project {
         self.directory().join("sandbox-images.lock")
     }
 
+    /// Writes the user's configuration, which every run finds, readable by its owner only.
+    pub(crate) fn write_config(&self, text: &str) -> PathBuf {
+        let path = self.files.path().join("home/.config/sandbox-images/config.toml");
+        fs::create_dir_all(path.parent().expect("it has one")).expect("a directory is made");
+        fs::write(&path, text).expect("the configuration is written");
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&path, mode).expect("the mode is changed");
+        path
+    }
+
     /// The text of the lock.
     pub(crate) fn lock_text(&self) -> String {
         fs::read_to_string(self.lock_path()).expect("the project has a lock")
@@ -96,7 +107,20 @@ impl Project {
         self.in_project(Command::new(PROGRAM), &[], arguments)
     }
 
-    fn in_project(&self, mut command: Command, words: &[&str], arguments: &[&str]) -> Command {
+    /// The program with these arguments and no `--store`.
+    pub(crate) fn command_without_store(&self, arguments: &[&str]) -> Command {
+        let mut command = self.prepared(bounded(PROGRAM));
+        command.args(arguments);
+        command
+    }
+
+    fn in_project(&self, command: Command, words: &[&str], arguments: &[&str]) -> Command {
+        let mut command = self.prepared(command);
+        command.args(words).arg("--store").arg(self.store()).args(arguments);
+        command
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
         command.env_clear();
         for name in VARIABLES_KEPT {
             if let Some(value) = std::env::var_os(name) {
@@ -106,11 +130,7 @@ impl Project {
         command
             .env("HOME", self.files.path().join("home"))
             .stdin(Stdio::null())
-            .current_dir(self.directory())
-            .args(words)
-            .arg("--store")
-            .arg(self.store())
-            .args(arguments);
+            .current_dir(self.directory());
         command
     }
 

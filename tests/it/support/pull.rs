@@ -139,7 +139,7 @@ pub(crate) async fn fetch(
     reference: &Reference,
     blob: &Descriptor,
 ) -> Result<Vec<u8>, Failure> {
-    let chunks: Vec<_> = client.fetch_blob(reference, blob).try_collect().await?;
+    let chunks: Vec<_> = client.fetch_blob(reference, blob, ..).try_collect().await?;
     let bytes = chunks.concat();
     if Digest::of(&bytes) == blob.digest { Ok(bytes) } else { Err(Failure::OtherLayer) }
 }

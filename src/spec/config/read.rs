@@ -1,0 +1,103 @@
+//! From the text of `config.toml` to a [`Config`].
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use crate::spec::config::value::{duration, number, path};
+use crate::spec::config::{Config, FILE_BYTES_MAX, Network, Registry, limits, registry};
+use crate::spec::diagnostic::{Diagnostic, Source};
+use crate::spec::registries::checked_registry;
+use crate::spec::walk::{Problems, Table, document};
+
+/// The keys of the file itself.
+pub(super) const ROOT_KEYS: [&str; 5] = ["store", "jobs", "network", "limits", "registries"];
+
+/// The keys of `[network]`.
+pub(super) const NETWORK_KEYS: [&str; 7] = [
+    "connect-timeout",
+    "idle-timeout",
+    "helper-timeout",
+    "tries",
+    "failures-per-registry",
+    "retry-after-max",
+    "bytes-per-second-min",
+];
+
+/// Layers at once: each holds an open connection, some files and up to 16 MiB.
+const JOBS_MAX: u64 = 1024;
+
+/// Tries of a request and failures of a registry: who wants more wants to wait for ever.
+const FAILURES_MAX: u64 = 1_000_000;
+
+/// Bytes a second that may be demanded: 1 TiB/s is faster than any link.
+const SPEED_MAX: u64 = 1 << 40;
+
+pub(super) fn config(text: &str) -> Result<Config, Vec<Diagnostic>> {
+    if text.len() > FILE_BYTES_MAX {
+        let message =
+            format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len());
+        return Err(vec![Diagnostic::error("too-large", Source::Config, message)]);
+    }
+    document(text, Problems::new(Source::Config), read_root)
+}
+
+fn read_root(root: &Table<'_>, problems: &mut Problems) -> Config {
+    root.refuse_unknown(&ROOT_KEYS, problems);
+    let table = |key, problems: &mut Problems| root.get(key)?.table(problems);
+    let jobs = root.get("jobs").and_then(|value| number(&value, 1..=JOBS_MAX, problems));
+    Config {
+        store: root.get("store").and_then(|value| path(&value, problems)),
+        jobs: jobs.and_then(|jobs| NonZeroUsize::new(usize::try_from(jobs).ok()?)),
+        network: table("network", problems)
+            .map_or_else(Network::default, |network| read_network(&network, problems)),
+        limits: table("limits", problems)
+            .map_or_else(Default::default, |limits| limits::read(&limits, problems)),
+        registries: table("registries", problems)
+            .map_or_else(BTreeMap::new, |registries| read_registries(&registries, problems)),
+    }
+}
+
+fn read_network(table: &Table<'_>, problems: &mut Problems) -> Network {
+    table.refuse_unknown(&NETWORK_KEYS, problems);
+    let timeout = |key, problems: &mut Problems| {
+        let value = table.get(key)?;
+        let timeout = duration(&value, problems)?;
+        if timeout.is_zero() {
+            problems.invalid(value.span, format!("`network.{key}` is longer than nothing"));
+            return None;
+        }
+        Some(timeout)
+    };
+    let count = |key, range, problems: &mut Problems| {
+        u32::try_from(number(&table.get(key)?, range, problems)?).ok()
+    };
+    Network {
+        connect_timeout: timeout("connect-timeout", problems),
+        idle_timeout: timeout("idle-timeout", problems),
+        helper_timeout: timeout("helper-timeout", problems),
+        tries: count("tries", 1..=FAILURES_MAX, problems),
+        failures_per_registry: count("failures-per-registry", 0..=FAILURES_MAX, problems),
+        retry_after_max: table.get("retry-after-max").and_then(|value| duration(&value, problems)),
+        bytes_per_second_min: table
+            .get("bytes-per-second-min")
+            .and_then(|value| number(&value, 0..=SPEED_MAX, problems)),
+    }
+}
+
+fn read_registries(table: &Table<'_>, problems: &mut Problems) -> BTreeMap<String, Registry> {
+    let mut registries = BTreeMap::new();
+    for value in table.iter() {
+        // The name of what is no registry could hold a password, and problems name their keys.
+        let Some(name) = checked_registry(value.key, &value.key_span, problems) else {
+            continue;
+        };
+        let Some(entry) = value.table(problems) else {
+            continue;
+        };
+        let message = format!("registry `{name}` is named twice");
+        if registries.insert(name, registry::read(&entry, problems)).is_some() {
+            problems.invalid(value.key_span, message);
+        }
+    }
+    registries
+}
