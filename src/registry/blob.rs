@@ -324,8 +324,8 @@ impl Speed {
         if self.waited < timeouts.speed_window {
             return true;
         }
-        let least = timeouts.bytes_per_s_min.saturating_mul(self.waited.as_secs());
-        let enough = self.bytes >= least;
+        let least = u128::from(timeouts.bytes_per_s_min) * self.waited.as_millis() / 1000;
+        let enough = u128::from(self.bytes) >= least;
         *self = Self::default();
         enough
     }

@@ -208,6 +208,7 @@ impl Error {
         match self {
             Self::Client { .. } | Self::Host { .. } => ErrorKind::Settings,
             Self::Status { status: 404, .. } => ErrorKind::NotFound,
+            Self::Status { status: 429, .. } => ErrorKind::RateLimited,
             Self::Status { status: 401 | 403, .. }
             | Self::Denied { .. }
             | Self::Challenge { .. } => ErrorKind::Denied,

@@ -9,6 +9,7 @@
 mod support;
 
 mod architecture;
+mod auth_topologies;
 mod config;
 mod crash;
 mod credentials;
@@ -27,6 +28,7 @@ mod offline;
 mod real_image;
 mod reference;
 mod registry;
+mod registry_faults;
 mod resume;
 mod schema;
 mod store;
