@@ -9,6 +9,8 @@ pub mod secret;
 
 pub mod shown;
 
+mod cause;
+
 pub mod error;
 
 pub mod event;

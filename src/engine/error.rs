@@ -235,6 +235,7 @@ impl Error {
         match self {
             Self::Registry(error) => match error.kind() {
                 registry::error::ErrorKind::Network => "network",
+                registry::error::ErrorKind::Certificate => "tls-certificate",
                 registry::error::ErrorKind::RateLimited => "rate-limited",
                 registry::error::ErrorKind::Denied => "denied",
                 registry::error::ErrorKind::NotFound => "not-found",
@@ -276,9 +277,18 @@ impl Error {
             Self::Offline { .. } => Some(
                 "run `sandbox-images sync` once with a network, or bring the store of a host that has one",
             ),
-            Self::Registry(error) if error.kind() == registry::error::ErrorKind::Denied => {
-                Some("log in with `docker login`, or check the name")
-            }
+            Self::Registry(error) => match error.kind() {
+                registry::error::ErrorKind::Denied => {
+                    Some("log in with `docker login`, or check the name")
+                }
+                registry::error::ErrorKind::Certificate => Some(
+                    "name its authority as `ca` of the registry in `config.toml`, or by `SSL_CERT_FILE`",
+                ),
+                registry::error::ErrorKind::RateLimited => {
+                    Some("come back later, log in, or name a mirror")
+                }
+                _ => None,
+            },
             Self::Vmdk(_, VmdkError::Name(_)) => Some(
                 "a VMDK names files by `A-Z a-z 0-9 . _ / -` alone: use another `--store` or output, or `--format raw`",
             ),

@@ -119,6 +119,10 @@ async fn transfer(
             Ok(blocking(artifact, move || build(file, &wanted, ingest, &limits)).await?)
         }
         Blob::Stream(stream) => {
+            if kept_bytes > 0 {
+                let subject = layer.origin.source.to_string();
+                context.reporter.report(Event::Resumed { subject, offset_bytes: kept_bytes });
+            }
             let senders = stream.senders();
             let (sender, reader) = pipe();
             let feeding = feed(context, stream, sender, layer, kept_bytes);

@@ -5,8 +5,9 @@
 //! `docker.io`, and a first component is a registry if it is `localhost`, holds a `.` or a `:`, or an
 //! upper-case letter. A tag is never invented: who wants one asks for [`Reference::or_latest`].
 //!
-//! Two rules are stricter: a digest is `sha256:` and 64 lower-case hex digits, and what stands for an
-//! address or a port must be one.
+//! Three rules are stricter: a digest is `sha256:` and 64 lower-case hex digits; what stands for an address
+//! or a port must be one; and what stands for a registry must be a host name that DNS can hold, where the
+//! grammar reads `a_b.example/c` as a repository of no registry.
 
 use core::net::Ipv6Addr;
 use std::fmt;

@@ -49,9 +49,7 @@ pub(super) async fn read_bounded(mut response: Response, limit: u64) -> Result<V
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(source) => {
-                return Err(Error::Transport { url, source: source.without_url() });
-            }
+            Err(source) => return Err(Error::transport(url, source)),
         }
     }
 }

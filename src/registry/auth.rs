@@ -10,6 +10,7 @@ use reqwest::{Client, Url};
 use tokio::time::Instant;
 
 use crate::oci::reference::Reference;
+use crate::registry::cause::is_by;
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::Clients;
 use crate::registry::credentials::Credential;
@@ -17,7 +18,7 @@ use crate::registry::credentials::lookup::look_up;
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::reach::Reach;
-use crate::registry::resolver::{is_too_near, literal};
+use crate::registry::resolver::{TooNear, literal};
 use crate::registry::secret::Secret;
 use crate::registry::settings::Settings;
 use crate::registry::shown::{ShownUrl, Words};
@@ -171,7 +172,7 @@ impl Slot {
         let request =
             TokenRequest { realm, service, scope: &scope, credential: credential.as_ref() };
         let token = self.fetch(asker, &client, request).await.map_err(|error| match error {
-            Error::Transport { source, .. } if is_too_near(&source) => too_near,
+            Error::Transport { source, .. } if is_by::<TooNear>(&source) => too_near,
             other => other,
         })?;
         // A tenth of its life is left for what is under way.

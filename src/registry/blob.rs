@@ -66,7 +66,7 @@ impl BlobStream {
         range: impl RangeBounds<u64>,
     ) -> Self {
         let senders = Senders { transport: Arc::clone(&transport), mirrors: Arc::default() };
-        let (position, end) = bounds(range, descriptor.size);
+        let (start, end) = bounds(range, descriptor.size);
         let transfer = Transfer {
             route: transport.route(reference),
             tries: Tries::new(transport.settings()),
@@ -75,7 +75,8 @@ impl BlobStream {
             senders: senders.clone(),
             path: format!("blobs/{}", descriptor.digest),
             size: descriptor.size,
-            position,
+            start,
+            position: start,
             end,
             repeated: 0,
             progressed: false,
@@ -135,6 +136,8 @@ struct Transfer {
     path: String,
     /// Bytes of the whole blob.
     size: u64,
+    /// The first byte that was asked for.
+    start: u64,
     /// The next byte to hand out.
     position: u64,
     /// The first byte that nobody wants.
@@ -252,7 +255,7 @@ impl Transfer {
             (StatusCode::OK, _) => self.whole(response),
             (StatusCode::PARTIAL_CONTENT, Some(range)) if self.fits(&response, &range) => {
                 self.repeated = 0;
-                if self.position > 0 {
+                if self.position > self.start {
                     self.transport.settings().events.tell(RegistryEvent::Resumed {
                         registry: self.route.place().host().to_owned(),
                         offset: range.start,
@@ -321,8 +324,8 @@ impl Speed {
         if self.waited < timeouts.speed_window {
             return true;
         }
-        let least = timeouts.bytes_per_s_min.saturating_mul(self.waited.as_secs());
-        let enough = self.bytes >= least;
+        let least = u128::from(timeouts.bytes_per_s_min) * self.waited.as_millis() / 1000;
+        let enough = u128::from(self.bytes) >= least;
         *self = Self::default();
         enough
     }

@@ -62,6 +62,8 @@ pub enum Source {
         /// The server's name.
         server: String,
     },
+    /// The entry under this key holds something, and no credential can be read from it.
+    Unusable(String),
 }
 
 /// Why a file of credentials cannot be used. The parser's own words could hold a part of a secret.
@@ -76,7 +78,7 @@ pub struct CredentialsError {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialFile {
-    auths: Option<BTreeMap<String, Entry>>,
+    auths: Option<BTreeMap<String, Option<Entry>>>,
     cred_helpers: Option<BTreeMap<String, String>>,
     creds_store: Option<String>,
 }
@@ -97,31 +99,32 @@ impl std::fmt::Debug for Entry {
 }
 
 impl CredentialFile {
-    /// Reads a file's content. An error of it shows no part of the content.
+    /// Reads a file's content; an empty file holds nothing. An error shows no part of the content.
     pub fn parse(json: &[u8]) -> Result<Self, CredentialsError> {
+        if json.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
         serde_json::from_slice(json)
             .map_err(|error| CredentialsError { line: error.line(), column: error.column() })
     }
 
     /// Where to look for the credential for `reference`, in this order: the registry's own helper, the
-    /// entry of the repository, of its parents and of the registry, the helper for all registries.
+    /// entry of the repository, of its parents and of the registry, the helper for all registries. Where
+    /// the registry has a helper of its own, the one for all is not asked; an empty name is none at all.
     ///
     /// Docker asks the helper for all registries before the entries, but leaves no entries with content
     /// where there is one; this order spares the helper where somebody wrote an entry by hand.
     pub fn find(&self, reference: &Reference) -> Vec<Source> {
-        let registry = reference.registry();
         let server = server_name(reference);
         let helper =
             |name: &String| Source::Helper { name: name.clone(), server: server.to_owned() };
-        let own = keys_of_host(registry)
+        let own = keys_of_host(reference.registry())
             .iter()
-            .find_map(|key| self.cred_helpers.as_ref()?.get(key))
-            .filter(|name| !name.is_empty())
-            .map(helper);
-        let stored =
-            scopes(reference).iter().find_map(|scope| self.entry(scope)).map(Source::Stored);
-        let common = self.creds_store.as_ref().filter(|name| !name.is_empty()).map(helper);
-        own.into_iter().chain(stored).chain(common).collect()
+            .find_map(|key| self.cred_helpers.as_ref()?.get(key));
+        let common = self.creds_store.as_ref().filter(|_| own.is_none());
+        let [own, common] =
+            [own, common].map(|name| name.filter(|name| !name.is_empty()).map(helper));
+        own.into_iter().chain(self.stored(reference)).chain(common).collect()
     }
 
     /// The names of all helpers that the file names.
@@ -132,33 +135,55 @@ impl CredentialFile {
 
     /// Whether the file itself holds a credential.
     pub fn holds_secrets(&self) -> bool {
-        self.auths.iter().flat_map(BTreeMap::values).any(|entry| entry.credential().is_some())
+        let mut entries = self.auths.iter().flat_map(BTreeMap::values).flatten();
+        entries.any(|entry| matches!(entry.credential(), Ok(Some(_))))
     }
 
-    fn entry(&self, scope: &str) -> Option<Credential> {
-        let auths = self.auths.as_ref()?;
-        let exact = auths.get(scope).and_then(Entry::credential);
-        exact.or_else(|| {
-            let mut urls = auths.iter().filter(|(key, _)| host_of(key) == Some(scope));
-            urls.find_map(|(_, entry)| entry.credential())
-        })
+    /// The credential of the most special entry that has one, after those that have none and should.
+    fn stored(&self, reference: &Reference) -> Vec<Source> {
+        let mut sources = Vec::new();
+        for (key, entry) in scopes(reference).iter().flat_map(|scope| self.entries(scope)) {
+            match entry.credential() {
+                Ok(None) => {}
+                Ok(Some(credential)) => {
+                    sources.push(Source::Stored(credential));
+                    break;
+                }
+                Err(Unusable) => sources.push(Source::Unusable(key.to_owned())),
+            }
+        }
+        sources
+    }
+
+    /// The entries whose key is `scope`, or a URL of the host `scope`.
+    fn entries<'a>(&'a self, scope: &'a str) -> impl Iterator<Item = (&'a str, &'a Entry)> {
+        let auths = || self.auths.iter().flatten();
+        let exact = auths().filter(move |(key, _)| *key == scope);
+        let urls = auths().filter(move |(key, _)| *key != scope && host_of(key) == Some(scope));
+        exact.chain(urls).filter_map(|(key, entry)| Some((key.as_str(), entry.as_ref()?)))
     }
 }
 
+/// An entry holds something that is no credential.
+struct Unusable;
+
 impl Entry {
-    fn credential(&self) -> Option<Credential> {
+    fn credential(&self) -> Result<Option<Credential>, Unusable> {
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = filled(&self.registrytoken) {
-            return Some(Credential::RegistryToken(Secret::new(token)));
+            return Ok(Some(Credential::RegistryToken(Secret::new(token))));
         }
         if let Some(token) = filled(&self.identitytoken) {
-            return Some(Credential::IdentityToken(Secret::new(token)));
+            return Ok(Some(Credential::IdentityToken(Secret::new(token))));
         }
         let (user, password) = match filled(&self.auth) {
-            Some(auth) => decode(&auth)?,
-            None => (filled(&self.username)?, filled(&self.password)?),
+            Some(auth) => decode(&auth).ok_or(Unusable)?,
+            None => match (filled(&self.username), filled(&self.password)) {
+                (None, None) => return Ok(None),
+                (user, password) => user.zip(password).ok_or(Unusable)?,
+            },
         };
-        Some(Credential::from_login(user, password))
+        Ok(Some(Credential::from_login(user, password)))
     }
 }
 
@@ -172,12 +197,15 @@ impl Credential {
     }
 }
 
-/// User and password of `base64(user:password)`, which Docker ends with a NUL at times.
+/// User and password of `base64(user:password)`. As Docker does, line ends in the base64 are passed over,
+/// and so is the NUL that old versions put around the password.
 fn decode(auth: &str) -> Option<(String, String)> {
-    let bytes = STANDARD.decode(auth.trim()).ok()?;
+    let auth: String = auth.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+    let bytes = STANDARD.decode(auth).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (user, password) = text.split_once(':')?;
-    Some((user.to_owned(), password.trim_end_matches('\0').to_owned()))
+    let password = password.trim_matches('\0');
+    (!user.is_empty() || !password.is_empty()).then(|| (user.to_owned(), password.to_owned()))
 }
 
 /// What helpers call the registry of `reference`.
@@ -209,10 +237,13 @@ fn keys_of_host(host: &str) -> Vec<String> {
     keys
 }
 
-/// The host of a key that Docker wrote as a URL: `https://host/v1/`.
+/// The host of a key that Docker wrote as a URL, `https://host/v1/`, at times without its scheme.
 fn host_of(key: &str) -> Option<&str> {
-    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"))?;
-    rest.split('/').next()
+    let url = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    match url {
+        Some(rest) => rest.split('/').next(),
+        None => key.strip_suffix("/v1/").or_else(|| key.strip_suffix("/v2/")),
+    }
 }
 
 #[cfg(test)]

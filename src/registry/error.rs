@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::oci::document::error::DocumentError;
 use crate::oci::reference::Reference;
+use crate::registry::cause::is_certificate;
 use crate::registry::shown::{ShownUrl, Words};
 
 /// What a failure means to the caller: which exit code it gets and whether another try may help.
@@ -11,6 +12,8 @@ use crate::registry::shown::{ShownUrl, Words};
 pub enum ErrorKind {
     /// The network or the registry failed.
     Network,
+    /// The registry's certificate is not trusted.
+    Certificate,
     /// The registry asks for a pause that is too long to wait for.
     RateLimited,
     /// The registry refuses the credentials, or wants some.
@@ -52,6 +55,15 @@ pub enum Error {
         /// What was asked for.
         url: ShownUrl,
         /// Why. It does not hold the URL.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The other side's certificate is not trusted, or not for its name.
+    #[error("`{url}` shows a certificate that is not trusted")]
+    Certificate {
+        /// What was asked for.
+        url: ShownUrl,
+        /// Why.
         #[source]
         source: reqwest::Error,
     },
@@ -184,7 +196,11 @@ pub enum Error {
 impl Error {
     /// No answer from `url`, or a connection that broke.
     pub(super) fn transport(url: ShownUrl, source: reqwest::Error) -> Self {
-        Self::Transport { url, source: source.without_url() }
+        let source = source.without_url();
+        if is_certificate(&source) {
+            return Self::Certificate { url, source };
+        }
+        Self::Transport { url, source }
     }
 
     /// What this means to the caller.
@@ -192,9 +208,11 @@ impl Error {
         match self {
             Self::Client { .. } | Self::Host { .. } => ErrorKind::Settings,
             Self::Status { status: 404, .. } => ErrorKind::NotFound,
+            Self::Status { status: 429, .. } => ErrorKind::RateLimited,
             Self::Status { status: 401 | 403, .. }
             | Self::Denied { .. }
             | Self::Challenge { .. } => ErrorKind::Denied,
+            Self::Certificate { .. } => ErrorKind::Certificate,
             Self::Transport { .. }
             | Self::Status { .. }
             | Self::Truncated { .. }

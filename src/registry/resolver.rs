@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::io;
-use std::iter::successors;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -32,7 +31,7 @@ struct Guarded {
 /// A host has no address that the registry may name.
 #[derive(Debug, thiserror::Error)]
 #[error("`{host}` has only addresses that are nearer than the registry")]
-struct TooNear {
+pub(super) struct TooNear {
     host: String,
 }
 
@@ -71,12 +70,6 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(self.clone().allowed(name.as_str().to_owned()))
     }
-}
-
-/// Whether `error` is about a host that is nearer than the registry which named it.
-pub(super) fn is_too_near(error: &reqwest::Error) -> bool {
-    let mut causes = successors(error.source(), |&cause| cause.source());
-    causes.any(<dyn StdError>::is::<TooNear>)
 }
 
 /// The address that a URL itself holds.

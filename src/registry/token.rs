@@ -46,7 +46,17 @@ pub(super) struct TokenRequest<'a> {
 struct Answer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    /// Seconds. Some servers write another number than a whole one, or a text; it is only a hint.
+    expires_in: Option<serde_json::Value>,
+}
+
+impl Answer {
+    /// How long the token is good; nothing, where that is not said in a form that is known.
+    fn lifetime(&self) -> Option<Duration> {
+        let said = self.expires_in.as_ref()?;
+        let seconds = said.as_f64().or_else(|| said.as_str()?.trim().parse().ok())?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
 }
 
 /// The token server's URL, which a challenge of `registry` names. Credentials travel to it, so it has to
@@ -112,10 +122,7 @@ impl TokenRequest<'_> {
     }
 
     async fn execute(&self, request: RequestBuilder) -> Result<Response, Error> {
-        request.send().await.map_err(|source| Error::Transport {
-            url: ShownUrl::of(&self.realm),
-            source: source.without_url(),
-        })
+        request.send().await.map_err(|source| Error::transport(ShownUrl::of(&self.realm), source))
     }
 
     async fn read(&self, response: Response) -> Result<Token, Error> {
@@ -123,8 +130,8 @@ impl TokenRequest<'_> {
         let body = read_bounded(response, TOKEN_BYTES_MAX).await?;
         let answer = serde_json::from_slice::<Answer>(&body).ok();
         let token = answer.and_then(|answer| {
+            let lifetime = answer.lifetime().unwrap_or(LIFETIME_DEFAULT);
             let secret = answer.token.or(answer.access_token)?;
-            let lifetime = answer.expires_in.map_or(LIFETIME_DEFAULT, Duration::from_secs);
             Some(Token { secret: Secret::new(secret), lifetime })
         });
         token
@@ -154,6 +161,22 @@ pub(super) fn header(secret: &Secret) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tokens_life_is_understood_in_every_form_or_not_at_all() {
+        let lifetime = |said: &str| {
+            let answer = format!(r#"{{"token":"t","expires_in":{said}}}"#);
+            serde_json::from_str::<Answer>(&answer).unwrap().lifetime()
+        };
+        for said in ["300", "300.0", "3e2", r#""300""#] {
+            assert_eq!(lifetime(said), Some(Duration::from_mins(5)), "{said}");
+        }
+        assert_eq!(lifetime("0"), Some(Duration::ZERO));
+        for said in ["-1", "null", r#""soon""#, "[]", "1e300", r#""NaN""#, r#""inf""#] {
+            assert_eq!(lifetime(said), None, "{said}");
+        }
+        assert!(lifetime("18446744073709551615").is_none_or(|life| life.as_secs() > 1 << 60));
+    }
 
     #[test]
     fn a_realm_is_reached_over_tls_unless_the_registry_is_not() {

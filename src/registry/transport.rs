@@ -1,9 +1,6 @@
 //! One request to a registry: where it goes, what it shows, which redirects it follows, and how long it
 //! waits when the registry asks for a pause.
 
-use std::error::Error as _;
-use std::io;
-use std::iter::successors;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,6 +12,7 @@ use crate::oci::document::media_type;
 use crate::oci::reference::{DOCKER_HUB, Reference};
 use crate::registry::answer::{check, words};
 use crate::registry::auth::{Asker, Auth, Demand, Shown};
+use crate::registry::cause::is_refused;
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::{Clients, is_loopback};
 use crate::registry::endpoint::{Endpoint, Scheme, host_of};
@@ -238,7 +236,7 @@ impl Transport {
             }
             self.hosts.pause(host, delay);
         }
-        let (registry, reason) = (host.to_owned(), error.to_string());
+        let (registry, reason) = (host.to_owned(), with_causes(&error));
         self.settings.events.tell(RegistryEvent::Retry { registry, reason, delay });
         match pause {
             Pause::Own(delay) => tokio::time::sleep(delay).await,
@@ -314,14 +312,6 @@ impl Transport {
 
 /// The host that serves Docker Hub's registry.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
-
-/// Whether nobody listens at the port.
-fn is_refused(error: &reqwest::Error) -> bool {
-    let causes = successors(error.source(), |&cause| cause.source());
-    causes
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
-}
 
 /// Where a redirect of `from` leads, if it may be followed.
 fn redirect(from: &Url, location: &str) -> Result<Url, Error> {

@@ -156,7 +156,7 @@ fn documents_are_shown_field_by_field() {
 /// An entry of every type, with all that can be said of one.
 const LAYER: &str = "
     /etc/ 0755 mtime=1600000000.5
-    /etc/motd 0644 uid=70000 gid=7 xattr:user.note=a\\xff xattr:user.\\xff=b hello
+    /etc/motd 0644 uid=70000 gid=7 xattr:user.note=a\\xff hello
     /etc/link -> motd
     /etc/again => /etc/motd
     /not-\\xff-utf8 0600 x
@@ -212,8 +212,8 @@ fn a_refused_layer_exits_5_with_entry_and_offset() {
         |words: &[&str]| json(&project.run(&[&["inspect"], words, &["--json"]].concat()).exits(5));
     insta::assert_snapshot!(shown(&["layer", "above"]), @r###"
     diagnostics:
-      {"code":"invalid-name","file":null,"help":null,"message":"the name leads out of the root","range":null,"severity":"error"}
-    error: {"code":"invalid-name","entry":"../up","message":"the name leads out of the root","offset":512}
+      {"code":"entry-name","file":null,"help":null,"message":"entry `../up` at byte 512 is refused: the name leads out of the root","range":null,"severity":"error"}
+    error: {"code":"entry-name","entry":"../up","message":"entry `../up` at byte 512 is refused: the name leads out of the root","offset":512}
     exit_code: 5
     schema: "sandbox-images/failure/1"
     "###);

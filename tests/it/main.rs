@@ -9,11 +9,14 @@
 mod support;
 
 mod architecture;
+mod auth_topologies;
 mod config;
 mod crash;
+mod credentials;
 mod disk;
 mod doctor;
 mod erofs;
+mod examples;
 mod hostile_registry;
 mod inspect;
 mod inspect_auth;
@@ -23,7 +26,9 @@ mod lock;
 mod lock_versions;
 mod offline;
 mod real_image;
+mod reference;
 mod registry;
+mod registry_faults;
 mod resume;
 mod schema;
 mod store;

@@ -14,6 +14,8 @@ pub(crate) mod image;
 
 pub(crate) mod registry;
 
+pub(crate) mod pull;
+
 pub(crate) mod file_tree;
 
 pub(crate) mod mount;

@@ -91,3 +91,14 @@ fn key(name: &[u8]) -> String {
         Err(_) => format!("base64:{}", STANDARD.encode(name)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_whose_name_is_no_text_is_shown_whole() {
+        assert_eq!(key(b"user.note"), "user.note");
+        assert_eq!(key(b"user.\xff"), "base64:dXNlci7/");
+    }
+}

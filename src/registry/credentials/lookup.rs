@@ -97,6 +97,11 @@ impl Search<'_> {
                     Source::Stored(credential) => {
                         return (Some(credential), Origin::File(path.clone()));
                     }
+                    Source::Unusable(key) => self.problems.push(format!(
+                        "the entry `{}` in `{}` holds neither a user with a password nor a token",
+                        key.escape_debug(),
+                        path.display()
+                    )),
                     Source::Helper { name, server } => {
                         if let Some(credential) = self.ask(&name, &server).await {
                             let named_by = path.clone();
@@ -130,7 +135,10 @@ pub fn read(path: &Path) -> Result<Option<CredentialFile>, String> {
         Err(error) => return Err(cannot(&error)),
     };
     let mut json = Vec::new();
-    file.take(FILE_BYTES_MAX).read_to_end(&mut json).map_err(|error| cannot(&error))?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut json).map_err(|error| cannot(&error))?;
+    if json.len() as u64 > FILE_BYTES_MAX {
+        return Err(cannot(&format_args!("it is longer than {FILE_BYTES_MAX} bytes")));
+    }
     CredentialFile::parse(&json).map(Some).map_err(|error| cannot(&error))
 }
 

@@ -59,8 +59,11 @@ fn tokens_and_plain_fields_are_understood() {
         stored(Credential::RegistryToken(Secret::new("t")))
     );
     assert_eq!(one(r#"{"username":"a","password":"b"}"#), [login("a", "b")]);
-    for empty in ["{}", r#"{"auth":""}"#, r#"{"auth":"%%%"}"#, r#"{"auth":"YQ=="}"#] {
+    for empty in ["{}", "null", r#"{"auth":""}"#] {
         assert_eq!(one(empty), [], "{empty}");
+    }
+    for unusable in [r#"{"auth":"%%%"}"#, r#"{"auth":"YQ=="}"#] {
+        assert_eq!(one(unusable), [Source::Unusable("r.example".to_owned())], "{unusable}");
     }
 }
 
@@ -74,10 +77,9 @@ fn helpers_stand_before_and_after_the_entries() {
         name: name.to_owned(),
         server: server.to_owned(),
     };
-    assert_eq!(
-        find(&json, "r.example/x"),
-        [helper("own", "r.example"), login("a", "b"), helper("all", "r.example")]
-    );
+    assert_eq!(find(&json, "r.example/x"), [helper("own", "r.example"), login("a", "b")]);
+    let others = json.replacen("r.example", "other.example", 2);
+    assert_eq!(find(&others, "r.example/x"), [helper("all", "r.example")]);
     assert_eq!(find(&json, "alpine"), [helper("all", "https://index.docker.io/v1/")]);
 }
 

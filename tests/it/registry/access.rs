@@ -224,9 +224,16 @@ async fn tls_wants_an_authority_that_is_trusted() {
     let mut strict = settings();
     let rule = RegistryRule { scheme: Some(Scheme::Https), ..RegistryRule::default() };
     strict.registries.insert(registry.host(), rule);
+    registry.clear_requests();
     let error = Registry::new(strict).resolve(&reference).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Network);
+    assert_eq!(error.kind(), ErrorKind::Certificate);
     assert!(shown(&error).contains("UnknownIssuer"), "{}", shown(&error));
+    assert_eq!(registry.requests(), [], "it is not asked, and not tried again");
+
+    let rule = RegistryRule { any_certificate: true, ..RegistryRule::default() };
+    let mut careless = settings();
+    careless.registries.insert(registry.host(), rule);
+    assert_eq!(Registry::new(careless).resolve(&reference).await.unwrap().digest(), digest);
 }
 
 #[tokio::test]

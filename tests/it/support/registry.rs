@@ -21,6 +21,12 @@ mod respond;
 #[path = "registry/serve.rs"]
 mod serve;
 
+#[path = "registry/http2.rs"]
+mod http2;
+
+#[path = "registry/raw.rs"]
+pub(crate) mod raw;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -56,6 +62,24 @@ pub(crate) struct Options {
     pub(crate) auth: Auth,
 }
 
+/// Where a registry listens, and what its certificate says.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// An address of this machine: all of 127.0.0.0/8 are.
+    pub(crate) ip: Ipv4Addr,
+    /// The names in its certificate, where it speaks TLS.
+    pub(crate) names: Vec<String>,
+    /// Whether it speaks HTTP/2, where it speaks TLS.
+    pub(crate) http2: bool,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        Self { ip: Ipv4Addr::LOCALHOST, names, http2: false }
+    }
+}
+
 impl TestRegistry {
     /// Starts an open registry over plain http.
     pub(crate) fn start() -> Self {
@@ -64,10 +88,15 @@ impl TestRegistry {
 
     /// Starts a registry as `options` say.
     pub(crate) fn start_with(options: Options) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::start_at(options, &Place::default())
+    }
+
+    /// Starts a registry as `options` say at another place.
+    pub(crate) fn start_at(options: Options, place: &Place) -> Self {
+        let listener = TcpListener::bind((place.ip, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a socket option");
         let address = listener.local_addr().expect("a bound socket");
-        let (tls, ca_pem) = options.tls.then(serve::tls).unzip();
+        let (tls, ca_pem) = options.tls.then(|| serve::tls(place)).unzip();
         let scheme = if options.tls { "https" } else { "http" };
         let state = Arc::new(State::new(format!("{scheme}://{address}"), options.auth));
         let (stop, stopped) = oneshot::channel();
@@ -126,6 +155,11 @@ impl TestRegistry {
     /// Behaves from now on.
     pub(crate) fn clear_faults(&self) {
         self.lock().faults.clear();
+    }
+
+    /// Takes `token`, which somebody else gives out, for this scope.
+    pub(crate) fn accept_token(&self, token: &str, scope: &str) {
+        self.lock().tokens.insert(token.to_owned(), scope.to_owned());
     }
 
     /// Refuses the tokens that were given out so far.

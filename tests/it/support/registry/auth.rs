@@ -18,6 +18,9 @@ pub(crate) enum Auth {
     Bearer(Option<Login>),
     /// A token of the endpoint at this URL.
     BearerFrom(String),
+    /// Whatever these `WWW-Authenticate` headers say, where `{R}` is the registry's own URL: this login, or
+    /// a token of the registry's own endpoint, or one that it was told of.
+    Challenges(Vec<String>, Login),
 }
 
 /// A user and a password. As an identity token, the password alone counts.
@@ -43,10 +46,20 @@ pub(crate) fn refusal(state: &State, seen: &Seen, repository: &str) -> Option<An
     let scope = format!("repository:{repository}:pull");
     let challenge = match &state.auth {
         Auth::None => return None,
-        Auth::Basic(login) if shown == Some(&login.basic()) => return None,
-        Auth::Basic(_) => "Basic realm=\"test\"".to_owned(),
-        Auth::Bearer(_) | Auth::BearerFrom(_) if token_is_good(state, shown, &scope) => {
+        Auth::Basic(login) | Auth::Challenges(_, login) if shown == Some(&login.basic()) => {
             return None;
+        }
+        Auth::Basic(_) => "Basic realm=\"test\"".to_owned(),
+        Auth::Bearer(_) | Auth::BearerFrom(_) | Auth::Challenges(..)
+            if token_is_good(state, shown, &scope) =>
+        {
+            return None;
+        }
+        Auth::Challenges(challenges, _) => {
+            let mut refusal = Answer::error(401, "UNAUTHORIZED", "show yourself");
+            let challenges = challenges.iter().map(|value| value.replace("{R}", state.url()));
+            refusal.headers.extend(challenges.map(|value| ("www-authenticate", value)));
+            return Some(refusal);
         }
         Auth::Bearer(_) => challenge(&format!("{}/token", state.url()), &scope),
         Auth::BearerFrom(realm) => challenge(realm, &scope),
@@ -75,10 +88,10 @@ pub(crate) fn token(state: &State, seen: &Seen) -> Answer {
     };
     let shown = seen.authorization.as_deref();
     let granted = match &state.auth {
-        Auth::Bearer(Some(login)) if seen.method == "POST" => {
+        Auth::Bearer(Some(login)) | Auth::Challenges(_, login) if seen.method == "POST" => {
             parameter(form, "refresh_token").as_deref() == Some(login.password)
         }
-        Auth::Bearer(Some(login)) => shown == Some(&login.basic()),
+        Auth::Bearer(Some(login)) | Auth::Challenges(_, login) => shown == Some(&login.basic()),
         _ => true,
     };
     if !granted {

@@ -1,6 +1,7 @@
 //! How the registry misbehaves: which requests, and what happens to their answers.
 
 use std::ops::Range;
+use std::time::Duration;
 
 /// A rule: the requests it applies to and what is done to them.
 #[derive(Debug, Clone)]
@@ -42,6 +43,12 @@ pub(crate) enum Effect {
     NoHeader(&'static str),
     /// The connection is closed without an answer.
     Reset,
+    /// The connection stays open, and no answer comes.
+    Silence,
+    /// The body comes a byte at a time, with this pause after each.
+    Trickle(Duration),
+    /// HTTP/2: the connection is given up by `GOAWAY` after this many bytes of the body.
+    GoAwayAt(usize),
 }
 
 impl Fault {

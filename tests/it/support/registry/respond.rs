@@ -1,5 +1,7 @@
 //! The answers: the distribution protocol's read side, and what a fault makes of it.
 
+use std::time::Duration;
+
 use super::auth;
 use super::fault::Effect;
 use super::state::{Held, Seen, State};
@@ -30,6 +32,12 @@ pub(crate) enum End {
     Stall(usize),
     /// Never: it is sent again and again.
     Endless,
+    /// After its last byte, with this pause after each.
+    Slow(Duration),
+    /// By `GOAWAY` after this many bytes.
+    GoAway(usize),
+    /// Before it has begun: not even the status is sent.
+    Silent,
 }
 
 impl Answer {
@@ -100,6 +108,9 @@ fn spoil(mut answer: Answer, effect: Effect, path: &str) -> Answer {
         Effect::Header(name, value) => return answer.header(name, value),
         Effect::NoHeader(name) => answer.headers.retain(|(known, _)| *known != name),
         Effect::Reset => answer.status = 0,
+        Effect::Silence => answer.end = End::Silent,
+        Effect::Trickle(pause) => answer.end = End::Slow(pause),
+        Effect::GoAwayAt(at) => answer.end = End::GoAway(at),
         Effect::IgnoreRange => {}
     }
     answer

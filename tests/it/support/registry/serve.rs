@@ -24,30 +24,33 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::respond::{self, Answer, End};
 use super::state::{Seen, State};
+use super::{Place, http2};
 
 /// How bodies are cut into frames, so that what precedes a fault reaches the client.
 const FRAME_BYTES: usize = 16 << 10;
 
 /// hyper drops what it has not flushed when a body fails: the bytes before a cut get this long to leave.
-const FLUSH: Duration = Duration::from_millis(20);
+pub(super) const FLUSH: Duration = Duration::from_millis(20);
 
-/// A certificate for 127.0.0.1 and localhost, and the authority that signed it.
-pub(crate) fn tls() -> (TlsAcceptor, String) {
+/// A certificate for the names of a place, and the authority that signed it.
+pub(crate) fn tls(place: &Place) -> (TlsAcceptor, String) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_key = KeyPair::generate().expect("a key");
     let ca = CertifiedIssuer::self_signed(params, ca_key).expect("a certificate");
     let key = KeyPair::generate().expect("a key");
-    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-    let certificate = CertificateParams::new(names)
-        .expect("two names")
+    let certificate = CertificateParams::new(place.names.clone())
+        .expect("names or addresses")
         .signed_by(&key, &ca)
         .expect("a certificate");
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder()
+    let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .expect("a certificate and its key");
+    if place.http2 {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     (TlsAcceptor::from(Arc::new(config)), ca.pem())
 }
 
@@ -80,8 +83,10 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<Stat
                 None => connection(socket, state).await,
                 Some(tls) => {
                     // A client that does not trust the certificate hangs up here.
-                    if let Ok(socket) = tls.accept(socket).await {
-                        connection(socket, state).await;
+                    let Ok(socket) = tls.accept(socket).await else { return };
+                    match socket.get_ref().1.alpn_protocol() {
+                        Some(b"h2") => http2::connection(socket, state).await,
+                        _ => connection(socket, state).await,
                     }
                 }
             }
@@ -102,26 +107,17 @@ async fn handle(
     state: Arc<State>,
     request: Request<Incoming>,
 ) -> Result<Response<BoxBody<Bytes, io::Error>>, io::Error> {
-    let header = |name: &str| {
-        let value = request.headers().get(name)?;
-        value.to_str().ok().map(str::to_owned)
-    };
-    let mut seen = Seen {
-        method: request.method().to_string(),
-        path: request.uri().to_string(),
-        range: header("range"),
-        authorization: header("authorization"),
-        body: String::new(),
-        status: 0,
-    };
     let head_only = request.method() == Method::HEAD;
-    if let Ok(body) = request.into_body().collect().await {
-        seen.body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    }
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let mut seen = Seen::of(&parts, &body);
     let answer = respond::answer(&state, &seen);
     seen.status = answer.status;
     let path = seen.path.clone();
     state.held().seen.push(seen);
+    if answer.end == End::Silent {
+        std::future::pending::<()>().await;
+    }
     if answer.status == 0 {
         return Err(io::Error::other("the connection is closed by a fault"));
     }
@@ -135,18 +131,21 @@ fn response(
     head_only: bool,
 ) -> Response<BoxBody<Bytes, io::Error>> {
     let has_length = !matches!(answer.end, End::Endless | End::Short(_));
+    let says_length = answer.headers.iter().any(|(name, _)| *name == "content-length");
     let mut response =
         Response::builder().status(StatusCode::from_u16(answer.status).expect("a status"));
-    if has_length && !answer.headers.iter().any(|(name, _)| *name == "content-length") {
+    if has_length && !says_length {
         response = response.header("content-length", answer.body.len());
     }
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
     }
+    // What a fault says of the length is not true: the connection ends with the body.
+    let end = if says_length { End::Cut(answer.body.len()) } else { answer.end };
     let body = if head_only {
         http_body_util::Empty::new().map_err(|never: Infallible| match never {}).boxed()
     } else {
-        BodyExt::boxed(StreamBody::new(frames(state, path, answer.body, answer.end)))
+        BodyExt::boxed(StreamBody::new(frames(state, path, answer.body, end)))
     };
     response.body(body).expect("headers of a test are valid")
 }
@@ -160,21 +159,25 @@ fn frames(
 ) -> impl Stream<Item = Result<Frame<Bytes>, io::Error>> {
     let body = Bytes::from(body);
     let limit = match end {
-        End::Cut(at) | End::Stall(at) | End::Short(at) => at.min(body.len()),
-        End::Whole | End::Endless => body.len(),
+        End::Cut(at) | End::Stall(at) | End::Short(at) | End::GoAway(at) => at.min(body.len()),
+        End::Whole | End::Endless | End::Slow(_) | End::Silent => body.len(),
     };
     stream::unfold(0, move |at| {
         let (state, path, body) = (Arc::clone(&state), path.clone(), body.clone());
         async move {
             let at = if at >= limit && end == End::Endless { 0 } else { at };
             if at < limit {
-                let next = limit.min(at + FRAME_BYTES);
+                let mut next = limit.min(at + FRAME_BYTES);
+                if let End::Slow(pause) = end {
+                    tokio::time::sleep(pause).await;
+                    next = at + 1;
+                }
                 *state.held().sent.entry(path).or_default() += (next - at) as u64;
                 return Some((Ok(Frame::data(body.slice(at..next))), next));
             }
             match end {
-                End::Whole | End::Endless | End::Short(_) => None,
-                End::Cut(_) => {
+                End::Whole | End::Endless | End::Short(_) | End::Slow(_) | End::Silent => None,
+                End::Cut(_) | End::GoAway(_) => {
                     tokio::time::sleep(FLUSH).await;
                     Some((Err(io::Error::other("cut by a fault")), at))
                 }

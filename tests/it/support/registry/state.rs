@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
+
 use super::auth::Auth;
 use super::fault::Fault;
 
@@ -51,6 +54,8 @@ pub(crate) struct Seen {
     pub(crate) method: String,
     /// Path and query.
     pub(crate) path: String,
+    /// All headers, in the order in which they came.
+    pub(crate) headers: Vec<(String, String)>,
     /// The `Range` header.
     pub(crate) range: Option<String>,
     /// The `Authorization` header.
@@ -59,6 +64,25 @@ pub(crate) struct Seen {
     pub(crate) body: String,
     /// The status it was answered with; 0 where the connection was closed instead.
     pub(crate) status: u16,
+}
+
+impl Seen {
+    /// A request, not yet answered.
+    pub(crate) fn of(request: &Parts, body: &[u8]) -> Self {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let header = |name: &str| request.headers.get(name).map(text);
+        let headers = request.headers.iter();
+        Self {
+            method: request.method.to_string(),
+            // An HTTP/2 request names its origin too.
+            path: request.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
+            range: header("range"),
+            authorization: header("authorization"),
+            body: String::from_utf8_lossy(body).into_owned(),
+            status: 0,
+        }
+    }
 }
 
 impl State {
