@@ -48,7 +48,7 @@ fn known_keys() -> Vec<&'static str> {
     ROOT_KEYS.into_iter().chain(NETWORK_KEYS).chain(limits).chain(registry::keys()).collect()
 }
 
-/// The lines of `text`, without their ends.
+/// The lines of `text`, each with its end.
 fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     text.split_inclusive('\n').map(move |line| {
