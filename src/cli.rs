@@ -32,6 +32,8 @@ mod list;
 
 mod verify;
 
+mod doctor;
+
 mod inspect;
 
 use std::process::ExitCode;
@@ -69,15 +71,20 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
             Failure::new(Kind::Usage, "directory", message)
         })?;
     }
-    let config = UserConfig::read(&arguments.global, environment)?;
+    let (config, wrong) = match UserConfig::read(&arguments.global, environment) {
+        Ok(config) => (config, None),
+        Err(failure) => (UserConfig::default(), Some(failure)),
+    };
     let setup = Setup { global: &arguments.global, environment, config: &config, output };
-    match &arguments.command {
-        Command::Lock(lock) => lock::run(&setup, lock),
-        Command::Sync(sync) => sync::run(&setup, sync),
-        Command::Path(path) => path::run(&setup, path),
-        Command::Disk(disk) => disk::run(&setup, disk),
-        Command::List(list) => list::run(&setup, list),
-        Command::Verify => verify::run(&setup),
-        Command::Inspect(inspect) => inspect::run(&setup, inspect),
+    match (&arguments.command, wrong) {
+        (Command::Doctor(doctor), wrong) => doctor::run(&setup, doctor, wrong.as_ref()),
+        (_, Some(failure)) => Err(failure),
+        (Command::Lock(lock), None) => lock::run(&setup, lock),
+        (Command::Sync(sync), None) => sync::run(&setup, sync),
+        (Command::Path(path), None) => path::run(&setup, path),
+        (Command::Disk(disk), None) => disk::run(&setup, disk),
+        (Command::List(list), None) => list::run(&setup, list),
+        (Command::Verify, None) => verify::run(&setup),
+        (Command::Inspect(inspect), None) => inspect::run(&setup, inspect),
     }
 }

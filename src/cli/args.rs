@@ -109,6 +109,8 @@ pub(crate) enum Command {
     List(List),
     /// Hash everything in the store again and compare it with its records
     Verify,
+    /// Look for what is wrong with environment, store, credentials and project, and how to mend it
+    Doctor(Doctor),
     /// Show how the tool reads something, as JSON
     #[command(subcommand)]
     Inspect(Inspect),
@@ -228,6 +230,14 @@ pub(crate) struct List {
     /// Show the layers too, and what they share
     #[arg(long)]
     pub(crate) layers: bool,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Ask registries and mirrors for the images of the project
+    #[arg(long)]
+    pub(crate) online: bool,
 }
 
 /// `inspect`

@@ -14,7 +14,7 @@ use sandbox_images::layer::limits::Limits;
 use sandbox_images::registry::event::EventSink;
 use sandbox_images::registry::settings::{Retry, Settings, Timeouts};
 use sandbox_images::spec::config::shown::shown;
-use sandbox_images::spec::config::{Config, FILE_BYTES_MAX};
+use sandbox_images::spec::config::{Config, Credential, FILE_BYTES_MAX};
 use sandbox_images::spec::manifest_file::ImageSet;
 
 use crate::cli::args::Global;
@@ -84,6 +84,16 @@ impl UserConfig {
         self.config.secrets().next()?;
         let path = path.display();
         Some(format!("`{path}` holds a secret and is open to other users; run `chmod 600 {path}`"))
+    }
+
+    /// The names of the helpers that it names.
+    pub(crate) fn helpers(&self) -> impl Iterator<Item = &str> {
+        let credentials =
+            self.config.registries.values().filter_map(|registry| registry.credential.as_ref());
+        credentials.filter_map(|credential| match credential {
+            Credential::Helper(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// How registries are used. The mirrors of `image_set` are those of registries for which this file names

@@ -19,6 +19,8 @@ pub(crate) struct Environment {
     pub(crate) default_config: Option<PathBuf>,
     /// Where credentials may be, in the order in which they are asked.
     pub(crate) credential_files: Vec<PathBuf>,
+    /// Where programs are looked for.
+    pub(crate) search_path: Vec<PathBuf>,
 }
 
 impl Environment {
@@ -32,6 +34,9 @@ impl Environment {
             default_config: config.as_ref().map(|config| config.join("sandbox-images/config.toml")),
             default_store: base.map(|base| base.cache_dir().join("sandbox-images")),
             credential_files: credential_files(home, config),
+            search_path: variable("PATH")
+                .map(|path| env::split_paths(&path).collect())
+                .unwrap_or_default(),
         }
     }
 }

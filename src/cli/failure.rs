@@ -92,6 +92,11 @@ impl Failure {
         Self { kind, problems: vec![problem], ..Self::empty(kind) }
     }
 
+    /// A failure of which everything was said.
+    pub(crate) fn told(kind: Kind) -> Self {
+        Self::empty(kind)
+    }
+
     fn empty(kind: Kind) -> Self {
         let (problems, notes) = (Vec::new(), Vec::new());
         Self { kind, problems, texts: Box::default(), notes, details: Map::new() }

@@ -45,8 +45,11 @@ impl Output {
         }
     }
 
-    /// Says what ended the command.
+    /// Says what ended the command, unless that was told.
     pub(crate) fn failure(self, failure: &Failure) {
+        if failure.problems.is_empty() {
+            return;
+        }
         if self.json {
             json(&render::failure_json(failure));
         }

@@ -221,7 +221,8 @@ fn unreadable(error: &FileError) -> Failure {
     Failure::new(Kind::Usage, "file", with_causes(error))
 }
 
-fn shown(project: &Project, texts: sandbox_images::project::files::Texts) -> Texts {
+/// The texts as diagnostics point into them.
+pub(crate) fn shown(project: &Project, texts: sandbox_images::project::files::Texts) -> Texts {
     let text = |path: &std::path::Path, text: Option<String>| Text {
         path: PathBuf::from(path),
         text: text.unwrap_or_default(),

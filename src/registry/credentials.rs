@@ -133,6 +133,12 @@ impl CredentialFile {
         own.chain(&self.creds_store).map(String::as_str).filter(|name| !name.is_empty()).collect()
     }
 
+    /// Whether the file itself holds a credential.
+    pub fn holds_secrets(&self) -> bool {
+        let mut entries = self.auths.iter().flat_map(BTreeMap::values).flatten();
+        entries.any(|entry| matches!(entry.credential(), Ok(Some(_))))
+    }
+
     /// The credential of the most special entry that has one, after those that have none and should.
     fn stored(&self, reference: &Reference) -> Vec<Source> {
         let mut sources = Vec::new();

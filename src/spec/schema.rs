@@ -1,12 +1,14 @@
-//! JSON Schemas of the two files, for editors and for programs that read a lock themselves.
+//! JSON Schemas of the three files, for editors and for programs that read a lock themselves.
 //!
-//! The types here mirror what [`manifest_file`](crate::spec::manifest_file) and
-//! [`lockfile`](crate::spec::lockfile) read, and their comments are the texts that an editor shows. A schema
+//! The types here mirror what [`manifest_file`](crate::spec::manifest_file),
+//! [`lockfile`](crate::spec::lockfile) and [`config`](crate::spec::config) read, and their comments are the texts that an editor shows. A schema
 //! says less than the readers do: it knows the form of a reference, not which platforms an image has. It is
 //! of draft 7, which the TOML plug-ins of editors know.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+
+mod config;
 
 mod image_set;
 
@@ -21,6 +23,11 @@ pub fn of_image_set() -> String {
 /// further keys, so that none is refused.
 pub fn of_lock() -> String {
     text_of::<lock::Lock>()
+}
+
+/// The schema of `config.toml`: JSON with a final newline.
+pub fn of_config() -> String {
+    text_of::<config::Config>()
 }
 
 fn text_of<T: JsonSchema>() -> String {

@@ -8,6 +8,7 @@ use crate::support::image::Layer;
 use crate::support::layer_text::layer_tar;
 use crate::support::project::{Project, Ran};
 use crate::support::registry::auth::{Auth, Login};
+use crate::support::registry::fault::{Effect, Fault};
 use crate::support::registry::{Options, TestRegistry};
 
 const LOGIN: Login = Login { user: "ann", password: "hunter2" };
@@ -161,11 +162,61 @@ fn who_is_to_be_anonymous_shows_nothing() {
 }
 
 #[test]
-fn a_registry_without_tls_is_not_asked_for_it() {
-    let (registry, project) = registry_with(Options::default());
-    project.write_config(&about(&registry, "insecure = \"http\""));
+fn protection_is_given_up_on_request_only() {
+    let (plain, project) = registry_with(Options::default());
+    project.write_config(&about(&plain, "insecure = \"http\""));
     project.run(&["lock"]).exits(0);
-    assert!(registry.requests_to("/v2/").iter().all(|seen| seen.path != "/v2/"), "no question");
+
+    let (secure, project) = registry_with(Options { tls: true, auth: Auth::None });
+    project.write_config(&about(&secure, "insecure = \"http\"\n[network]\ntries = 1"));
+    project.run(&["lock"]).exits(1);
+    assert!(secure.requests().is_empty(), "it was spoken to in the clear");
+    project.write_config(&about(&secure, "insecure = \"skip-verify\""));
+    project.run(&["lock"]).exits(0);
+}
+
+#[test]
+fn patience_is_what_it_says() {
+    let (registry, project) = registry_with(Options::default());
+    registry.fault(Fault::on("/manifests/", Effect::Answer(500, Vec::new(), Vec::new())));
+    project.write_config("[network]\ntries = 1\n");
+    project.run(&["lock"]).exits(1);
+    assert_eq!(registry.requests_to("/manifests/").len(), 1);
+}
+
+#[test]
+fn its_mirrors_win_over_those_of_the_project_and_neither_is_in_the_lock() {
+    let (origin, project) = registry_with(Options::default());
+    let mirrors = [TestRegistry::start(), TestRegistry::start()];
+    let image = two_platforms(&[&Layer::new("/etc/motd 0644 hello")]);
+    for mirror in &mirrors {
+        serve(mirror, "team/app", "1", &image);
+    }
+    let [of_project, of_user] = &mirrors;
+    let file = project.directory().join("sandbox-images.toml");
+    let named = fs::read_to_string(&file).expect("the project has its file");
+    let line = |mirror: &TestRegistry| format!("mirrors = [\"{}\"]", mirror.url());
+    fs::write(&file, format!("{named}\n{}", about(&origin, &line(of_project)))).expect("written");
+    for (config, asked) in [
+        (String::new(), of_project),
+        (about(&origin, "username = 'ann'\npassword = 'x'"), of_project),
+        (about(&origin, &line(of_user)), of_user),
+        (about(&origin, "mirrors = []"), &origin),
+    ] {
+        let all = [&origin, of_project, of_user];
+        for registry in all {
+            registry.clear_requests();
+        }
+        fs::remove_file(project.lock_path()).ok();
+        project.write_config(&config);
+        project.run(&["lock"]).exits(0);
+        for registry in all {
+            let was_asked = !registry.requests_to("/manifests/").is_empty();
+            assert_eq!(was_asked, registry.host() == asked.host(), "with {config}");
+        }
+        let lock = project.lock_text();
+        assert!(mirrors.iter().all(|mirror| !lock.contains(&mirror.host())), "{lock}");
+    }
 }
 
 #[test]
@@ -181,49 +232,59 @@ fn a_secret_that_others_may_read_is_warned_of() {
     assert!(told.contains("holds a secret and is open to other users; run `chmod 600"), "{told}");
 }
 
-/// Lines about a registry, and what is wrong with the file apart from them.
-const PLANTED: [(&str, &str); 9] = [
-    ("username = 'ann'\npassword = 'hunter2'", ""),
-    ("username = 'ann'\npassword-file = 'secret'", ""),
-    ("identity-token = 'hunter2'", ""),
-    ("username = 'ann'\npassword = 'hunter2' # hunter2", "jobs = 0"),
-    ("username = 'ann'\npasword = 'hunter2'", ""),
-    ("username = 'ann', password = 'hunter2'", ""),
-    ("username = 'ann'\npassword = 'hunter2", ""),
-    ("username = 'ann'\npassword = \"\"\"\nhunter2", ""),
-    ("mirrors = ['https://ann:hunter2@m.example']", ""),
+/// Lines about a registry that are right.
+const RIGHT: [&str; 3] = [
+    "username = 'ann'\npassword = 'hunter2'",
+    "username = 'ann'\npassword-file = 'secret'",
+    "identity-token = 'hunter2'",
+];
+
+/// Lines about a registry that are wrong, or in a file with another error.
+const WRONG: [&str; 7] = [
+    "username = 'ann'\npassword = 'hunter2' # hunter2\nca = 1",
+    "username = 'ann'\npasword = 'hunter2'",
+    "username = 'ann', password = 'hunter2'",
+    "username = 'ann'\npassword = 'hunter2",
+    "username = 'ann'\npassword = \"\"\"\nhunter2",
+    "identity-token = 'hunter2'\npassword = 'hunter2'",
+    "mirrors = ['https://ann:hunter2@m.example']",
 ];
 
 #[test]
 fn a_secret_appears_in_no_output() {
-    for (lines, other) in PLANTED {
-        for auth in [Auth::None, Auth::Basic(LOGIN), Auth::Bearer(Some(LOGIN)), other_login()] {
-            let (registry, project) = registry_with(Options { tls: false, auth });
-            let config = project.write_config(&format!("{other}\n{}", about(&registry, lines)));
-            fs::write(config.with_file_name("secret"), "hunter2").expect("it is written");
-            fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).expect("a mode");
-            let reference = format!("{}/team/app:1", registry.host());
-            for words in [
-                &["lock", "--progress", "json"][..],
-                &["sync", "--json"],
-                &["inspect", "auth", &reference],
-                &["list"],
-                &["doctor", "--online"],
-                &["doctor", "--online", "--json"],
-            ] {
-                let ran = project.run(words);
-                let said = format!("{}{}", ran.stdout, ran.stderr);
-                assert!(!said.contains("hunter2"), "{words:?} with {lines}\n{said}");
-                // `ann:hunter2` as Basic authentication shows it.
-                assert!(!said.contains("YW5uOmh1bnRlcjI"), "{words:?} with {lines}\n{said}");
-            }
-            let lock = fs::read_to_string(project.lock_path()).unwrap_or_default();
-            assert!(!lock.contains("hunter2"), "{lock}");
+    let another = Login { user: "ann", password: "another" };
+    for lines in RIGHT {
+        let login = |login| Auth::Bearer(Some(login));
+        for auth in [Auth::None, Auth::Basic(LOGIN), login(LOGIN), login(another.clone())] {
+            check_secrecy(lines, auth);
         }
+    }
+    for lines in WRONG {
+        check_secrecy(lines, Auth::None);
     }
 }
 
-/// A registry that wants another login than the one that is planted.
-fn other_login() -> Auth {
-    Auth::Bearer(Some(Login { user: "ann", password: "another" }))
+/// Runs commands with these lines about their registry.
+fn check_secrecy(lines: &str, auth: Auth) {
+    let (registry, project) = registry_with(Options { tls: false, auth });
+    let config = project.write_config(&about(&registry, lines));
+    fs::write(config.with_file_name("secret"), "hunter2").expect("it is written");
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).expect("the mode is changed");
+    let reference = format!("{}/team/app:1", registry.host());
+    for words in [
+        &["lock", "--progress", "json"][..],
+        &["sync", "--json"],
+        &["inspect", "auth", &reference],
+        &["list"],
+        &["doctor", "--online"],
+        &["doctor", "--online", "--json"],
+    ] {
+        let ran = project.run(words);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!said.contains("hunter2"), "{words:?} with {lines}\n{said}");
+        // `ann:hunter2` as Basic authentication shows it.
+        assert!(!said.contains("YW5uOmh1bnRlcjI"), "{words:?} with {lines}\n{said}");
+    }
+    let lock = fs::read_to_string(project.lock_path()).unwrap_or_default();
+    assert!(!lock.contains("hunter2"), "{lock}");
 }

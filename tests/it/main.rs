@@ -14,6 +14,7 @@ mod config;
 mod crash;
 mod credentials;
 mod disk;
+mod doctor;
 mod erofs;
 mod examples;
 mod hostile_registry;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::{env, fs};
 
+use sandbox_images::spec::config::Config;
 use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::schema;
@@ -34,6 +35,7 @@ fn allows(schema: &str, toml: &str) -> bool {
 fn the_schemas_of_this_version_are_in_the_repository() {
     check_file("sandbox-images.v1.schema.json", &schema::of_image_set());
     check_file("sandbox-images-lock.v1.schema.json", &schema::of_lock());
+    check_file("config.v1.schema.json", &schema::of_config());
 }
 
 /// Every key that `sandbox-images.toml` knows.
@@ -128,5 +130,58 @@ fn the_schema_of_the_lock_refuses_what_the_reader_refuses() {
         let toml = lock.replacen(right, wrong, 1);
         assert!(toml != lock && Lock::parse(&toml).is_err(), "{wrong}");
         assert!(!allows(&schema, &toml), "{wrong}");
+    }
+}
+
+/// Every example of the page about `config.toml`.
+fn documented_configurations() -> impl Iterator<Item = &'static str> {
+    let page = include_str!("../../docs/config.md");
+    page.split("```").filter_map(|block| block.strip_prefix("toml\n"))
+}
+
+#[test]
+fn the_schema_of_the_configuration_allows_what_is_documented() {
+    let schema = schema::of_config();
+    let mut keys = String::new();
+    for toml in documented_configurations() {
+        assert_eq!(Config::parse(toml).err(), None, "{toml}");
+        assert!(allows(&schema, toml), "{toml}");
+        keys.push_str(toml);
+    }
+    // All keys of the schema are in some example, and so are known to the reader.
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let network = &schema["definitions"]["Network"]["properties"];
+    let registry = &schema["definitions"]["Registry"]["properties"];
+    let limits = &schema["definitions"]["Limits"]["properties"];
+    for properties in [&schema["properties"], network, registry, limits] {
+        for key in properties.as_object().unwrap().keys() {
+            assert!(keys.contains(key), "`{key}` is in an example of `docs/config.md`");
+        }
+    }
+}
+
+#[test]
+fn the_schema_of_the_configuration_refuses_what_the_reader_refuses() {
+    let schema = schema::of_config();
+    for toml in [
+        "stroe = '/srv'",
+        "store = '~/store'",
+        "jobs = 0",
+        "network.tries = 0",
+        "network.idle-timeout = 30",
+        "network.idle-timeout = 'soon'",
+        "limits.layer-max = 1",
+        "limits.layers-max = '1'",
+        "limits.layers-max = 65536",
+        "limits.unpacked-bytes-max = 'lots'",
+        "limits.ratio-max = 'none'",
+        "registries.a.mirrors = ['ftp://mirror.example']",
+        "registries.a.insecure = 'tls'",
+        "registries.a.helper = '../x'",
+        "registries.a.pasword = 'x'",
+        "registries.a = { username = 'a:b', password = 'x' }",
+    ] {
+        assert!(Config::parse(toml).is_err(), "{toml}");
+        assert!(!allows(&schema, toml), "{toml}");
     }
 }

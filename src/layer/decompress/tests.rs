@@ -139,6 +139,18 @@ fn zstd_is_checked_to_its_last_byte() {
 }
 
 #[test]
+fn a_zstd_frame_holds_what_its_header_says_however_it_arrives() {
+    let magic = [0x28, 0xb5, 0x2f, 0xfd];
+    // One segment of 8 bytes, in a last block without content.
+    let empty = [&magic[..], &[0x20, 8, 1, 0, 0]].concat();
+    check_refused(&empty, "compression-malformed");
+    check_refused(&[zstd(b"a"), empty.clone()].concat(), "compression-malformed");
+    check_refused(&[skippable(3, b"skip"), empty].concat(), "compression-malformed");
+    let right = [&magic[..], &[0x20, 0, 1, 0, 0]].concat();
+    check(&[right, skippable(3, b"skip"), zstd(b"a")].concat(), b"a");
+}
+
+#[test]
 fn a_window_above_128_mib_is_refused() {
     // A frame header without a content size, whose window is 2^log bytes, and an empty last block.
     let frame = |log: u8| [0x28, 0xb5, 0x2f, 0xfd, 0, (log - 10) << 3, 1, 0, 0];

@@ -1,5 +1,6 @@
 //! zstd, all frames of it. Framing and checksums are libzstd's to check; a frame that needs a dictionary
-//! is refused by it, as there is none.
+//! is refused by it, as there is none. That a frame holds as much as its header says is checked here:
+//! libzstd does so only for some of the ways in which a frame can arrive.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -12,19 +13,51 @@ use crate::layer::decompress::{Compression, DecompressError};
 /// much of a frame in memory.
 const WINDOW_LOG_MAX: u32 = 27;
 
+/// Bytes of the longest frame header (RFC 8878, section 3.1.1), its magic included.
+const HEADER_BYTES_MAX: usize = 18;
+
 /// Reads the content of all frames.
 pub(super) struct ZstdReader<R> {
     input: R,
     context: DCtx<'static>,
-    /// Whether the last byte that was used ended a frame.
-    between_frames: bool,
+    frame: Frame,
+}
+
+/// The frame that is being read.
+#[derive(Debug, Default)]
+struct Frame {
+    /// Its first bytes, its header among them. Empty between frames.
+    head: Vec<u8>,
+    /// Bytes that it held so far.
+    content_bytes: u64,
+}
+
+impl Frame {
+    /// Takes note of bytes of the frame that were used, and how many bytes they made.
+    fn note(&mut self, used: &[u8], made: usize) {
+        let missing = HEADER_BYTES_MAX - self.head.len();
+        self.head.extend_from_slice(&used[..missing.min(used.len())]);
+        self.content_bytes += made as u64;
+    }
+
+    /// Checks, at its end, that the frame held what its header says.
+    fn finish(&mut self) -> Result<(), DecompressError> {
+        let Self { head, content_bytes } = std::mem::take(self);
+        match zstd_safe::get_frame_content_size(&head) {
+            Ok(Some(announced)) if announced != content_bytes => Err(DecompressError::Malformed {
+                compression: Compression::Zstd,
+                reason: format!("a frame of {announced} bytes holds {content_bytes}"),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<R> ZstdReader<R> {
     pub(super) fn new(input: R) -> io::Result<Self> {
         let mut context = DCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
         context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(malformed)?;
-        Ok(Self { input, context, between_frames: true })
+        Ok(Self { input, context, frame: Frame::default() })
     }
 
     pub(super) fn input(&self) -> &R {
@@ -50,19 +83,25 @@ impl<R: BufRead> Read for ZstdReader<R> {
         loop {
             let input = self.input.fill_buf()?;
             let at_end = input.is_empty();
-            if at_end && self.between_frames {
+            if at_end && self.frame.head.is_empty() {
                 return Ok(0);
             }
-            let mut from = InBuffer::around(input);
+            // A first byte alone keeps libzstd from its other way through a frame that is there as a whole:
+            // what is wrong with a frame is then the same, however it arrives.
+            let now = if self.frame.head.is_empty() { 1.min(input.len()) } else { input.len() };
+            let mut from = InBuffer::around(&input[..now]);
             let mut to = OutBuffer::around(&mut *buffer);
             let hint = self.context.decompress_stream(&mut to, &mut from).map_err(malformed)?;
             let (used, made) = (from.pos(), to.pos());
+            self.frame.note(&input[..used], made);
             self.input.consume(used);
-            self.between_frames = hint == 0;
+            if hint == 0 {
+                self.frame.finish()?;
+            }
             if made > 0 {
                 return Ok(made);
             }
-            if at_end && !self.between_frames {
+            if at_end && !self.frame.head.is_empty() {
                 return Err(DecompressError::Truncated(Compression::Zstd).into());
             }
         }

@@ -18,19 +18,28 @@ use crate::spec::suggest::nearest;
 use crate::spec::walk::{Problems, Table, Value, document};
 
 /// Settings of the user's `config.toml`, refused here with a pointer to it.
-const MACHINE_KEYS: [&str; 21] = [
+const MACHINE_KEYS: [&str; 30] = [
+    "anonymous",
     "auth",
     "ca",
     "cache",
+    "client-certificate",
+    "client-key",
     "concurrency",
     "config",
     "credentials",
+    "fallback",
     "gc",
+    "helper",
+    "identity-token",
+    "identity-token-file",
     "insecure",
     "jobs",
     "keep-blobs",
     "limits",
+    "network",
     "password",
+    "password-file",
     "proxy",
     "publish",
     "store",
