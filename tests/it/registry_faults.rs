@@ -13,6 +13,12 @@ mod scene;
 #[path = "registry_faults/heads.rs"]
 mod heads;
 
+#[path = "registry_faults/helpers.rs"]
+mod helpers;
+
+#[path = "registry_faults/proxies.rs"]
+mod proxies;
+
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, stream};

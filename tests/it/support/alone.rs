@@ -1,11 +1,11 @@
-//! Work in a process of its own, so that its memory can be measured.
+//! Work in a process of its own, so that its memory can be measured or its environment be chosen.
 
 use std::io::Write as _;
 use std::process::Command;
 use std::time::Instant;
 use std::{env, fs, io, thread};
 
-use super::process::run;
+use super::process::{bounded, run};
 
 /// Names the test whose work this process is to do.
 const VARIABLE: &str = "SANDBOX_IMAGES_TEST_ALONE";
@@ -38,6 +38,22 @@ pub(crate) fn alone(work: impl FnOnce()) -> Option<Cost> {
     writeln!(io::stderr(), "measured: {test}: {:.1} s, {mebibytes} MiB", time.as_secs_f64())
         .expect("standard error takes a line");
     Some(cost)
+}
+
+/// Does `work` in another process whose environment has these variables too. What comes before runs in that
+/// process as well, which is this test once more. Answers whether this is the process that began.
+pub(crate) fn with_environment(variables: &[(&str, &str)], work: impl FnOnce()) -> bool {
+    let test = thread::current().name().expect("tests run in threads with their names").to_owned();
+    if env::var(VARIABLE).as_deref() == Ok(&test) {
+        work();
+        return false;
+    }
+    let program = env::current_exe().expect("a test knows its program");
+    let mut child = bounded(program);
+    child.args(["--exact", &test, "--nocapture"]).env(VARIABLE, &test);
+    let said = run(child.envs(variables.iter().copied()));
+    assert!(said.contains("1 passed"), "{said}");
+    true
 }
 
 /// `VmHWM` of this process.

@@ -8,10 +8,21 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
 use super::process::{bounded, run};
 
 /// How long the registry may take to listen.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Who may use a private registry.
+pub(crate) const USER: &str = "ann";
+
+/// That user's password.
+pub(crate) const PASSWORD: &str = "secret-of-the-real-registry";
+
+/// The same for the registry: bcrypt, the only form that it reads.
+const HTPASSWD: &str = "ann:$2y$05$abcdefghijklmnopqrstuuCKdxXVg/4GIUnG.7mps78PtY5E1hGqK\n";
 
 /// A running registry with empty storage of its own.
 #[derive(Debug)]
@@ -19,16 +30,27 @@ pub(crate) struct DockerRegistry {
     process: Child,
     /// `127.0.0.1:PORT`.
     address: String,
-    _files: tempfile::TempDir,
+    /// The authority of its certificate, where it speaks TLS and wants a password.
+    ca_pem: Option<String>,
+    files: tempfile::TempDir,
 }
 
 impl DockerRegistry {
-    /// Starts the registry and waits until it listens.
+    /// Starts an open registry over plain http, and waits until it listens.
     pub(crate) fn start() -> Self {
+        Self::start_as(false)
+    }
+
+    /// Starts a registry over TLS, with an authority of its own, that wants [`USER`] and [`PASSWORD`].
+    pub(crate) fn start_private() -> Self {
+        Self::start_as(true)
+    }
+
+    fn start_as(private: bool) -> Self {
         let files = tempfile::tempdir().expect("a temporary directory is made");
+        let ca_pem = private.then(|| write_secrets(files.path()));
         let config = files.path().join("config.yml");
-        let storage = files.path().join("storage");
-        fs::write(&config, config_text(&storage)).expect("a config file is written");
+        fs::write(&config, config_text(files.path(), private)).expect("a config file is written");
         let mut process = Command::new("docker-registry")
             .arg("serve")
             .arg(&config)
@@ -42,7 +64,12 @@ impl DockerRegistry {
             stop(&mut process);
             panic!("`docker-registry` did not listen within {START_TIMEOUT:?}");
         };
-        Self { process, address, _files: files }
+        Self { process, address, ca_pem, files }
+    }
+
+    /// The authority that a client must trust, where the registry is private.
+    pub(crate) fn ca_pem(&self) -> &str {
+        self.ca_pem.as_deref().expect("started as a private one")
     }
 
     /// `127.0.0.1:PORT`, as references begin.
@@ -52,9 +79,15 @@ impl DockerRegistry {
 
     /// Copies the image `tag` of a layout directory to `name`, every platform of it, byte for byte.
     pub(crate) fn push(&self, layout: &Path, tag: &str, name: &str) {
-        run(bounded("skopeo")
-            .args(["--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests"])
-            .arg("--dest-tls-verify=false")
+        let mut skopeo = bounded("skopeo");
+        skopeo.args(["--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests"]);
+        if self.ca_pem.is_some() {
+            skopeo.arg("--dest-cert-dir").arg(self.files.path().join("trusted"));
+            skopeo.arg("--dest-creds").arg(format!("{USER}:{PASSWORD}"));
+        } else {
+            skopeo.arg("--dest-tls-verify=false");
+        }
+        run(skopeo
             .arg(format!("oci:{}:{tag}", layout.display()))
             .arg(format!("docker://{}/{name}", self.address)));
     }
@@ -72,14 +105,43 @@ fn stop(process: &mut Child) {
     process.wait().ok();
 }
 
-fn config_text(storage: &Path) -> String {
+fn config_text(files: &Path, private: bool) -> String {
+    let files = files.display();
+    let (tls, auth) = if private {
+        (
+            format!(", tls: {{certificate: {files}/own.crt, key: {files}/own.key}}"),
+            format!("auth: {{htpasswd: {{realm: test, path: {files}/htpasswd}}}}\n"),
+        )
+    } else {
+        (String::new(), String::new())
+    };
     format!(
         "version: 0.1\n\
          log: {{level: info, accesslog: {{disabled: true}}}}\n\
-         storage: {{filesystem: {{rootdirectory: {}, maxthreads: 100}}}}\n\
-         http: {{addr: \"127.0.0.1:0\"}}\n",
-        storage.display()
+         storage: {{filesystem: {{rootdirectory: {files}/storage, maxthreads: 100}}}}\n\
+         http: {{addr: \"127.0.0.1:0\"{tls}}}\n{auth}"
     )
+}
+
+/// Writes a certificate, its key and the password, and answers the authority's certificate.
+fn write_secrets(files: &Path) -> String {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));
+    let ca = ca.expect("a certificate");
+    let key = KeyPair::generate().expect("a key");
+    let own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
+    let own = own.signed_by(&key, &ca).expect("a certificate");
+    fs::create_dir(files.join("trusted")).expect("a directory is made");
+    for (name, text) in [
+        ("own.crt", own.pem()),
+        ("own.key", key.serialize_pem()),
+        ("htpasswd", HTPASSWD.to_owned()),
+        ("trusted/ca.crt", ca.pem()),
+    ] {
+        fs::write(files.join(name), text).expect("a file is written");
+    }
+    ca.pem()
 }
 
 /// What the log says the registry listens on. The rest of the log is read and dropped.

@@ -27,6 +27,9 @@ mod http2;
 #[path = "registry/raw.rs"]
 pub(crate) mod raw;
 
+#[path = "registry/tunnel.rs"]
+pub(crate) mod tunnel;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
