@@ -10,6 +10,7 @@ mod support;
 
 mod architecture;
 mod auth_topologies;
+mod client_certificate;
 mod config;
 mod crash;
 mod credentials;
