@@ -11,6 +11,8 @@ mod suggest;
 
 mod walk;
 
+pub mod misplaced;
+
 pub mod duration;
 
 mod registries;

@@ -47,9 +47,7 @@ impl UserConfig {
         };
         let (text, mode) = match text_of(path) {
             Ok(found) => found,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
-                return Ok(Self::default());
-            }
+            Err(error) if is_absent(&error) && named.is_none() => return Ok(Self::default()),
             Err(error) => return Err(unreadable(path, &error)),
         };
         let texts =
@@ -158,8 +156,13 @@ fn text_of(path: &Path) -> io::Result<(String, u32)> {
     Ok((text, mode))
 }
 
+/// Whether there is no such file, or not even its directory.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let message = format!("cannot read the configuration `{}`: {error}", path.display());
     Failure::new(Kind::Usage, "config-unreadable", message)
-        .help("it is named by `--config` or `SANDBOX_IMAGES_CONFIG`")
+        .help("`--config` or `SANDBOX_IMAGES_CONFIG` names another")
 }

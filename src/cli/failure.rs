@@ -67,7 +67,7 @@ impl Kind {
 /// One thing that is wrong.
 #[derive(Debug)]
 pub(crate) enum Problem {
-    /// In one of the two files, with its place there.
+    /// In one of the files that people write, with its place there.
     InFile(Diagnostic),
     /// Anywhere else.
     Plain { code: &'static str, message: String, help: Option<String> },

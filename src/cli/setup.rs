@@ -13,6 +13,7 @@ use sandbox_images::registry::Registry;
 use sandbox_images::registry::event::{EventSink, RegistryEvent};
 use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::spec::manifest_file::ImageSet;
+use sandbox_images::spec::misplaced::without_secrets;
 use sandbox_images::store::Store;
 use sandbox_images::store::guard::{Caller, Waiting};
 use sandbox_images::words::with_causes;
@@ -223,12 +224,13 @@ fn unreadable(error: &FileError) -> Failure {
 
 /// The texts as diagnostics point into them.
 pub(crate) fn shown(project: &Project, texts: sandbox_images::project::files::Texts) -> Texts {
+    let image_set = texts.image_set.as_deref().map(without_secrets);
     let text = |path: &std::path::Path, text: Option<String>| Text {
         path: PathBuf::from(path),
         text: text.unwrap_or_default(),
     };
     Texts {
-        image_set: text(project.image_set_path(), texts.image_set),
+        image_set: text(project.image_set_path(), image_set),
         lock: text(project.lock_path(), texts.lock),
         ..Texts::default()
     }

@@ -264,6 +264,15 @@ fn a_secret_appears_in_no_output() {
     }
 }
 
+#[test]
+fn a_secret_in_the_projects_file_is_refused_without_showing_it() {
+    for line in ["password = 'hunter2'", "mirrors = ['https://ann:hunter2@m.example']"] {
+        let text = format!("[registries.'r.example']\n{line}\n");
+        let told = Project::new(&text).run(&["lock"]).exits(2).stderr;
+        assert!(told.contains("sandbox-images.toml:2") && !told.contains("hunter2"), "{told}");
+    }
+}
+
 /// Runs commands with these lines about their registry.
 fn check_secrecy(lines: &str, auth: Auth) {
     let (registry, project) = registry_with(Options { tls: false, auth });

@@ -151,17 +151,20 @@ impl Place {
 
 /// Whether nobody answered who could have the image: what holds for one image holds for all.
 fn is_out_of_reach(answer: &Result<Digest, Error>) -> bool {
-    let kind = answer.as_ref().err().map(Error::kind);
-    matches!(kind, Some(ErrorKind::Network | ErrorKind::Settings | ErrorKind::Protocol))
+    matches!(
+        answer.as_ref().err().map(Error::kind),
+        Some(
+            ErrorKind::Network | ErrorKind::Certificate | ErrorKind::Settings | ErrorKind::Protocol
+        )
+    )
 }
 
-/// What to do about an `error` of `host`, by what its causes say.
+/// What to do about an `error` of `host`.
 fn advice(error: &Error, host: &str) -> String {
-    let causes = with_causes(error).to_lowercase();
-    if causes.contains("certificate") || causes.contains("unknownissuer") {
+    if error.kind() == ErrorKind::Certificate {
         return format!("name its authority with `ca` in `[registries.\"{host}\"]` of config.toml");
     }
-    if causes.contains("dns") || causes.contains("lookup") {
+    if with_causes(error).contains("dns error") {
         return "check the name, and the resolver of this host".to_owned();
     }
     "check that it runs, and the proxies and firewalls on the way".to_owned()
