@@ -338,3 +338,6 @@ fn limited(error: Error, wait: Duration) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;
