@@ -35,6 +35,8 @@ mod clients;
 
 mod retry;
 
+mod speed;
+
 mod answer;
 
 mod token;

@@ -169,8 +169,13 @@ impl Slot {
             registry: registry.to_owned(),
             repository: repository.to_owned(),
         });
-        let request =
-            TokenRequest { realm, service, scope: &scope, credential: credential.as_ref() };
+        let request = TokenRequest {
+            realm,
+            service,
+            scope: &scope,
+            credential: credential.as_ref(),
+            timeouts: &asker.settings.timeouts,
+        };
         let token = self.fetch(asker, &client, request).await.map_err(|error| match error {
             Error::Transport { source, .. } if is_by::<TooNear>(&source) => too_near,
             other => other,

@@ -25,8 +25,8 @@ use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::retry::Tries;
 use crate::registry::route::Route;
-use crate::registry::settings::Timeouts;
 use crate::registry::shown::ShownUrl;
+use crate::registry::speed::Speed;
 use crate::registry::transport::{Request, Transport};
 
 /// A blob's bytes as they come. It ends after exactly as many as were asked for, or with an error.
@@ -310,27 +310,6 @@ fn range_fits(headers: &HeaderMap, range: &Range<u64>, size: u64) -> bool {
     part == expected && (total == "*" || total == size.to_string())
 }
 
-/// The speed of a transfer, over time that was waited for bytes: a slow reader does not count.
-#[derive(Debug, Default)]
-struct Speed {
-    waited: Duration,
-    bytes: u64,
-}
-
-impl Speed {
-    fn suffices(&mut self, bytes: usize, waited: Duration, timeouts: &Timeouts) -> bool {
-        self.waited += waited;
-        self.bytes += bytes as u64;
-        if self.waited < timeouts.speed_window {
-            return true;
-        }
-        let least = u128::from(timeouts.bytes_per_s_min) * self.waited.as_millis() / 1000;
-        let enough = u128::from(self.bytes) >= least;
-        *self = Self::default();
-        enough
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,16 +326,5 @@ mod tests {
             assert!(!fits(said), "{said}");
         }
         assert!(!range_fits(&HeaderMap::new(), &(3..10), 10));
-    }
-
-    #[test]
-    fn speed_is_judged_over_a_window_and_not_before() {
-        let mut speed = Speed::default();
-        let second = Duration::from_secs(1);
-        let timeouts =
-            Timeouts { speed_window: 3 * second, bytes_per_s_min: 100, ..Timeouts::default() };
-        let mut judge = |bytes| speed.suffices(bytes, second, &timeouts);
-        assert!(judge(0) && judge(0) && !judge(299));
-        assert!(judge(0) && judge(0) && judge(300));
     }
 }

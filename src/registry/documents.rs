@@ -72,7 +72,7 @@ async fn fetch_once<T: Parsed>(
         Expected::Descriptor(descriptor) => descriptor.size.min(T::BYTES_MAX),
         Expected::Anything | Expected::Digest(_) => T::BYTES_MAX,
     };
-    let bytes = read_bounded(response, limit).await?;
+    let bytes = read_bounded(response, limit, &transport.settings().timeouts).await?;
     expected
         .read(bytes, announced.as_deref())
         .map_err(|source| Error::Document { url, source: Box::new(source) })

@@ -208,7 +208,7 @@ impl Error {
         match self {
             Self::Client { .. } | Self::Host { .. } => ErrorKind::Settings,
             Self::Status { status: 404, .. } => ErrorKind::NotFound,
-            Self::Status { status: 429, .. } => ErrorKind::RateLimited,
+            Self::Status { status: 429, .. } | Self::RateLimited { .. } => ErrorKind::RateLimited,
             Self::Status { status: 401 | 403, .. }
             | Self::Denied { .. }
             | Self::Challenge { .. } => ErrorKind::Denied,
@@ -218,7 +218,6 @@ impl Error {
             | Self::Truncated { .. }
             | Self::TooSlow { .. }
             | Self::Range { .. } => ErrorKind::Network,
-            Self::RateLimited { .. } => ErrorKind::RateLimited,
             Self::Realm { .. } | Self::NoToken { .. } | Self::Redirect { .. } => {
                 ErrorKind::Protocol
             }

@@ -12,6 +12,7 @@ use crate::registry::answer::{check, read_bounded};
 use crate::registry::credentials::Credential;
 use crate::registry::error::Error;
 use crate::registry::secret::Secret;
+use crate::registry::settings::Timeouts;
 use crate::registry::shown::{ShownUrl, escaped};
 
 /// Bytes of a token server's answer: tokens list what they allow and can be long.
@@ -40,6 +41,8 @@ pub(super) struct TokenRequest<'a> {
     pub(super) scope: &'a str,
     /// What is shown for it.
     pub(super) credential: Option<&'a Credential>,
+    /// How long is waited for it.
+    pub(super) timeouts: &'a Timeouts,
 }
 
 #[derive(Deserialize)]
@@ -126,8 +129,8 @@ impl TokenRequest<'_> {
     }
 
     async fn read(&self, response: Response) -> Result<Token, Error> {
-        let response = check(response, false, false).await?;
-        let body = read_bounded(response, TOKEN_BYTES_MAX).await?;
+        let response = check(response, false, false, self.timeouts).await?;
+        let body = read_bounded(response, TOKEN_BYTES_MAX, self.timeouts).await?;
         let answer = serde_json::from_slice::<Answer>(&body).ok();
         let token = answer.and_then(|answer| {
             let lifetime = answer.lifetime().unwrap_or(LIFETIME_DEFAULT);

@@ -119,7 +119,9 @@ impl Transport {
                 StatusCode::UNAUTHORIZED if !redirected => showing > 0,
                 StatusCode::FORBIDDEN if !redirected && shown.is_some() => true,
                 _ => {
-                    let answer = check(response, request.range.is_some(), redirected).await?;
+                    let is_part = request.range.is_some();
+                    let timeouts = &self.settings.timeouts;
+                    let answer = check(response, is_part, redirected, timeouts).await?;
                     self.tell_mirror(place);
                     return Ok(answer);
                 }
@@ -128,7 +130,7 @@ impl Transport {
                 challenge: Challenge::of(response.headers()),
                 reach: self.reach(&base, response.remote_addr()).await,
             };
-            let words = words(response).await;
+            let words = words(response, &self.settings.timeouts).await;
             let refused = shown.take();
             shown = self.auth.answer(asker, demand, refused.as_ref(), gives_up_stored).await?;
             let header = |shown: &Shown| shown.header.clone();
@@ -336,3 +338,6 @@ fn limited(error: Error, wait: Duration) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

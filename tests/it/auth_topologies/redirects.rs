@@ -80,7 +80,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "a manifest at another host",
         arrange: |world| {
-            world.registry.fault(Fault::on("/manifests/", to(&world.storage)).nth(1..u64::MAX))
+            world.registry.fault(Fault::on("/manifests/", to(&world.storage)).nth(1..u64::MAX));
         },
         ..STORED
     },
@@ -238,7 +238,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "a redirect that is none",
         arrange: |world| {
-            world.layer(Effect::Answer(300, vec![("location", "/x".to_owned())], Vec::new()))
+            world.layer(Effect::Answer(300, vec![("location", "/x".to_owned())], Vec::new()));
         },
         ends: Some("Status 300"),
         ..WELL

@@ -213,7 +213,6 @@ fn settings(row: &Row) -> Settings {
     }
     if let Some(window_ms) = row.speed_window_ms {
         timeouts.speed_window = Duration::from_millis(window_ms);
-        timeouts.bytes_per_s_min = 1 << 20;
     }
     Settings { retry, timeouts, ..Settings::default() }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::TryStreamExt as _;
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::oci::document::Root;
@@ -63,7 +65,7 @@ pub(crate) fn put_image(registry: &TestRegistry) -> Parts {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The client says so.
-    Client(Error),
+    Client(Box<Error>),
     /// The layer came whole, and is another one.
     OtherLayer,
 }
@@ -75,13 +77,15 @@ impl Failure {
             let end = debug.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(debug.len());
             debug[..end].to_owned()
         };
-        match self {
-            Self::OtherLayer => "other layer".to_owned(),
-            Self::Client(Error::Status { status, .. }) => format!("Status {status}"),
-            Self::Client(Error::Document { source, .. }) => {
+        let Self::Client(error) = self else {
+            return "other layer".to_owned();
+        };
+        match &**error {
+            Error::Status { status, .. } => format!("Status {status}"),
+            Error::Document { source, .. } => {
                 format!("Document {}", variant(format!("{source:?}")))
             }
-            Self::Client(error) => variant(format!("{error:?}")),
+            other => variant(format!("{other:?}")),
         }
     }
 
@@ -99,7 +103,7 @@ impl Failure {
             return String::new();
         };
         let mut text = format!("{error} {error:?}");
-        let mut cause = std::error::Error::source(error);
+        let mut cause = std::error::Error::source(&**error);
         while let Some(error) = cause {
             text = format!("{text} {error} {error:?}");
             cause = error.source();
@@ -110,7 +114,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Client(error)
+        Self::Client(Box::new(error))
     }
 }
 
@@ -155,16 +159,11 @@ pub(crate) fn sent_to(registry: &TestRegistry, texts: &[&str]) -> BTreeMap<Strin
 
 /// All that a request says, and what its base64 hides.
 fn heard_in(headers: &[(String, String)], path: &str, body: &str) -> String {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    let mut text = format!("{path}\n{body}\n");
+    let mut lines = vec![path.to_owned(), body.to_owned()];
     for (name, value) in headers {
-        text += &format!("{name}: {value}\n");
-        for word in value.split_whitespace() {
-            if let Ok(plain) = STANDARD.decode(word) {
-                text += &format!("{}\n", String::from_utf8_lossy(&plain));
-            }
-        }
+        lines.push(format!("{name}: {value}"));
+        let plain = value.split_whitespace().filter_map(|word| STANDARD.decode(word).ok());
+        lines.extend(plain.map(|plain| String::from_utf8_lossy(&plain).into_owned()));
     }
-    text
+    lines.join("\n")
 }

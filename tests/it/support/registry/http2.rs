@@ -18,7 +18,7 @@ pub(super) async fn connection(socket: impl AsyncRead + AsyncWrite + Unpin, stat
     let Ok(mut connection) = h2::server::handshake(socket).await else {
         return;
     };
-    let (give_up, mut given_up) = mpsc::unbounded_channel();
+    let (give_up, mut signals) = mpsc::unbounded_channel();
     loop {
         tokio::select! {
             next = connection.accept() => match next {
@@ -27,7 +27,7 @@ pub(super) async fn connection(socket: impl AsyncRead + AsyncWrite + Unpin, stat
                 }
                 _ => return,
             },
-            Some(()) = given_up.recv() => connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM),
+            Some(()) = signals.recv() => connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM),
         }
     }
 }
