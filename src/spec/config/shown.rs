@@ -16,7 +16,7 @@ use crate::spec::config::read::{NETWORK_KEYS, ROOT_KEYS};
 use crate::spec::config::registry;
 
 /// What stands between keys and values.
-const PUNCTUATION: &str = " \t[]{}=,.\"'";
+const PUNCTUATION: &str = " \t\r[]{}=,.\"'";
 
 /// `text` with stars in place of all that could be a secret. It has as many bytes as `text`, and the same
 /// lines.
@@ -48,7 +48,7 @@ fn known_keys() -> Vec<&'static str> {
     ROOT_KEYS.into_iter().chain(NETWORK_KEYS).chain(limits).chain(registry::keys()).collect()
 }
 
-/// The lines of `text`, without their ends.
+/// The lines of `text`, each with its end.
 fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     text.split_inclusive('\n').map(move |line| {
@@ -119,7 +119,11 @@ fn keep_value(
             }
         }
         DeValue::String(string) if may_hold_user(string) => kept[value.span()].fill(false),
-        _ => kept[value.span()].fill(is_harmless),
+        // A string that somebody forgot to end holds what stands below it.
+        _ => {
+            let is_one_line = !text[value.span()].contains('\n');
+            kept[value.span()].fill(is_harmless && is_one_line);
+        }
     }
 }
 
@@ -130,7 +134,10 @@ fn may_hold_user(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::spec::config::Config;
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
@@ -140,7 +147,7 @@ mod tests {
 
     #[test]
     fn values_of_known_keys_are_shown_and_secrets_are_not() {
-        check("jobs = 4\nstore = '/srv'", "jobs = 4\nstore = '/srv'");
+        check("jobs = 4\r\nstore = '/srv'", "jobs = 4\r\nstore = '/srv'");
         check(
             "[registries.\"r.example\"]\nusername = \"ann\"\npassword = \"a=b, 'ü'\" # or c",
             "[registries.\"r.example\"]\nusername = \"ann\"\npassword = *********** ******",
@@ -153,6 +160,7 @@ mod tests {
             "[registries.a]\nmirrors = ['https://a:b@c', 'https://d']\n[registries.b]",
             "[registries.a]\nmirrors = [***************, 'https://d']\n[registries.b]",
         );
+        check("store = '''\na = 'x'\n'''", "store = ***\n*******\n***");
     }
 
     #[test]
@@ -171,5 +179,53 @@ mod tests {
         check("password 'x'\nstore = '/srv'", "************\nstore =*******");
         check("password = '''\nx\ny = z\n", "password =****\n*\n* =**\n");
         check("[registries.'r.example'] 'x'\njobs", "[registries.'*.*******']****\n****");
+    }
+
+    const BEFORE: &str = "store = '/srv' # x\n[registries.\"r.example\"]\nusername = \"ann\"\n";
+    const BEHIND: &str = "\nmirrors = [\"https://m\"]\n[limits]\nlayers-max = 3\n";
+
+    /// A part of a file with some characters put in or taken out.
+    fn mistyped(part: &'static str) -> impl Strategy<Value = String> {
+        let edit = (any::<prop::sample::Index>(), prop::option::of("[\"'=#\\[\\]{}\n,. @a\\\\]"));
+        prop::collection::vec(edit, 0..4).prop_map(move |edits| {
+            let mut text = part.to_owned();
+            for (place, inserted) in edits {
+                let at = place.index(text.len());
+                match inserted {
+                    Some(character) => text.insert_str(at, &character),
+                    None => drop(text.remove(at)),
+                }
+            }
+            text
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn no_slip_of_typing_shows_a_password(
+            before in mistyped(BEFORE),
+            key in mistyped("password = \""),
+            behind in mistyped("\" # x"),
+            rest in mistyped(BEHIND),
+        ) {
+            let text = format!("{before}{key}hunter2{behind}{rest}");
+            let shown = shown(&text);
+            prop_assert!(!shown.contains("hunter2"), "{shown}");
+            prop_assert_eq!(shown.len(), text.len());
+            for problem in Config::parse(&text).err().into_iter().flatten() {
+                let span = problem.span.clone().unwrap_or_default();
+                prop_assert!(shown.get(span).is_some(), "{problem:?}");
+                prop_assert!(!format!("{problem:?}").contains("hunter2"), "{problem:?}");
+            }
+        }
+
+        #[test]
+        fn any_text_keeps_its_length_and_its_lines(text in "\\PC*|[\\pL\n='\"# ]*") {
+            let shown = shown(&text);
+            prop_assert_eq!(shown.len(), text.len());
+            prop_assert_eq!(shown.lines().count(), text.lines().count());
+        }
     }
 }
