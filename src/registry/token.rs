@@ -130,7 +130,12 @@ impl TokenRequest<'_> {
 
     async fn read(&self, response: Response) -> Result<Token, Error> {
         let response = check(response, false, false, self.timeouts).await?;
-        let body = read_bounded(response, TOKEN_BYTES_MAX, self.timeouts).await?;
+        let body = read_bounded(response, TOKEN_BYTES_MAX, self.timeouts).await;
+        let body = body.map_err(|error| match error {
+            // No digest was promised: that it goes on is no damage.
+            Error::TooLong { url, .. } => Error::NoToken { url },
+            other => other,
+        })?;
         let answer = serde_json::from_slice::<Answer>(&body).ok();
         let token = answer.and_then(|answer| {
             let lifetime = answer.lifetime().unwrap_or(LIFETIME_DEFAULT);

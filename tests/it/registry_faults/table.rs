@@ -281,7 +281,7 @@ pub(super) const ROWS: &[Row] = &[
     always(Class::Long, "a byte too many", Spoils::Answer(|| Effect::Append(b"x".to_vec())),
         [fails("NoToken", 1), fails("Document Json", 2), fails("TooLong", 2), fails("TooLong", 2), fails("Size", 1).sending_at_most(LAYER + 1), fails("Size", 3).sending_at_most(3 * LAYER)]),
     always(Class::Endless, "no end", Spoils::Answer(|| Effect::Endless),
-        [fails("TooLong", 2), fails("TooLong", 3), fails("TooLong", 2), fails("TooLong", 2), fails("TooLong", 1).sending_at_most(u64::MAX), fails("TooLong", 2).sending_at_most(u64::MAX)]),
+        [fails("NoToken", 1), fails("TooLong", 3), fails("TooLong", 2), fails("TooLong", 2), fails("TooLong", 1).sending_at_most(u64::MAX), fails("TooLong", 2).sending_at_most(u64::MAX)]),
     impatient(once(Class::Stall, "stalls after 20 bytes, once", Spoils::Answer(|| Effect::StallAt(20)),
         [ok(2), ok(3), ok(2), ok(2), ok(2), ok(3)])),
     impatient(always(Class::Stall, "stalls at once", Spoils::Answer(|| Effect::StallAt(0)),
