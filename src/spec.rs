@@ -7,7 +7,7 @@ pub mod name;
 
 pub mod source;
 
-mod suggest;
+pub mod suggest;
 
 mod walk;
 
@@ -24,5 +24,7 @@ pub mod config;
 pub mod lockfile;
 
 pub mod freshness;
+
+pub mod consistency;
 
 pub mod schema;
