@@ -72,7 +72,10 @@ mod tests {
 
     #[test]
     fn the_key_of_a_lock_never_changes() {
-        assert_eq!(key(LOCK), "f1-all-PINNED");
+        assert_eq!(
+            key(LOCK),
+            "f1-all-7f80b78eb01215196196f7ee9ccf85821c67cc1c84730996e116917bf1de5072"
+        );
     }
 
     #[test]

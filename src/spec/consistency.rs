@@ -28,7 +28,12 @@ pub fn contradictions(lock: &Lock) -> Vec<Diagnostic> {
         for (digest, fact) in facts(image) {
             let (first, user) = known.entry(digest).or_insert((fact, name));
             if let Some(text) = conflict(digest, *first, fact) {
-                let message = format!("{text}, in image `{user}` and in image `{name}`");
+                let users = if *user == name {
+                    format!("image `{name}`")
+                } else {
+                    format!("images `{user}` and `{name}`")
+                };
+                let message = format!("{text} in {users}");
                 found.push(problem(lock, name, message));
             }
         }

@@ -27,8 +27,18 @@ fn locked() -> (TestRegistry, Project) {
 #[test]
 fn a_fresh_lock_passes_and_nobody_is_asked() {
     let (registry, project) = locked();
-    insta::assert_snapshot!(seen(&project, &registry, &["check"]), @"");
-    insta::assert_snapshot!(seen(&project, &registry, &["check", "--json", "-q"]), @"");
+    insta::assert_snapshot!(seen(&project, &registry, &["check"]), @r###"
+    exit 0
+    --- stdout
+    --- stderr
+    sandbox-images.lock is fresh (1 image)
+    "###);
+    insta::assert_snapshot!(seen(&project, &registry, &["check", "--json", "-q"]), @r###"
+    exit 0
+    --- stdout
+    {"schema":"sandbox-images/check/1","images":1,"in_sync":null}
+    --- stderr
+    "###);
     assert!(registry.requests().is_empty());
     assert!(!project.store().exists(), "nothing is written");
 }
@@ -52,13 +62,35 @@ fn a_wrong_file_is_2_and_a_stale_lock_3() {
     let file = project.directory().join("sandbox-images.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("[images]", "[images]\nmore = \"127.0.0.1:1/more:1\"")).unwrap();
-    insta::assert_snapshot!(seen(&project, &registry, &["check"]), @"");
+    insta::assert_snapshot!(seen(&project, &registry, &["check"]), @r###"
+    exit 3
+    --- stdout
+    --- stderr
+    error[lock-stale]: sandbox-images.lock does not match sandbox-images.toml (1 difference)
+     --> sandbox-images.toml:4:8
+      |
+    4 | more = "127.0.0.1:1/more:1"
+      |        ^^^^^^^^^^^^^^^^^^^^ image `more` is not locked
+      |
+    help: run `sandbox-images lock` and commit the result (the pin of 1 other image stays as it is)
+    "###);
     let value: Value = serde_json::from_str(&project.run(&["check", "--json"]).stdout).unwrap();
     assert_eq!(value["exit_code"], 3);
     assert_eq!(value["stale"][0]["reason"], "added");
 
     fs::write(&file, text.replace("[images]", "[image]")).unwrap();
-    insta::assert_snapshot!(seen(&project, &registry, &["check"]), @"");
+    insta::assert_snapshot!(seen(&project, &registry, &["check"]), @r###"
+    exit 2
+    --- stdout
+    --- stderr
+    error[unknown-key]: unknown key `image`
+     --> sandbox-images.toml:3:2
+      |
+    3 | [image]
+      |  ^^^^^
+      |
+    help: did you mean `images`?
+    "###);
 
     fs::write(&file, &text).unwrap();
     fs::remove_file(project.lock_path()).unwrap();
@@ -81,7 +113,18 @@ fn a_lock_that_contradicts_itself_is_3_although_its_sums_fit() {
     project.run(&["lock", "--check"]).exits(0);
     let digest = lock.image("app").unwrap().platforms.values().next().unwrap().layers[0].digest;
     let seen = seen(&project, &registry, &["check"]).replace(&digest.to_string(), "DIGEST");
-    insta::assert_snapshot!(seen, @"");
+    insta::assert_snapshot!(seen, @r###"
+    exit 3
+    --- stdout
+    --- stderr
+    error[lock-contradiction]: DIGEST has 97 bytes and 96 bytes in image `app`
+     --> sandbox-images.lock:6:8
+      |
+    6 | [image.app]
+      |        ^^^
+      |
+    help: take `app` from a commit in which it was right, or remove its block and run `sandbox-images lock`
+    "###);
 }
 
 #[test]
@@ -94,7 +137,13 @@ fn with_in_sync_the_store_counts_too() {
     assert!(registry.requests().is_empty());
 
     project.run(&["sync", "--locked"]).exits(0);
-    insta::assert_snapshot!(seen(&project, &registry, &["check", "--in-sync", "--json"]), @"");
+    insta::assert_snapshot!(seen(&project, &registry, &["check", "--in-sync", "--json"]), @r###"
+    exit 0
+    --- stdout
+    {"schema":"sandbox-images/check/1","images":1,"in_sync":true}
+    --- stderr
+    sandbox-images.lock is fresh (1 image), and the store is in sync
+    "###);
 }
 
 #[test]

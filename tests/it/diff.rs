@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::fixture::{project_naming, serve, two_platforms};
 use crate::support::image::Layer;
-use crate::support::needs::has_program;
+use crate::support::needs::needs;
 use crate::support::project::{Project, Ran};
 use crate::support::registry::TestRegistry;
 
@@ -61,8 +61,49 @@ fn seen(registry: &TestRegistry, ran: &Ran) -> String {
 fn what_moved_is_told_with_its_layers_and_bytes() {
     let (registry, project) = moved_on(false);
     registry.clear_requests();
-    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "old.lock"])), @"");
-    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "--markdown", "old.lock"])), @"");
+    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "old.lock"])), @r###"
+    exit 0
+    --- stdout
+    gone removed, 0 B to fetch
+      source  HOST/base:1
+      digest  b1f91855278e
+      linux/amd64 removed: c4e0747f49ca, 0 layers kept
+        - 564a9b1695e0  96 B
+      linux/arm64 removed: 6abdd3dffef0, 0 layers kept
+        - 564a9b1695e0  96 B
+    moved changed, 2.3 KiB to fetch
+      source  HOST/app:1 → HOST/app:2
+      digest  bff0cab8bc44 → 002264e0fc3e
+      linux/amd64 changed: 598a7f31cd87 → 64df5ed1f1db, 1 layer kept
+        - 4158d2c9fb47  92 B
+        + de8db077cb33  92 B
+      linux/arm64 changed: cafd17d174d5 → 5098c50bea45, 1 layer kept
+        - 4158d2c9fb47  92 B
+        + de8db077cb33  92 B
+    new added, 0 B to fetch
+      source  HOST/app:2
+      digest  002264e0fc3e
+      linux/amd64 added: 64df5ed1f1db, 0 layers kept
+        + 564a9b1695e0  96 B
+        + de8db077cb33  92 B
+      linux/arm64 added: 5098c50bea45, 0 layers kept
+        + 564a9b1695e0  96 B
+        + de8db077cb33  92 B
+    1 added, 1 changed, 1 removed, 1 unchanged; 2.3 KiB to fetch
+    --- stderr
+    "###);
+    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "--markdown", "old.lock"])), @r###"
+    exit 0
+    --- stdout
+    | image | change | source | digest | layers | to fetch |
+    |---|---|---|---|---|--:|
+    | `gone` | removed | `HOST/base:1` | b1f91855278e | linux/amd64: +0 −1 =0<br>linux/arm64: +0 −1 =0 | 0 B |
+    | `moved` | changed | `HOST/app:1` → `HOST/app:2` | bff0cab8bc44 → 002264e0fc3e | linux/amd64: +1 −1 =1<br>linux/arm64: +1 −1 =1 | 2.3 KiB |
+    | `new` | added | `HOST/app:2` | 002264e0fc3e | linux/amd64: +2 −0 =0<br>linux/arm64: +2 −0 =0 | 0 B |
+
+    1 added, 1 changed, 1 removed, 1 unchanged; 2.3 KiB to fetch
+    --- stderr
+    "###);
     assert!(registry.requests().is_empty());
 }
 
@@ -88,7 +129,7 @@ fn programs_get_the_same_facts() {
 
 #[test]
 fn the_default_is_what_git_has_committed() {
-    if !has_program("git") {
+    if !needs(&["git"]) {
         return;
     }
     let (registry, project) = moved_on(true);
@@ -100,7 +141,14 @@ fn the_default_is_what_git_has_committed() {
     let lock = lock.to_str().unwrap();
     assert_eq!(project.run(&["-C", "/", "--lockfile", lock, "diff"]).exits(0), of_file);
 
-    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "no-such-branch"])).replace(lock, "LOCK"), @"");
+    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "no-such-branch"])).replace(lock, "LOCK"), @r###"
+    exit 2
+    --- stdout
+    --- stderr
+    error[unknown-revision]: `no-such-branch` is no file and no revision that git knows in `.`
+     |
+    help: name a file, or a revision such as HEAD~1 or origin/main
+    "###);
     git(&project, &["rm", "-q", "--cached", "sandbox-images.lock"]);
     git(&project, &["commit", "-q", "-m", "no lock"]);
     let ran = project.run(&["diff"]).exits(0);
@@ -110,6 +158,9 @@ fn the_default_is_what_git_has_committed() {
 
 #[test]
 fn a_revision_is_never_an_option_of_git() {
+    if !needs(&["git"]) {
+        return;
+    }
     let (_registry, project) = moved_on(false);
     let ran = project.run(&["diff", "--", "--output=stolen"]).exits(2);
     assert!(ran.stderr.contains("unknown-revision"), "{}", ran.stderr);
@@ -119,7 +170,23 @@ fn a_revision_is_never_an_option_of_git() {
 #[test]
 fn equal_locks_have_no_difference() {
     let (registry, project) = moved_on(false);
-    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "sandbox-images.lock"])), @"");
+    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "sandbox-images.lock"])), @r###"
+    exit 0
+    --- stdout
+    0 added, 0 changed, 0 removed, 3 unchanged; 0 B to fetch
+    --- stderr
+    "###);
     fs::write(project.directory().join("old.lock"), "version = 2\n").unwrap();
-    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "old.lock"])), @"");
+    insta::assert_snapshot!(seen(&registry, &project.run(&["diff", "old.lock"])), @r###"
+    exit 2
+    --- stdout
+    --- stderr
+    error[unknown-version]: the lock has version 2, this tool reads version 1
+     --> old.lock:1:11
+      |
+    1 | version = 2
+      |           ^
+      |
+    help: use the version of sandbox-images that wrote it
+    "###);
 }

@@ -48,7 +48,8 @@ fn is_code(word: &str) -> bool {
 
 /// The literals that follow a marker.
 fn marked(code: &str, codes: &mut BTreeSet<String>) {
-    let mut squeezed: String = code.split_whitespace().collect();
+    // The sentences of `thiserror` are no codes.
+    let mut squeezed: String = code.replace("#[error(", "#[").split_whitespace().collect();
     for kind in ["Failed", "Usage", "Stale", "Missing", "Integrity", "Denied", "Busy"] {
         squeezed = squeezed.replace(&format!("Kind::{kind},"), "Kind::_,");
     }
@@ -105,7 +106,15 @@ fn every_code_of_the_sources_is_explained_and_no_other() {
 #[test]
 fn a_code_is_explained_to_people() {
     let ran = project_naming(&[]).run(&["explain", "lock-stale"]).exits(0);
-    insta::assert_snapshot!(ran.stdout, @"");
+    insta::assert_snapshot!(ran.stdout, @r###"
+    lock-stale
+
+    The lock does not match sandbox-images.toml.
+
+    How it comes about: An image, a platform or a source changed in sandbox-images.toml, or a block of the lock was edited.
+
+    What to do: Run `sandbox-images lock` and commit the result; pins of other images stay as they are.
+    "###);
     assert_eq!(ran.stderr, "");
 }
 
@@ -126,7 +135,11 @@ fn without_a_code_all_are_listed() {
 fn an_unknown_code_is_refused_with_the_nearest() {
     let project = project_naming(&[]);
     let ran = project.run(&["explain", "lock-stail"]).exits(2);
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stderr, @r###"
+    error[unknown-code]: there is no code `lock-stail`
+     |
+    help: did you mean `lock-stale`?
+    "###);
     assert_eq!(ran.stdout, "");
     let ran = project.run(&["explain", "nothing-of-this-kind", "--json"]).exits(2);
     let value: Value = serde_json::from_str(&ran.stdout).unwrap();

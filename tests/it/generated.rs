@@ -13,7 +13,7 @@ fn each_shell_gets_a_script_that_knows_the_commands() {
     let project = project_naming(&[]);
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = project.run(&["completions", shell]).text();
-        for word in ["cache-key", "frozen", "dm-table"] {
+        for word in ["cache-key", "frozen", "dry-run"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }

@@ -54,8 +54,25 @@ fn each_thing_of_an_image_is_found_by_a_prefix() {
 fn people_see_image_platform_layer_file_and_project() {
     let (_registry, project, image) = synced();
     let amd64 = image.platforms.values().next().unwrap();
-    insta::assert_snapshot!(seen(&project, &["why", &amd64.diff_ids[1].to_string()]), @"");
-    insta::assert_snapshot!(seen(&project, &["why", &image.root.digest]), @"");
+    insta::assert_snapshot!(seen(&project, &["why", &amd64.diff_ids[1].to_string()]), @r###"
+    exit 0
+    --- stdout
+    sha256:4950089f98a47cd993c0baebc046acfc32e8a7eb3573a787f194d4d3586b80e0: diff_id
+      diff_id of app on linux/amd64, layer 2
+      diff_id of app on linux/arm64, layer 2
+      layer in the store, 12.0 KiB: /store/v1/f1/layers/sha256/4950089f98a47cd993c0baebc046acfc32e8a7eb3573a787f194d4d3586b80e0.erofs
+        kept for /project/sandbox-images.lock
+    --- stderr
+    "###);
+    insta::assert_snapshot!(seen(&project, &["why", &image.root.digest]), @r###"
+    exit 0
+    --- stdout
+    sha256:e581316fe5631a63549fa5b817076986ea812b85778a39439926a4a773b91411: index
+      index of app, 491 B
+      blob in the store, 491 B: /store/v1/blobs/sha256/e581316fe5631a63549fa5b817076986ea812b85778a39439926a4a773b91411
+        kept for /project/sandbox-images.lock
+    --- stderr
+    "###);
 }
 
 #[test]
@@ -71,8 +88,22 @@ fn a_file_of_the_store_is_found_by_what_it_holds() {
 #[test]
 fn what_nobody_has_is_2() {
     let (_registry, project, _image) = synced();
-    insta::assert_snapshot!(seen(&project, &["why", "sha256:00000000"]), @"");
-    insta::assert_snapshot!(seen(&project, &["why", "0000000"]), @"");
+    insta::assert_snapshot!(seen(&project, &["why", "sha256:00000000"]), @r###"
+    exit 2
+    --- stdout
+    --- stderr
+    error[unknown-digest]: neither the lock nor the store has `sha256:00000000`
+     |
+    help: `sandbox-images list --layers` shows what is locked
+    "###);
+    insta::assert_snapshot!(seen(&project, &["why", "0000000"]), @r###"
+    exit 2
+    --- stdout
+    --- stderr
+    error[invalid-digest]: `0000000` is no digest and no file of a store
+     |
+    help: give at least the first 8 hex digits of a SHA-256, or a path that `path` prints
+    "###);
     let ran = project.run(&["why", "00000000", "--json"]).exits(2);
     let value: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(value["diagnostics"][0]["code"], "unknown-digest");
