@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::fixture::project_naming;
 
-/// What a code's literal follows in the sources, blanks left out.
+/// What a code's literal follows in the sources, without blanks beside signs.
 const MARKERS: [&str; 13] = [
     "error(\"",
     "warning(\"",
@@ -18,7 +18,7 @@ const MARKERS: [&str; 13] = [
     "refused(\"",
     "warn(\"",
     "code:\"",
-    "letcode=\"",
+    "let code=\"",
     "let(code,image,message)=(\"",
     // `Failure::new(Kind::Usage, "…", …)` and `Failure::of` of any kind.
     "Failure::new(Kind::_,\"",
@@ -48,8 +48,12 @@ fn is_code(word: &str) -> bool {
 
 /// The literals that follow a marker.
 fn marked(code: &str, codes: &mut BTreeSet<String>) {
-    // The sentences of `thiserror` are no codes.
-    let mut squeezed: String = code.replace("#[error(", "#[").split_whitespace().collect();
+    let words: Vec<&str> = code.split_whitespace().collect();
+    let mut squeezed = words.join(" ");
+    for sign in ["(", ",", ":", "="] {
+        let [after, before] = [format!("{sign} "), format!(" {sign}")];
+        squeezed = squeezed.replace(&after, sign).replace(&before, sign);
+    }
     for kind in ["Failed", "Usage", "Stale", "Missing", "Integrity", "Denied", "Busy"] {
         squeezed = squeezed.replace(&format!("Kind::{kind},"), "Kind::_,");
     }
