@@ -9,6 +9,8 @@ pub mod source;
 
 mod suggest;
 
+pub mod unknown;
+
 mod walk;
 
 pub mod misplaced;
@@ -19,10 +21,16 @@ mod registries;
 
 pub mod manifest_file;
 
+pub mod edit;
+
 pub mod config;
 
 pub mod lockfile;
 
 pub mod freshness;
+
+pub mod changes;
+
+pub mod git_attributes;
 
 pub mod schema;
