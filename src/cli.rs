@@ -44,6 +44,20 @@ mod doctor;
 
 mod inspect;
 
+mod check;
+
+mod git;
+
+mod diff;
+
+mod why;
+
+mod cache_key;
+
+mod generated;
+
+mod explain;
+
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -86,6 +100,16 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
     let setup = Setup { global: &arguments.global, environment, config: &config, output };
     match (&arguments.command, wrong) {
         (Command::Doctor(doctor), wrong) => doctor::run(&setup, doctor, wrong.as_ref()),
+        (Command::Completions(completions), _) => {
+            generated::completions(completions);
+            Ok(())
+        }
+        (Command::Man(man), _) => generated::man(&setup, man),
+        (Command::Schema(schema), _) => {
+            generated::schema(schema);
+            Ok(())
+        }
+        (Command::Explain(explain), _) => explain::run(&setup, explain),
         (_, Some(failure)) => Err(failure),
         (Command::Init, None) => init::run(&setup),
         (Command::Add(add), None) => edit::add(&setup, add),
@@ -99,5 +123,9 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         (Command::List(list), None) => list::run(&setup, list),
         (Command::Verify, None) => verify::run(&setup),
         (Command::Inspect(inspect), None) => inspect::run(&setup, inspect),
+        (Command::Check(check), None) => check::run(&setup, check),
+        (Command::Diff(diff), None) => diff::run(&setup, diff),
+        (Command::Why(why), None) => why::run(&setup, why),
+        (Command::CacheKey(cache_key), None) => cache_key::run(&setup, cache_key),
     }
 }

@@ -21,6 +21,12 @@ pub mod selection;
 
 pub mod event;
 
+pub mod diff;
+
+pub mod usage;
+
+pub mod cache_key;
+
 #[cfg(test)]
 mod tests;
 

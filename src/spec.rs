@@ -7,7 +7,7 @@ pub mod name;
 
 pub mod source;
 
-mod suggest;
+pub mod suggest;
 
 pub mod unknown;
 
@@ -32,5 +32,7 @@ pub mod freshness;
 pub mod changes;
 
 pub mod git_attributes;
+
+pub mod consistency;
 
 pub mod schema;

@@ -187,6 +187,19 @@ impl Store {
         run.publish_root(&name, &root.to_json())
     }
 
+    /// What each project that was synced into this store wants of it. A damaged root is left out.
+    pub fn roots(&self) -> Result<Vec<Root>, Error> {
+        let Some(roots) = layout::open_roots(&self.path)? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for name in roots.names()? {
+            found.extend(read_root(&roots, &name)?);
+        }
+        found.sort_by(|one, other| one.lock.cmp(&other.lock));
+        Ok(found)
+    }
+
     fn damaged(&self, artifact: Artifact, damage: Damage) -> Error {
         match damage {
             Damage::Missing => Error::Missing { artifact },

@@ -1,5 +1,7 @@
 //! The command line as clap sees it. What the flags mean together is decided in `mode`.
 
+pub(crate) mod reading;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -124,6 +126,22 @@ pub(crate) enum Command {
     /// Show how the tool reads something, as JSON
     #[command(subcommand)]
     Inspect(Inspect),
+    /// Check, without a network and writing nothing, that the lock is fresh and does not contradict itself
+    Check(reading::Check),
+    /// Compare the lock with an older one, for review
+    Diff(reading::Diff),
+    /// Show who refers to a digest, and what it names
+    Why(reading::Why),
+    /// Print a key for the cache of a CI: it changes when the wanted content does
+    CacheKey(reading::CacheKey),
+    /// Print what makes a shell complete the command line
+    Completions(reading::Completions),
+    /// Print a manual page, or write all of them
+    Man(reading::Man),
+    /// Print a JSON Schema
+    Schema(reading::Schema),
+    /// Say what the code of an error or a warning means, and what to do
+    Explain(reading::Explain),
 }
 
 /// `add`

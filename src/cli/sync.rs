@@ -158,25 +158,29 @@ async fn fix(
 }
 
 fn request(sync: &Sync) -> Result<SelectionRequest, Failure> {
-    let name = |error: &dyn std::error::Error| Failure::of(Kind::Usage, "name", error);
-    let groups = match sync {
-        Sync { all_groups: true, .. } => GroupChoice::All,
-        Sync { group, .. } if group.is_empty() => GroupChoice::Default,
-        Sync { group, .. } => {
-            let groups = group.iter().map(|group| group.parse());
-            GroupChoice::Named(groups.collect::<Result<_, _>>().map_err(|error| name(&error))?)
-        }
-    };
-    let images = sync.image.iter().map(|image| image.parse());
-    let platforms = match sync.platform.as_str() {
+    let images = sync.image.iter().map(|image| image.parse()).collect::<Result<_, _>>();
+    Ok(SelectionRequest {
+        groups: if sync.all_groups { GroupChoice::All } else { groups(&sync.group)? },
+        images: images.map_err(|error| Failure::of(Kind::Usage, "name", &error))?,
+        platforms: platforms(&sync.platform)?,
+    })
+}
+
+/// The groups of `--group`; without one, the default groups.
+pub(crate) fn groups(named: &[String]) -> Result<GroupChoice, Failure> {
+    if named.is_empty() {
+        return Ok(GroupChoice::Default);
+    }
+    let groups = named.iter().map(|group| group.parse()).collect::<Result<_, _>>();
+    groups.map(GroupChoice::Named).map_err(|error| Failure::of(Kind::Usage, "name", &error))
+}
+
+/// The platforms of `--platform host|all|PLATFORM`.
+pub(crate) fn platforms(text: &str) -> Result<PlatformChoice, Failure> {
+    Ok(match text {
         "all" => PlatformChoice::All,
         "host" => PlatformChoice::Host(Platform::host_linux()),
         named => PlatformChoice::Named(BTreeSet::from([platform(Some(named))?])),
-    };
-    Ok(SelectionRequest {
-        groups,
-        images: images.collect::<Result<_, _>>().map_err(|error| name(&error))?,
-        platforms,
     })
 }
 
@@ -304,7 +308,7 @@ fn describe(action: &Action) -> String {
 }
 
 /// All that is missing, with its size and the remedies.
-fn missing(actions: &[&Action], network: bool) -> Failure {
+pub(crate) fn missing(actions: &[&Action], network: bool) -> Failure {
     let bytes: u64 = actions.iter().map(|action| action.download_bytes()).sum();
     let lines = actions.iter().map(|action| {
         let (artifact, image) = (action.makes(), &action.origin().image);

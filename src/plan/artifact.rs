@@ -8,6 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::oci::digest::{ChainId, DiffId, Digest};
 
+/// The format of layer images, fsmetas and disks: what is made of the same content by another format has
+/// other bytes.
+pub const FORMAT: u32 = 1;
+
 /// Why a text does not name an artifact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a kind of artifact and its digest")]
@@ -56,9 +60,9 @@ impl Artifact {
         let hex = self.digest().hex();
         match self {
             Self::Blob(_) => format!("blobs/sha256/{hex}"),
-            Self::Layer(_) => format!("f1/layers/sha256/{hex}.erofs"),
-            Self::Fsmeta(_) => format!("f1/fsmeta/sha256/{hex}.erofs"),
-            Self::Disk(_) => format!("f1/disks/sha256/{hex}.vmdk"),
+            Self::Layer(_) => format!("f{FORMAT}/layers/sha256/{hex}.erofs"),
+            Self::Fsmeta(_) => format!("f{FORMAT}/fsmeta/sha256/{hex}.erofs"),
+            Self::Disk(_) => format!("f{FORMAT}/disks/sha256/{hex}.vmdk"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! JSON Schemas of the three files, for editors and for programs that read a lock themselves.
+//! JSON Schemas of the three files and of what commands print, for editors and for programs that read a lock themselves.
 //!
 //! The types here mirror what [`manifest_file`](crate::spec::manifest_file),
 //! [`lockfile`](crate::spec::lockfile) and [`config`](crate::spec::config) read, and their comments are the texts that an editor shows. A schema
@@ -14,6 +14,8 @@ mod image_set;
 
 mod lock;
 
+mod output;
+
 /// The schema of `sandbox-images.toml`: JSON with a final newline.
 pub fn of_image_set() -> String {
     text_of::<image_set::ImageSet>()
@@ -28,6 +30,11 @@ pub fn of_lock() -> String {
 /// The schema of `config.toml`: JSON with a final newline.
 pub fn of_config() -> String {
     text_of::<config::Config>()
+}
+
+/// The schema of what commands print with `--json`: JSON with a final newline.
+pub fn of_output() -> String {
+    text_of::<output::Output>()
 }
 
 fn text_of<T: JsonSchema>() -> String {

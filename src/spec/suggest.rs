@@ -2,7 +2,7 @@
 
 /// The nearest of `known` to `word`, if it is near enough that a typing slip explains the difference: a
 /// third of the letters, and at least one.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let word: Vec<char> = word.chars().take(WORD_CHARS_MAX).collect();
     known
         .into_iter()

@@ -36,6 +36,7 @@ fn the_schemas_of_this_version_are_in_the_repository() {
     check_file("sandbox-images.v1.schema.json", &schema::of_image_set());
     check_file("sandbox-images-lock.v1.schema.json", &schema::of_lock());
     check_file("config.v1.schema.json", &schema::of_config());
+    check_file("output.v1.schema.json", &schema::of_output());
 }
 
 /// Every key that `sandbox-images.toml` knows.

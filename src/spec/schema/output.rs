@@ -1,0 +1,355 @@
+//! What commands print with `--json` as a schema sees it.
+
+#![expect(dead_code, reason = "of these types only the schema is used")]
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
+
+/// One document on standard output. Its `schema` says which it is and in which version: a version keeps its
+/// keys and their meaning, and may gain further ones.
+#[derive(JsonSchema)]
+#[schemars(title = "What sandbox-images prints with --json", tag = "schema")]
+pub(super) enum Output {
+    /// What any command prints that does not succeed, perhaps with further keys.
+    #[schemars(rename = "sandbox-images/failure/1")]
+    Failure {
+        /// The exit code of the process.
+        #[schemars(range(min = 1, max = 255))]
+        exit_code: u64,
+        /// All that is wrong.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// `lock`
+    #[schemars(rename = "sandbox-images/lock/1")]
+    Lock {
+        /// Whether the file has other bytes now, or would have.
+        changed: bool,
+        /// Images that were resolved.
+        resolved: Vec<String>,
+        /// All images that are locked.
+        images: Vec<String>,
+    },
+    /// `sync --check` and `sync --dry-run`
+    #[schemars(rename = "sandbox-images/plan/1")]
+    Plan {
+        /// What is to be done, in order.
+        actions: Vec<Value>,
+        /// Images that are to be resolved.
+        resolved: Vec<String>,
+    },
+    /// `sync`
+    #[schemars(rename = "sandbox-images/sync/1")]
+    Sync {
+        /// What was done.
+        done: Map<String, Value>,
+        /// Each image on each platform, and where its disk is.
+        images: Vec<Value>,
+    },
+    /// `check`
+    #[schemars(rename = "sandbox-images/check/1")]
+    Check {
+        /// How many images are locked.
+        images: u64,
+        /// Whether the store holds them; `null` if that was not asked.
+        in_sync: Option<bool>,
+    },
+    /// `path`
+    #[schemars(rename = "sandbox-images/path/1")]
+    Path {
+        /// The image's name.
+        image: String,
+        /// The platform that was found.
+        platform: String,
+        /// The absolute path of the VMDK.
+        disk: String,
+        /// The absolute path of the merged metadata.
+        fsmeta: String,
+        /// The absolute paths of the layers' images, bottom to top.
+        layers: Vec<String>,
+        /// The image's environment, `NAME=value`.
+        env: Vec<String>,
+        /// The image's entrypoint.
+        entrypoint: Vec<String>,
+        /// The arguments of the entrypoint.
+        cmd: Vec<String>,
+        /// The user to run as; may be empty.
+        user: String,
+        /// The directory to run in; may be empty.
+        workdir: String,
+    },
+    /// `disk`
+    #[schemars(rename = "sandbox-images/disk/1")]
+    Disk {},
+    /// `list`
+    #[schemars(rename = "sandbox-images/list/1")]
+    List {
+        /// Each image on each platform.
+        images: Vec<Value>,
+    },
+    /// `diff`
+    #[schemars(rename = "sandbox-images/diff/1")]
+    Diff {
+        /// The file or revision that is compared with.
+        old: String,
+        /// The images that differ.
+        images: Vec<ImageDiff>,
+        /// How many are the same.
+        unchanged: u64,
+        /// Bytes to fetch by who has all of the old lock and wants all of the new one.
+        download_bytes: u64,
+    },
+    /// `why`
+    #[schemars(rename = "sandbox-images/why/1")]
+    Why {
+        /// What was asked.
+        subject: String,
+        /// One for each digest that begins as was asked.
+        digests: Vec<Named>,
+    },
+    /// `cache-key`
+    #[schemars(rename = "sandbox-images/cache-key/1")]
+    CacheKey {
+        /// The key.
+        key: String,
+        /// What older keys begin with that a CI may fall back to.
+        prefix: String,
+    },
+    /// `verify`
+    #[schemars(rename = "sandbox-images/verify/1")]
+    Verify {
+        /// How many artifacts are what their records say.
+        ok: u64,
+        /// The others.
+        damaged: Vec<Value>,
+    },
+    /// `doctor`
+    #[schemars(rename = "sandbox-images/doctor/1")]
+    Doctor {
+        /// All that was looked at.
+        findings: Vec<Finding>,
+    },
+    /// `explain`
+    #[schemars(rename = "sandbox-images/explain/1")]
+    Explain {
+        /// The codes that were asked for.
+        codes: Vec<Explained>,
+    },
+    /// `inspect reference`
+    #[schemars(rename = "sandbox-images/inspect-reference/1")]
+    InspectReference {
+        /// The registry's host.
+        registry: String,
+        /// The repository.
+        repository: String,
+        /// The tag.
+        tag: Option<String>,
+        /// The digest.
+        digest: Option<Digest>,
+        /// The whole reference, with all that it leaves out.
+        canonical: String,
+    },
+    /// `inspect manifest`
+    #[schemars(rename = "sandbox-images/inspect-manifest/1")]
+    InspectManifest {
+        /// The kind of document.
+        kind: String,
+        /// Of its bytes.
+        digest: Digest,
+        /// Bytes.
+        size: u64,
+    },
+    /// `inspect layer`
+    #[schemars(rename = "sandbox-images/inspect-layer/1")]
+    InspectLayer {
+        /// In the order of the tar.
+        entries: Vec<Map<String, Value>>,
+    },
+    /// `inspect tree`
+    #[schemars(rename = "sandbox-images/inspect-tree/1")]
+    InspectTree {
+        /// Sorted by path.
+        entries: Vec<Map<String, Value>>,
+    },
+    /// `inspect auth`
+    #[schemars(rename = "sandbox-images/inspect-auth/1")]
+    InspectAuth {
+        /// `anonymous`, `basic`, `identity-token` or `registry-token`.
+        kind: String,
+    },
+}
+
+/// The SHA-256 of some bytes.
+#[derive(JsonSchema)]
+#[schemars(inline, extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
+pub(super) struct Digest(String);
+
+/// One thing that is wrong.
+#[derive(JsonSchema)]
+pub(super) struct Diagnostic {
+    /// A stable name, which `explain` knows.
+    code: String,
+    /// Whether it ended the command.
+    severity: Severity,
+    /// One clause.
+    message: String,
+    /// The file it is about.
+    file: Option<String>,
+    /// Bytes of that file.
+    range: Option<BTreeMap<String, u64>>,
+    /// What to do.
+    help: Option<String>,
+}
+
+/// How bad it is.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum Severity {
+    /// The command went on.
+    Warning,
+    /// It did not.
+    Error,
+}
+
+/// One thing that was looked at.
+#[derive(JsonSchema)]
+pub(super) struct Finding {
+    /// A stable name, which `explain` knows.
+    code: String,
+    /// `ok`, `warning` or `error`.
+    severity: String,
+    /// What was looked at.
+    subject: String,
+    /// What was found.
+    message: String,
+    /// What to do.
+    help: Option<String>,
+}
+
+/// What is known of a code.
+#[derive(JsonSchema)]
+pub(super) struct Explained {
+    /// The code.
+    code: String,
+    /// What it says.
+    meaning: String,
+    /// How it comes about.
+    cause: String,
+    /// What to do.
+    remedy: String,
+}
+
+/// A value in the old lock and in the new one, `null` where it has none.
+#[derive(JsonSchema)]
+pub(super) struct Sides {
+    /// In the old lock.
+    old: Option<String>,
+    /// In the new one.
+    new: Option<String>,
+}
+
+/// What happened to a thing.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum Change {
+    /// Only the new lock has it.
+    Added,
+    /// Only the old lock has it.
+    Removed,
+    /// Both have it, and not the same of it.
+    Changed,
+}
+
+/// One image that differs.
+#[derive(JsonSchema)]
+pub(super) struct ImageDiff {
+    /// Its name.
+    image: String,
+    /// What happened to it.
+    change: Change,
+    /// Where it comes from.
+    source: Sides,
+    /// Its index or manifest.
+    digest: Sides,
+    /// The platforms that differ.
+    platforms: Vec<PlatformDiff>,
+    /// Bytes to fetch for it.
+    download_bytes: u64,
+}
+
+/// One platform of an image that differs.
+#[derive(JsonSchema)]
+pub(super) struct PlatformDiff {
+    /// Which.
+    platform: String,
+    /// What happened to it.
+    change: Change,
+    /// Its manifest.
+    manifest: Sides,
+    /// Its config.
+    config: Sides,
+    /// Layers that only the new lock has here, bottom to top.
+    layers_added: Vec<Layer>,
+    /// Layers that only the old lock has here, bottom to top.
+    layers_removed: Vec<Layer>,
+    /// How many layers both have.
+    layers_kept: u64,
+}
+
+/// A layer that one of the locks has.
+#[derive(JsonSchema)]
+pub(super) struct Layer {
+    /// Of its compressed bytes.
+    digest: Digest,
+    /// Of its tar.
+    diff_id: Digest,
+    /// Compressed bytes.
+    size_bytes: u64,
+}
+
+/// What is known of one digest.
+#[derive(JsonSchema)]
+pub(super) struct Named {
+    /// The digest.
+    digest: Digest,
+    /// What it names: `index`, `manifest`, `config`, `layer`, `diff-id`, `layer-image`, `chain-id`,
+    /// `fsmeta-image`, `disk-text`.
+    kinds: Vec<String>,
+    /// Where the lock has it.
+    used_by: Vec<Usage>,
+    /// The files of the store that are named after it, or are what it is the digest of.
+    stored: Vec<StoredFile>,
+}
+
+/// One place at which a lock has a digest.
+#[derive(JsonSchema)]
+pub(super) struct Usage {
+    /// The digest.
+    digest: Digest,
+    /// What it names there.
+    kind: String,
+    /// The image that has it.
+    image: String,
+    /// The platform that has it; `null` for an index, which has all.
+    platform: Option<String>,
+    /// Which layer of the platform it is about, from 0 at the bottom.
+    layer: Option<u64>,
+    /// Bytes of the content, where the lock states them.
+    size_bytes: Option<u64>,
+}
+
+/// A file of a store.
+#[derive(JsonSchema)]
+pub(super) struct StoredFile {
+    /// Its kind and the digest in its name.
+    artifact: String,
+    /// Its absolute path.
+    path: String,
+    /// Its bytes; `null` if it is damaged.
+    size_bytes: Option<u64>,
+    /// What is wrong with it.
+    damage: Option<String>,
+    /// The locks of the projects that want it.
+    roots: Vec<String>,
+}

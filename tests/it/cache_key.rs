@@ -1,0 +1,48 @@
+//! `cache-key`: one key for one content of a store.
+
+use std::fs;
+
+use crate::support::fixture::project_naming;
+use crate::support::project::{Project, Ran};
+
+/// A project of a lock that is never written again.
+fn project() -> Project {
+    let project = project_naming(&[("alpine", "docker.io/library/alpine:3.20")]);
+    fs::write(project.lock_path(), include_str!("../data/locks/v1.lock")).unwrap();
+    project
+}
+
+fn seen(project: &Project, arguments: &[&str]) -> String {
+    let Ran { code, stdout, stderr } = project.run(arguments);
+    format!("exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}")
+}
+
+#[test]
+fn the_key_is_pinned() {
+    let project = project();
+    insta::assert_snapshot!(seen(&project, &["cache-key", "--platform", "linux/amd64"]), @"");
+    insta::assert_snapshot!(seen(&project, &["cache-key", "--platform", "linux/arm64", "--json"]), @"");
+    insta::assert_snapshot!(seen(&project, &["cache-key", "--platform", "all"]), @"");
+    let host = project.run(&["cache-key"]).text();
+    assert!(host.starts_with("f1-linux-"), "{host}");
+    assert!(!project.store().exists());
+}
+
+#[test]
+fn a_group_has_a_key_of_its_own_and_an_unknown_one_is_refused() {
+    let project = project();
+    let all = ["cache-key", "--platform", "all"];
+    let plain = project.run(&all).text();
+    let set = "[images]\nalpine = \"docker.io/library/alpine:3.20\"\n[images.\"py.tool\"]\nimage = \"oci:./images/py:v1\"\ngroups = [\"dev\"]\n";
+    fs::write(project.directory().join("sandbox-images.toml"), set).unwrap();
+    assert_eq!(project.run(&all).text(), plain, "a group that is not named adds nothing");
+    let of_group = project.run(&[&all[..], &["--group", "dev"]].concat()).text();
+    assert_ne!(of_group, plain);
+    insta::assert_snapshot!(seen(&project, &["cache-key", "--group", "prod"]), @"");
+}
+
+#[test]
+fn without_a_lock_there_is_no_key() {
+    let project = project_naming(&[]);
+    insta::assert_snapshot!(seen(&project, &["cache-key"]), @"");
+}

@@ -1,0 +1,106 @@
+//! `check`: what a CI demands of a commit, with no network and nothing written.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::fixture::{project_naming, registry_and_project, two_platforms};
+use crate::support::image::Layer;
+use crate::support::project::{Project, Ran};
+use crate::support::registry::TestRegistry;
+
+/// Exit code, standard output and standard error as one text, without what differs from run to run.
+fn seen(project: &Project, registry: &TestRegistry, arguments: &[&str]) -> String {
+    let Ran { code, stdout, stderr } = project.run(arguments);
+    format!("exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}")
+        .replace(&registry.host(), "HOST")
+}
+
+fn locked() -> (TestRegistry, Project) {
+    let image = two_platforms(&[&Layer::new("/etc/motd 0644 hello")]);
+    let (registry, project) = registry_and_project(&image);
+    project.run(&["lock"]).exits(0);
+    registry.clear_requests();
+    (registry, project)
+}
+
+#[test]
+fn a_fresh_lock_passes_and_nobody_is_asked() {
+    let (registry, project) = locked();
+    insta::assert_snapshot!(seen(&project, &registry, &["check"]), @"");
+    insta::assert_snapshot!(seen(&project, &registry, &["check", "--json", "-q"]), @"");
+    assert!(registry.requests().is_empty());
+    assert!(!project.store().exists(), "nothing is written");
+}
+
+#[test]
+fn a_checkout_with_other_line_ends_passes() {
+    let (registry, project) = locked();
+    for name in ["sandbox-images.toml", "sandbox-images.lock"] {
+        let path = project.directory().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace('\n', "\r\n")).unwrap();
+    }
+    project.run(&["check"]).exits(0);
+    assert!(project.lock_text().contains("\r\n"));
+    assert!(registry.requests().is_empty());
+}
+
+#[test]
+fn a_wrong_file_is_2_and_a_stale_lock_3() {
+    let (registry, project) = locked();
+    let file = project.directory().join("sandbox-images.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("[images]", "[images]\nmore = \"127.0.0.1:1/more:1\"")).unwrap();
+    insta::assert_snapshot!(seen(&project, &registry, &["check"]), @"");
+    let value: Value = serde_json::from_str(&project.run(&["check", "--json"]).stdout).unwrap();
+    assert_eq!(value["exit_code"], 3);
+    assert_eq!(value["stale"][0]["reason"], "added");
+
+    fs::write(&file, text.replace("[images]", "[image]")).unwrap();
+    insta::assert_snapshot!(seen(&project, &registry, &["check"]), @"");
+
+    fs::write(&file, &text).unwrap();
+    fs::remove_file(project.lock_path()).unwrap();
+    project.run(&["check"]).exits(3);
+}
+
+#[test]
+fn a_lock_that_contradicts_itself_is_3_although_its_sums_fit() {
+    use sandbox_images::spec::lockfile::Lock;
+
+    let (registry, project) = locked();
+    let lock = Lock::parse(&project.lock_text()).unwrap();
+    let mut tampered = Lock::new();
+    for (name, image) in lock.images() {
+        let mut image = image.clone();
+        image.platforms.values_mut().next().unwrap().layers[0].size += 1;
+        tampered.insert(name.clone(), image);
+    }
+    fs::write(project.lock_path(), tampered.render()).unwrap();
+    project.run(&["lock", "--check"]).exits(0);
+    let digest = lock.image("app").unwrap().platforms.values().next().unwrap().layers[0].digest;
+    let seen = seen(&project, &registry, &["check"]).replace(&digest.to_string(), "DIGEST");
+    insta::assert_snapshot!(seen, @"");
+}
+
+#[test]
+fn with_in_sync_the_store_counts_too() {
+    let (registry, project) = locked();
+    let ran = project.run(&["check", "--in-sync", "--json"]).exits(4);
+    let value: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(value["diagnostics"][0]["code"], "not-in-sync");
+    assert_eq!(value["plan"]["actions"].as_array().unwrap().len(), 6);
+    assert!(registry.requests().is_empty());
+
+    project.run(&["sync", "--locked"]).exits(0);
+    insta::assert_snapshot!(seen(&project, &registry, &["check", "--in-sync", "--json"]), @"");
+}
+
+#[test]
+fn without_images_there_is_nothing_to_check_and_nothing_wrong() {
+    let project = project_naming(&[]);
+    project.run(&["check"]).exits(3);
+    project.run(&["lock"]).exits(0);
+    project.run(&["check", "--in-sync"]).exits(0);
+}
