@@ -20,7 +20,15 @@ mod setup;
 
 mod mode;
 
+mod init;
+
 mod lock;
+
+mod edit;
+
+mod update;
+
+mod outdated;
 
 mod sync;
 
@@ -103,7 +111,12 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         }
         (Command::Explain(explain), _) => explain::run(&setup, explain),
         (_, Some(failure)) => Err(failure),
+        (Command::Init, None) => init::run(&setup),
+        (Command::Add(add), None) => edit::add(&setup, add),
+        (Command::Remove(remove), None) => edit::remove(&setup, remove),
         (Command::Lock(lock), None) => lock::run(&setup, lock),
+        (Command::Update(update), None) => update::run(&setup, update),
+        (Command::Outdated(outdated), None) => outdated::run(&setup, outdated),
         (Command::Sync(sync), None) => sync::run(&setup, sync),
         (Command::Path(path), None) => path::run(&setup, path),
         (Command::Disk(disk), None) => disk::run(&setup, disk),

@@ -9,25 +9,31 @@ pub mod files;
 
 pub mod relock;
 
+pub mod outdated;
+
 mod documents;
 
 pub mod sync;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::engine::error::Error;
 use crate::engine::source::Sources;
 use crate::layer::limits::Limits;
 use crate::plan::event::{Reporter, Silent};
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
 use crate::project::files::{FileError, Inputs, Texts};
+use crate::project::outdated::Tracked;
 use crate::project::relock::Relocked;
 use crate::project::sync::Synced;
 use crate::registry::Registry;
 use crate::spec::lockfile::Lock;
+use crate::spec::name::ImageName;
 use crate::store::Store;
 use crate::store::guard::Caller;
 
@@ -131,12 +137,49 @@ impl Project {
     /// Makes a lock that satisfies the image set with the least change: only what is stale is resolved, and
     /// an image whose line is the same keeps its pin. Writes nothing.
     pub async fn lock(&self, inputs: &Inputs, session: &Session) -> Relocked {
-        relock::relock(inputs, &self.sources(session), session).await
+        relock::relock(inputs, &BTreeSet::new(), &self.sources(session), session).await
+    }
+
+    /// As [`Project::lock`], and the tags of `images` are resolved again too. An image that is given by digest
+    /// does not move, and one that is found as it was keeps its block. Writes nothing.
+    pub async fn update(
+        &self,
+        inputs: &Inputs,
+        images: &BTreeSet<ImageName>,
+        session: &Session,
+    ) -> Relocked {
+        relock::relock(inputs, images, &self.sources(session), session).await
+    }
+
+    /// What the images' tags name now, beside what is locked: each image with its own answer. Writes nothing.
+    pub async fn outdated(
+        &self,
+        inputs: &Inputs,
+        session: &Session,
+    ) -> Vec<(ImageName, Result<Tracked, Error>)> {
+        outdated::outdated(inputs, &self.sources(session)).await
     }
 
     /// Replaces the lock with `text`, whole or not at all, if it is another text.
     pub fn write_lock(&self, text: &str) -> Result<bool, FileError> {
         files::replace(&self.lock_path, text)
+    }
+
+    /// Makes the two files hold `after`, both or neither as far as the file system allows. A text that is
+    /// `None` stays as it is. If one of them does not hold `before` any more, nothing is written.
+    pub fn write_texts(&self, before: &Texts, after: &Texts) -> Result<(), FileError> {
+        if self.texts()? != *before {
+            return Err(FileError::Changed(self.image_set_path.clone()));
+        }
+        if let Some(text) = &after.image_set {
+            files::replace(&self.image_set_path, text)?;
+        }
+        let Some(text) = &after.lock else { return Ok(()) };
+        let written = self.write_lock(text);
+        if let (Err(_), Some(text)) = (&written, &before.image_set) {
+            files::replace(&self.image_set_path, text)?;
+        }
+        written.map(drop)
     }
 
     /// What is missing in the store. Writes nothing.

@@ -9,6 +9,8 @@ pub mod source;
 
 pub mod suggest;
 
+pub mod unknown;
+
 mod walk;
 
 pub mod misplaced;
@@ -19,11 +21,17 @@ mod registries;
 
 pub mod manifest_file;
 
+pub mod edit;
+
 pub mod config;
 
 pub mod lockfile;
 
 pub mod freshness;
+
+pub mod changes;
+
+pub mod git_attributes;
 
 pub mod consistency;
 

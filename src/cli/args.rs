@@ -99,8 +99,18 @@ pub(crate) enum Progress {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a sandbox-images.toml to start from, and what git should know about the lock
+    Init,
+    /// Write images into sandbox-images.toml, then lock
+    Add(Add),
+    /// Take images out of sandbox-images.toml, then lock
+    Remove(Remove),
     /// Pin the images of sandbox-images.toml to digests in sandbox-images.lock
     Lock(Lock),
+    /// Move pins to what the images' tags name now
+    Update(Update),
+    /// Show which tags name something else than the lock
+    Outdated(Outdated),
     /// Make the store hold what the lock says
     Sync(Sync),
     /// Print where the disk of an image is
@@ -132,6 +142,74 @@ pub(crate) enum Command {
     Schema(reading::Schema),
     /// Say what the code of an error or a warning means, and what to do
     Explain(reading::Explain),
+}
+
+/// `add`
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// Where the images come from, such as alpine:3.20, ghcr.io/acme/tool:1.4 or oci:./images/base:v1
+    #[arg(value_name = "REF", required = true)]
+    pub(crate) sources: Vec<String>,
+    /// The image's name [default: the last component of its repository or path]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Put it in this group; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Vec<String>,
+    /// Lock it for this platform instead of the default ones; may be given again
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Vec<String>,
+    #[command(flatten)]
+    pub(crate) edit: Edit,
+}
+
+/// `remove`
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// The images' names in sandbox-images.toml
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) edit: Edit,
+}
+
+/// What `add` and `remove` share.
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    /// Change sandbox-images.toml only
+    #[arg(long)]
+    pub(crate) no_lock: bool,
+    /// Print what would change as a diff, but write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `update`
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Only these images [default: all]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Only the images of this group; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Vec<String>,
+    /// Show what would move, but write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print what moved as a table for a pull request
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+    /// Exit 4 if anything moved
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+/// `outdated`
+#[derive(Debug, Args)]
+pub(crate) struct Outdated {
+    /// Exit 4 if anything is outdated
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 /// `lock`

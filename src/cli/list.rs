@@ -15,7 +15,7 @@ use crate::cli::Done;
 use crate::cli::args::List;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::report::{short, size};
+use crate::cli::report::{aligned, short, size};
 use crate::cli::setup::{Setup, lock_alone};
 
 /// What `list --json` prints.
@@ -148,19 +148,4 @@ fn table(rows: &[Row<'_>], with_layers: bool) -> String {
         }
     }
     aligned(&lines)
-}
-
-/// Columns as wide as their widest cell, two spaces apart.
-fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
-    });
-    let mut text = String::new();
-    for line in lines {
-        let cells: Vec<String> =
-            line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }

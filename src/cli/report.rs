@@ -126,3 +126,18 @@ pub(crate) fn count(number: u64, thing: &str) -> String {
 pub(crate) fn built(totals: &Totals) -> String {
     format!("{} and {}", count(totals.layers, "layer"), count(totals.disks, "disk"))
 }
+
+/// Columns as wide as their widest cell, two spaces apart.
+pub(crate) fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+    });
+    let mut text = String::new();
+    for line in lines {
+        let cells: Vec<String> =
+            line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

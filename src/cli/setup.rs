@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::event::{Event, Reporter};
-use sandbox_images::project::files::{FileError, InputError, Inputs};
+use sandbox_images::project::files::{FileError, InputError, Inputs, Texts as FileTexts};
 use sandbox_images::project::{Project, Session};
 use sandbox_images::registry::Registry;
 use sandbox_images::registry::event::{EventSink, RegistryEvent};
@@ -120,8 +120,13 @@ pub(crate) fn inputs(project: &Project) -> Result<(Inputs, Texts), Failure> {
     if texts.image_set.is_none() {
         let path = project.image_set_path().display();
         return Err(Failure::new(Kind::Usage, "no-image-set", format!("`{path}` does not exist"))
-            .help("write one, or name its directory with `-C`"));
+            .help("run `sandbox-images init`, or name its directory with `-C`"));
     }
+    parsed(project, texts)
+}
+
+/// The texts as values.
+pub(crate) fn parsed(project: &Project, texts: FileTexts) -> Result<(Inputs, Texts), Failure> {
     let inputs = Inputs::parse(&texts);
     let texts = shown(project, texts);
     match inputs {
@@ -218,12 +223,12 @@ fn tell(reporter: &dyn Reporter, event: RegistryEvent) {
     });
 }
 
-fn unreadable(error: &FileError) -> Failure {
+pub(crate) fn unreadable(error: &FileError) -> Failure {
     Failure::new(Kind::Usage, "file", with_causes(error))
 }
 
 /// The texts as diagnostics point into them.
-pub(crate) fn shown(project: &Project, texts: sandbox_images::project::files::Texts) -> Texts {
+pub(crate) fn shown(project: &Project, texts: FileTexts) -> Texts {
     let image_set = texts.image_set.as_deref().map(without_secrets);
     let text = |path: &std::path::Path, text: Option<String>| Text {
         path: PathBuf::from(path),

@@ -203,6 +203,11 @@ impl Error {
         self.is_wrong_blob() || matches!(self, Self::LayerDiffId { .. } | Self::Layer { .. })
     }
 
+    /// Whether a registry says that it does not have it.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.kind() == registry::error::ErrorKind::NotFound)
+    }
+
     /// What this means to the caller.
     pub fn kind(&self) -> Kind {
         match self {

@@ -84,6 +84,14 @@ impl Source {
         })
     }
 
+    /// The digest of the index or manifest that the source names now.
+    pub async fn digest(&self) -> Result<Digest, Error> {
+        Ok(match self {
+            Self::Registry { registry, reference } => registry.digest(reference).await?,
+            Self::Layout { layout, selector } => layout.resolve(selector.as_deref())?.digest,
+        })
+    }
+
     /// The document that `descriptor` describes, verified.
     pub async fn document<T: Parsed>(&self, descriptor: &Descriptor) -> Result<Document<T>, Error> {
         match self {

@@ -193,6 +193,11 @@ impl Reference {
         self
     }
 
+    /// The same tag without a digest; `None` if there is no tag.
+    pub fn without_digest(&self) -> Option<Self> {
+        self.tag.is_some().then(|| Self { digest: None, ..self.clone() })
+    }
+
     /// The same tag and digest of another repository. Neither name is checked.
     #[must_use]
     pub(crate) fn moved(&self, registry: &str, repository: String) -> Self {

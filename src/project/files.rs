@@ -8,7 +8,7 @@ use crate::spec::diagnostic::Diagnostic;
 use crate::spec::freshness::{LockState, Stale, check};
 use crate::spec::lockfile::{FILE_BYTES_MAX as LOCK_BYTES_MAX, Lock, LockError};
 use crate::spec::manifest_file::{FILE_BYTES_MAX as IMAGE_SET_BYTES_MAX, ImageSet};
-use crate::store::replace::replace as replace_file;
+use crate::store::replace::{create as create_file, replace as replace_file};
 
 /// Why one of the two files cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -32,13 +32,19 @@ pub enum FileError {
         /// Bytes that are read.
         limit: usize,
     },
+    /// Somebody else wrote it in the meantime.
+    #[error("`{}` or its lock was changed in the meantime", .0.display())]
+    Changed(PathBuf),
+    /// The file exists.
+    #[error("`{}` exists already", .0.display())]
+    Exists(PathBuf),
     /// The file is not text.
     #[error("`{}` is not UTF-8", .0.display())]
     NotText(PathBuf),
 }
 
 /// The texts of the two files; `None` where there is no file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Texts {
     /// `sandbox-images.toml`.
     pub image_set: Option<String>,
@@ -126,6 +132,51 @@ fn read(path: &Path, limit: usize) -> Result<Option<String>, FileError> {
     }
     let text = String::from_utf8(bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
     Ok(Some(text))
+}
+
+/// A `.gitattributes`, which need not exist.
+#[derive(Debug)]
+pub struct Attributes {
+    path: PathBuf,
+    text: String,
+}
+
+/// Bytes of a `.gitattributes`: git itself reads no more of one than 100 MiB, people write a page.
+const ATTRIBUTES_BYTES_MAX: usize = 16 << 20;
+
+/// The `.gitattributes` in the folder of `file`.
+pub fn attributes_beside(file: &Path) -> Result<Attributes, FileError> {
+    let path = file.with_file_name(".gitattributes");
+    let text = read(&path, ATTRIBUTES_BYTES_MAX)?.unwrap_or_default();
+    Ok(Attributes { path, text })
+}
+
+impl Attributes {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it holds; nothing if it does not exist.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Makes it hold `text`.
+    pub fn replace(&self, text: &str) -> Result<(), FileError> {
+        replace(&self.path, text).map(drop)
+    }
+}
+
+/// Makes a file `path` with this text, and never replaces one.
+pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
+    create_file(path, |file| file.write_all(text.as_bytes())).map_err(|source| {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::AlreadyExists => FileError::Exists(path),
+            _ => FileError::Io { action: "write", path, source },
+        }
+    })
 }
 
 /// Makes `path` hold `text`: a new file beside it, durable, takes its name and its mode. `false` if it holds

@@ -18,7 +18,7 @@ use crate::spec::manifest_file::ImageSpec;
 use crate::spec::name::ImageName;
 
 /// Images that are resolved at once: each is a few small requests, one after the other.
-const IMAGES_AT_ONCE: usize = 16;
+pub(super) const IMAGES_AT_ONCE: usize = 16;
 
 /// A lock that satisfies its image set, unless something failed.
 #[derive(Debug)]
@@ -31,7 +31,13 @@ pub struct Relocked {
     pub failures: Vec<(ImageName, Error)>,
 }
 
-pub(super) async fn relock(inputs: &Inputs, sources: &Sources, session: &Session) -> Relocked {
+/// Resolves what is stale, and the tags of `moving`.
+pub(super) async fn relock(
+    inputs: &Inputs,
+    moving: &BTreeSet<ImageName>,
+    sources: &Sources,
+    session: &Session,
+) -> Relocked {
     let mut lock = inputs.lock.clone();
     for stale in inputs.stale.iter().filter(|stale| stale.needs == Needs::Nothing) {
         let Some(name) = &stale.image else { continue };
@@ -41,14 +47,18 @@ pub(super) async fn relock(inputs: &Inputs, sources: &Sources, session: &Session
         }
     }
     let mut relocked = Relocked { lock, resolved: BTreeSet::new(), failures: Vec::new() };
-    let stale = to_resolve(&inputs.stale).into_iter();
-    let stale = stale.filter_map(|name| inputs.image_set.images.get_key_value(name));
-    let results = stale.map(|(name, spec)| async move {
-        (name, resolve_one(name, spec, pin(inputs, name), sources, session).await)
+    let stale = to_resolve(&inputs.stale);
+    let wanted = inputs.image_set.images.iter().filter(|(name, spec)| {
+        stale.contains(name) || moving.contains(*name) && !spec.source.is_pinned()
+    });
+    let results = wanted.map(|(name, spec)| async move {
+        let pin = if moving.contains(name) { None } else { pin(inputs, name) };
+        (name, resolve_one(name, spec, pin, sources, session).await)
     });
     let mut results = stream::iter(results).buffer_unordered(IMAGES_AT_ONCE);
     while let Some((name, result)) = results.next().await {
         match result {
+            Ok(resolved) if !stale.contains(name) && is_unmoved(inputs, name, &resolved) => {}
             Ok(resolved) => {
                 relocked.lock.insert(name.clone(), resolved.image);
                 relocked.resolved.insert(name.clone());
@@ -58,6 +68,12 @@ pub(super) async fn relock(inputs: &Inputs, sources: &Sources, session: &Session
     }
     relocked.failures.sort_by(|(one, _), (other, _)| one.cmp(other));
     relocked
+}
+
+/// Whether an image whose block is right was found where it is: its block may say more than its registry.
+fn is_unmoved(inputs: &Inputs, name: &ImageName, resolved: &Resolved) -> bool {
+    let locked = inputs.lock.image(name.as_str());
+    locked.is_some_and(|locked| locked.digest == resolved.image.digest)
 }
 
 /// The digest that `name` stays at: its line in `sandbox-images.toml` is the same, and only what is locked

@@ -17,7 +17,7 @@ use crate::registry::credentials::Credential;
 use crate::registry::credentials::lookup::look_up;
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
-use crate::registry::reach::Reach;
+use crate::registry::reach::{Naming, Reach};
 use crate::registry::resolver::{TooNear, literal};
 use crate::registry::secret::Secret;
 use crate::registry::settings::Settings;
@@ -156,13 +156,13 @@ impl Slot {
         credential: Option<Credential>,
     ) -> Result<Shown, Error> {
         let registry = asker.reference.registry();
-        let reach = self.reach.unwrap_or(Reach::Public);
+        let naming = Naming::TokenServer(self.reach.unwrap_or(Reach::Public));
         let realm = realm(realm_text, registry, asker.is_plain)?;
         let too_near = too_near(registry, &realm);
-        if literal(&realm).is_some_and(|address| !reach.may_name(Reach::of(address))) {
+        if literal(&realm).is_some_and(|address| !naming.allows(Reach::of(address))) {
             return Err(too_near);
         }
-        let client = asker.clients.named(asker.settings, &realm, reach)?;
+        let client = asker.clients.named(asker.settings, &realm, naming)?;
         let repository = asker.reference.repository();
         let scope = scope.unwrap_or_else(|| format!("repository:{repository}:pull"));
         asker.settings.events.tell(RegistryEvent::Token {

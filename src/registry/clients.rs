@@ -13,7 +13,7 @@ use reqwest::{Certificate, Client, Identity, Url, redirect};
 
 use crate::registry::endpoint::host_of;
 use crate::registry::error::Error;
-use crate::registry::reach::Reach;
+use crate::registry::reach::Naming;
 use crate::registry::resolver::{Addresses, Resolver};
 use crate::registry::settings::{RegistryRule, Settings, Timeouts};
 
@@ -47,8 +47,8 @@ struct Key {
     host: Option<String>,
     /// Those that stay on this machine: a proxy elsewhere could not reach it.
     loopback: bool,
-    /// Those to a host that a registry has named, and how near that registry is.
-    named: Option<(String, Reach)>,
+    /// Those to a host that a registry has named.
+    named: Option<(String, Naming)>,
 }
 
 impl Clients {
@@ -57,23 +57,23 @@ impl Clients {
         self.client(settings, host, None)
     }
 
-    /// The client for requests to `url`, which a registry with this reach has named: it connects to no
-    /// address that the registry may not name.
+    /// The client for requests to `url`, which a registry has named: it connects to no address that the
+    /// registry may not name.
     pub(super) fn named(
         &self,
         settings: &Settings,
         url: &Url,
-        registry: Reach,
+        naming: Naming,
     ) -> Result<Client, Error> {
         let name = url.host_str().unwrap_or_default().to_owned();
-        self.client(settings, &host_of(url), Some((name, registry)))
+        self.client(settings, &host_of(url), Some((name, naming)))
     }
 
     fn client(
         &self,
         settings: &Settings,
         host: &str,
-        named: Option<(String, Reach)>,
+        named: Option<(String, Naming)>,
     ) -> Result<Client, Error> {
         let rule = settings.registries.get(host).filter(|rule| rule.is_about_tls());
         let key = Key { host: rule.map(|_| host.to_owned()), loopback: is_loopback(host), named };
@@ -82,8 +82,8 @@ impl Clients {
             return Ok(client.clone());
         }
         let mut resolver = self.resolver(settings);
-        if let Some((name, registry)) = &key.named {
-            resolver = resolver.guarding(name, *registry);
+        if let Some((name, naming)) = &key.named {
+            resolver = resolver.guarding(name, *naming);
         }
         let client = build(settings.timeouts, rule, key.loopback, resolver)
             .map_err(|source| Error::Client { registry: host.to_owned(), source })?;

@@ -58,13 +58,25 @@ impl Reach {
             _ => Self::Public,
         }
     }
+}
 
-    /// Whether a registry within this reach may name a token server within `named`.
-    pub(super) fn may_name(self, named: Self) -> bool {
+/// What a registry within a reach has named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Naming {
+    /// Its token server, which is shown credentials.
+    TokenServer(Reach),
+    /// A place to redirect to. A public registry may have its storage within the site that uses it.
+    Storage(Reach),
+}
+
+impl Naming {
+    /// Whether that may be within the reach `named`.
+    pub(super) fn allows(self, named: Reach) -> bool {
+        let (Self::TokenServer(registry) | Self::Storage(registry)) = self;
         match named {
-            Self::Public => true,
-            Self::Private => self != Self::Public,
-            Self::LinkLocal | Self::Loopback => self == named,
+            Reach::Public => true,
+            Reach::Private => registry != Reach::Public || matches!(self, Self::Storage(_)),
+            Reach::LinkLocal | Reach::Loopback => registry == named,
         }
     }
 }
@@ -109,10 +121,12 @@ mod tests {
     fn nobody_names_what_is_nearer_than_itself() {
         use Reach::{LinkLocal, Loopback, Private, Public};
         let all = [Public, Private, LinkLocal, Loopback];
-        let named = |registry: Reach| all.map(|named| registry.may_name(named));
-        assert_eq!(named(Public), [true, false, false, false]);
-        assert_eq!(named(Private), [true, true, false, false]);
-        assert_eq!(named(LinkLocal), [true, true, true, false]);
-        assert_eq!(named(Loopback), [true, true, false, true]);
+        let named = |naming: Naming| all.map(|named| naming.allows(named));
+        assert_eq!(named(Naming::TokenServer(Public)), [true, false, false, false]);
+        assert_eq!(named(Naming::TokenServer(Private)), [true, true, false, false]);
+        assert_eq!(named(Naming::TokenServer(LinkLocal)), [true, true, true, false]);
+        assert_eq!(named(Naming::TokenServer(Loopback)), [true, true, false, true]);
+        assert_eq!(named(Naming::Storage(Public)), [true, true, false, false]);
+        assert_eq!(named(Naming::Storage(Loopback)), [true, true, false, true]);
     }
 }

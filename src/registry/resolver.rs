@@ -9,7 +9,7 @@ use std::sync::Arc;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::registry::reach::Reach;
+use crate::registry::reach::{Naming, Reach};
 
 /// Names to addresses, as the settings hold them.
 pub(super) type Addresses = Arc<BTreeMap<String, Vec<SocketAddr>>>;
@@ -21,11 +21,11 @@ pub(super) struct Resolver {
     guarded: Option<Guarded>,
 }
 
-/// A host that a registry has named, and how near that registry is.
+/// A host that a registry has named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Guarded {
     host: String,
-    registry: Reach,
+    naming: Naming,
 }
 
 /// A host has no address that the registry may name.
@@ -40,10 +40,10 @@ impl Resolver {
         Self { addresses, guarded: None }
     }
 
-    /// The same, for a client of `host`, which a registry with this reach has named. Other names are those
-    /// of proxies, which the user has named.
-    pub(super) fn guarding(self, host: &str, registry: Reach) -> Self {
-        Self { guarded: Some(Guarded { host: host.to_owned(), registry }), ..self }
+    /// The same, for a client of `host`, which a registry has named. Other names are those of proxies,
+    /// which the user has named.
+    pub(super) fn guarding(self, host: &str, naming: Naming) -> Self {
+        Self { guarded: Some(Guarded { host: host.to_owned(), naming }), ..self }
     }
 
     /// All addresses of `name`, with port 0 where any will do.
@@ -57,7 +57,7 @@ impl Resolver {
     async fn allowed(self, name: String) -> Result<Addrs, Box<dyn StdError + Send + Sync>> {
         let mut addresses = self.lookup(&name).await?;
         if let Some(guarded) = self.guarded.filter(|guarded| guarded.host == name) {
-            addresses.retain(|address| guarded.registry.may_name(Reach::of(address.ip())));
+            addresses.retain(|address| guarded.naming.allows(Reach::of(address.ip())));
             if addresses.is_empty() {
                 return Err(TooNear { host: name }.into());
             }
@@ -89,7 +89,8 @@ mod tests {
         let addresses = addresses.map(|(name, addresses)| {
             (name.to_owned(), addresses.iter().map(|address| address.parse().unwrap()).collect())
         });
-        Resolver::new(Arc::new(addresses.into())).guarding("near.example", registry)
+        Resolver::new(Arc::new(addresses.into()))
+            .guarding("near.example", Naming::TokenServer(registry))
     }
 
     async fn allowed(registry: Reach, name: &str) -> Option<Vec<String>> {

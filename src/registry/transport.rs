@@ -12,15 +12,15 @@ use crate::oci::document::media_type;
 use crate::oci::reference::{DOCKER_HUB, Reference};
 use crate::registry::answer::{check, words};
 use crate::registry::auth::{Asker, Auth, Demand, Shown};
-use crate::registry::cause::is_refused;
+use crate::registry::cause::{is_by, is_refused};
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::{Clients, is_loopback};
 use crate::registry::endpoint::{Endpoint, Scheme, host_of};
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::hosts::Hosts;
-use crate::registry::reach::Reach;
-use crate::registry::resolver::literal;
+use crate::registry::reach::{Naming, Reach};
+use crate::registry::resolver::{TooNear, literal};
 use crate::registry::retry::{Pause, Tries};
 use crate::registry::route::Route;
 use crate::registry::settings::{RegistryRule, Settings};
@@ -154,9 +154,14 @@ impl Transport {
         if let Some(registry) = place.stands_for() {
             url.query_pairs_mut().append_pair("ns", registry);
         }
-        let mut shown = shown;
+        let (base, mut by) = (url.clone(), url.clone());
+        let (mut shown, mut naming) = (shown, None);
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.execute(&url, request, shown).await?;
+            let response = self.execute(&url, request, shown, naming).await;
+            let response = response.map_err(|error| match error {
+                Error::Transport { source, .. } if is_by::<TooNear>(&source) => too_near(&by),
+                other => other,
+            })?;
             let location = match response.status().as_u16() {
                 301 | 302 | 303 | 307 | 308 => response.headers().get(LOCATION),
                 _ => None,
@@ -168,7 +173,15 @@ impl Transport {
             if next.origin() != url.origin() {
                 shown = None;
             }
-            url = next;
+            if naming.is_none() && next.origin() != base.origin() {
+                let registry = self.reach(&base, response.remote_addr()).await;
+                naming = Some(Naming::Storage(registry));
+            }
+            if naming.zip(literal(&next)).is_some_and(|(naming, to)| !naming.allows(Reach::of(to)))
+            {
+                return Err(too_near(&url));
+            }
+            by = std::mem::replace(&mut url, next);
         }
         Err(Error::Redirect { url: ShownUrl::of(&url), reason: "there were too many before it" })
     }
@@ -178,10 +191,14 @@ impl Transport {
         url: &Url,
         request: &Request<'_>,
         shown: Option<&Shown>,
+        naming: Option<Naming>,
     ) -> Result<Response, Error> {
         let host = host_of(url);
         let host = if host == DOCKER_HUB_HOST { DOCKER_HUB } else { &host };
-        let client = self.clients.get(&self.settings, host)?;
+        let client = match naming {
+            Some(naming) => self.clients.named(&self.settings, url, naming)?,
+            None => self.clients.get(&self.settings, host)?,
+        };
         let mut builder =
             client.request(request.method.clone(), url.clone()).header(ACCEPT, &request.accept);
         if let Some(range) = &request.range {
@@ -326,6 +343,13 @@ fn redirect(from: &Url, location: &str) -> Result<Url, Error> {
         (_, "https") | ("http", "http") => Ok(next),
         ("https", "http") => Err(refused("it leads from TLS to plain http")),
         _ => Err(refused("its target is not reached over http")),
+    }
+}
+
+fn too_near(url: &Url) -> Error {
+    Error::Redirect {
+        url: ShownUrl::of(url),
+        reason: "its target's address is nearer to this machine than the registry's",
     }
 }
 

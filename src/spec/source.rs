@@ -87,6 +87,20 @@ impl ImageSource {
         }
     }
 
+    /// The same source without a digest, so that it names what its tag does; `None` if a digest is all that
+    /// there is.
+    pub fn without_digest(&self) -> Option<Self> {
+        match self {
+            Self::Registry(reference) => reference.without_digest().map(Self::Registry),
+            Self::OciLayout(_) | Self::DockerArchive(_) => Some(self.clone()),
+        }
+    }
+
+    /// Whether it names a digest, so that no tag moves it.
+    pub fn is_pinned(&self) -> bool {
+        self.reference().is_some_and(|reference| reference.digest().is_some())
+    }
+
     /// Whether the image is on this machine, so that resolving it needs no network.
     pub const fn is_local(&self) -> bool {
         self.reference().is_none()

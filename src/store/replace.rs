@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// What begins the names of files that are not finished.
 const PART_PREFIX: &str = ".sandbox-images.part.";
 
@@ -20,13 +22,28 @@ pub fn replace(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) ->
         Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
         Err(_) => readable_by_all(),
     };
-    let folder = folder_of(&target);
-    let mut part = tempfile::Builder::new().prefix(PART_PREFIX).tempfile_in(folder)?;
+    part(&target, permissions, fill)?.persist(&target).map_err(|error| error.error)?;
+    File::open(folder_of(&target))?.sync_all()
+}
+
+/// Makes the new file `target` that `fill` fills. What is there already stays, and is an error.
+pub fn create(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let part = part(target, readable_by_all(), fill)?;
+    part.persist_noclobber(target).map_err(|error| error.error)?;
+    File::open(folder_of(target))?.sync_all()
+}
+
+/// A full and durable file beside `target`.
+fn part(
+    target: &Path,
+    permissions: Permissions,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
+    let mut part = tempfile::Builder::new().prefix(PART_PREFIX).tempfile_in(folder_of(target))?;
     fill(part.as_file_mut())?;
     part.as_file().set_permissions(permissions)?;
     part.as_file().sync_all()?;
-    part.persist(&target).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    Ok(part)
 }
 
 /// The directory that `file` lies in.

@@ -104,3 +104,40 @@ fn an_image_with_too_many_layers_is_refused_with_the_limit() {
     assert!(told.stderr.contains("more than 512 layers in one image"), "{}", told.stderr);
     assert!(told.stderr.contains("`limits.layers-max`"), "{}", told.stderr);
 }
+
+#[test]
+fn a_mirror_changes_no_byte_of_a_lock() {
+    let image = two_platforms(&[&Layer::new("/etc/motd 0644 hello")]);
+    let (registry, project) = registry_and_project(&image);
+    project.run(&["lock"]).exits(0);
+    let alone = project.lock_text();
+    fs::remove_file(project.lock_path()).unwrap();
+    registry.clear_requests();
+
+    let mirror = TestRegistry::start();
+    serve(&mirror, "app", "1", &image);
+    let rule = format!("registries.\"{}\".mirrors = [\"{}\"]\n", registry.host(), mirror.url());
+    project.write_config(&rule);
+    project.run(&["lock"]).exits(0);
+
+    assert_eq!(project.lock_text(), alone);
+    assert!(registry.requests_to("/v2/app").is_empty(), "the mirror has it all");
+}
+
+#[test]
+fn a_checkout_with_other_line_ends_is_as_fresh() {
+    let image = two_platforms(&[&Layer::new("/etc/motd 0644 hello")]);
+    let (_registry, project) = registry_and_project(&image);
+    project.run(&["lock"]).exits(0);
+    let canonical = project.lock_text();
+    for path in [project.lock_path(), project.directory().join("sandbox-images.toml")] {
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace('\n', "\r\n")).unwrap();
+    }
+
+    project.run(&["lock", "--check"]).exits(0);
+    project.run(&["sync", "--locked"]).exits(0);
+    project.run(&["lock"]).exits(0);
+
+    assert_eq!(project.lock_text(), canonical, "what is written has one form");
+}

@@ -29,6 +29,7 @@ mod inspect_auth;
 mod large;
 mod layers;
 mod lock;
+mod lock_merges;
 mod lock_versions;
 mod offline;
 mod private_registry;

@@ -203,6 +203,23 @@ async fn redirects_that_lead_astray_are_not_followed() {
     assert!(registry.requests().len() <= 9, "the circle ends after five redirects");
 }
 
+#[tokio::test]
+async fn a_redirect_leads_to_no_address_that_is_nearer_than_the_registry() {
+    let registry = TestRegistry::start();
+    put_image(&registry);
+    let mut settings = plain(&registry);
+    let metadata = "169.254.169.254:80".parse().unwrap();
+    settings.addresses.insert("storage.example".to_owned(), vec![metadata]);
+    for target in ["http://169.254.169.254/", "http://2852039166/", "http://storage.example/"] {
+        registry.clear_faults();
+        registry.fault(Fault::on("/blobs/", Effect::RedirectExactly(target.to_owned())));
+        let client = Registry::new(settings.clone());
+        let error = fetch_layer(&client, &registry).await.unwrap_err();
+        assert!(matches!(error, Error::Redirect { .. }), "{target}: {error}");
+        assert!(error.to_string().contains(&registry.host()), "{error}");
+    }
+}
+
 fn trusting(registry: &TestRegistry) -> Settings {
     let rule = RegistryRule {
         ca_pem: Some(registry.ca_pem().as_bytes().to_vec()),
