@@ -79,7 +79,15 @@ fn answer(status: u16) -> Effect {
 fn only_the_named_image_moves() {
     let world = moved();
     let before = ["app", "base", "same"].map(|name| world.block(name));
-    insta::assert_snapshot!(world.said(&["update", "app"]), @"");
+    insta::assert_snapshot!(world.said(&["update", "app"]), @r"
+    exit 0
+    IMAGE          OLD           NEW           LAYERS  DOWNLOAD
+    app            old-root-dig  new-root-dig
+      linux/amd64  old-amd64-di  new-amd64-di  +1 -1   94 B
+      linux/arm64  old-arm64-di  new-arm64-di  +1 -1   94 B
+    ---
+    Updated 1 image in sandbox-images.lock
+    ");
     assert_ne!(world.block("app"), before[0]);
     assert_eq!(world.block("base"), before[1]);
     assert_eq!(world.block("same"), before[2]);
@@ -91,12 +99,36 @@ fn only_the_named_image_moves() {
 fn a_dry_run_says_the_same_and_writes_nothing() {
     let world = moved();
     let before = world.project.lock_text();
-    insta::assert_snapshot!(world.said(&["update", "--dry-run", "--exit-code"]), @"");
-    insta::assert_snapshot!(world.said(&["update", "base", "--dry-run", "--markdown"]), @"");
+    insta::assert_snapshot!(world.said(&["update", "--dry-run", "--exit-code"]), @r"
+    exit 4
+    IMAGE          OLD           NEW           LAYERS  DOWNLOAD
+    app            old-root-dig  new-root-dig
+      linux/amd64  old-amd64-di  new-amd64-di  +1 -1   94 B
+      linux/arm64  old-arm64-di  new-arm64-di  +1 -1   94 B
+    base           old-root-dig  new-root-dig
+      linux/amd64  old-amd64-di  new-amd64-di  +1 -1   94 B
+      linux/arm64  old-arm64-di  new-arm64-di  +1 -1   94 B
+    ---
+    Would update 2 images in sandbox-images.lock
+    ");
+    insta::assert_snapshot!(world.said(&["update", "base", "--dry-run", "--markdown"]), @r"
+    exit 0
+    | image | source | platform | old | new | layers | download |
+    |---|---|---|---|---|---|---|
+    | base | `r.example/base:1` |  | `old-root-dig` | `new-root-dig` | | |
+    | base | `r.example/base:1` | linux/amd64 | `old-amd64-di` | `new-amd64-di` | +1 -1 | 94 B |
+    | base | `r.example/base:1` | linux/arm64 | `old-arm64-di` | `new-arm64-di` | +1 -1 | 94 B |
+    ---
+    Would update 1 image in sandbox-images.lock
+    ");
     assert_eq!(world.project.lock_text(), before);
 
     world.run(&["update", "--exit-code"]).exits(4);
-    insta::assert_snapshot!(world.said(&["update", "--exit-code"]), @"");
+    insta::assert_snapshot!(world.said(&["update", "--exit-code"]), @r"
+    exit 0
+    ---
+    no pin moved
+    ");
     let unmoved = world.run(&["update", "--markdown"]).exits(0);
     assert_eq!(unmoved.stdout, "No image moved.\n");
 }
@@ -131,9 +163,22 @@ fn an_image_given_by_digest_stays_and_a_group_moves() {
     fs::write(world.project.directory().join("sandbox-images.toml"), text).expect("written");
     world.run(&["lock"]).exits(0);
     let before = world.project.lock_text();
-    insta::assert_snapshot!(world.said(&["update", "app"]), @"");
+    insta::assert_snapshot!(world.said(&["update", "app"]), @r"
+    exit 0
+    ---
+    app is given by digest in sandbox-images.toml and stays
+    no pin moved
+    ");
     assert_eq!(world.project.lock_text(), before);
-    insta::assert_snapshot!(world.said(&["outdated"]), @"");
+    insta::assert_snapshot!(world.said(&["outdated"]), @r"
+    exit 0
+    IMAGE  STATE    LOCKED        CURRENT       SOURCE
+    app    moved    old-root-dig  new-root-dig  r.example/app:1@sha256:old-root-digcd5bf920538198693e7821bc5ce68daaff4aa4f5aa3b0dedf9ee
+    base   moved    old-root-dig  new-root-dig  r.example/base:1
+    same   current  old-root-dig  old-root-dig  r.example/same:1
+    ---
+    2 of 3 images outdated
+    ");
 
     let ran = world.run(&["update", "--group", "ci"]).exits(0);
     assert!(ran.stdout.contains("base") && !ran.stdout.contains("app"), "{}", ran.stdout);
@@ -142,7 +187,34 @@ fn an_image_given_by_digest_stays_and_a_group_moves() {
 #[test]
 fn unknown_names_and_groups_are_told_together() {
     let world = moved();
-    insta::assert_snapshot!(world.said(&["update", "ap", "sam", "--group", "ci"]), @"");
+    insta::assert_snapshot!(world.said(&["update", "ap", "sam", "--group", "ci"]), @r"
+    exit 2
+    ---
+    error[unknown-image]: there is no image `ap`
+     |
+    help: did you mean `app`?
+    error[unknown-image]: there is no image `sam`
+     |
+    help: did you mean `same`?
+    error[unknown-group]: no image is in group `ci`
+     |
+    help: groups: none
+    ");
+}
+
+#[test]
+fn the_lock_of_a_newer_tool_is_not_written() {
+    let world = moved();
+    let newer = world.project.lock_text().replace("revision = 0", "revision = 9");
+    fs::write(world.project.lock_path(), &newer).expect("written");
+    insta::assert_snapshot!(world.said(&["update"]), @r"
+    exit 3
+    ---
+    error[newer-revision]: the lock has revision 9, this tool writes revision 0
+     |
+    help: use a newer sandbox-images to change it
+    ");
+    assert_eq!(world.project.lock_text(), newer);
 }
 
 #[test]
@@ -160,13 +232,30 @@ fn what_cannot_be_resolved_keeps_every_pin() {
 fn outdated_asks_with_head_and_writes_nothing() {
     let world = moved();
     let before = world.project.lock_text();
+    let (old, new) = (&world.old.root.digest, &world.new.root.digest);
+    let digests = [("app/manifests/1", new), ("base/manifests/1", new), ("/manifests/", old)];
+    for (path, digest) in digests {
+        let header = Effect::Header("docker-content-digest", digest.clone());
+        world.registry.fault(Fault::on(path, header));
+    }
     world.registry.clear_requests();
-    insta::assert_snapshot!(world.said(&["outdated"]), @"");
-    assert!(world.registry.requests().iter().all(|request| request.method == "HEAD"));
+    insta::assert_snapshot!(world.said(&["outdated"]), @r"
+    exit 0
+    IMAGE  STATE    LOCKED        CURRENT       SOURCE
+    app    moved    old-root-dig  new-root-dig  r.example/app:1
+    base   moved    old-root-dig  new-root-dig  r.example/base:1
+    same   current  old-root-dig  old-root-dig  r.example/same:1
+    ---
+    2 of 3 images outdated
+    ");
+    let requests = world.registry.requests();
+    let asked: Vec<&str> = requests.iter().map(|request| request.method.as_str()).collect();
+    assert_eq!(asked, ["HEAD"; 5], "each tag, and what moved by its digest: {requests:?}");
     world.run(&["outdated", "--exit-code"]).exits(4);
     assert_eq!(world.project.lock_text(), before);
     assert!(!world.project.store().exists());
 
+    world.registry.clear_faults();
     world.run(&["update"]).exits(0);
     world.run(&["outdated", "--exit-code"]).exits(0);
 }
@@ -182,7 +271,12 @@ fn what_vanished_is_told_and_one_failure_hides_nobody() {
     let said = world.said(&["outdated"]);
     assert!(said.starts_with("exit 6\n"), "{said}");
     let table = said.split("---").next().unwrap_or_default();
-    insta::assert_snapshot!(table, @"");
+    insta::assert_snapshot!(table, @r"
+    exit 6
+    IMAGE  STATE                      LOCKED        CURRENT       SOURCE
+    app    moved, locked digest gone  old-root-dig  new-root-dig  r.example/app:1
+    same   tag gone                   old-root-dig  -             r.example/same:1
+    ");
 
     let ran = world.run(&["outdated", "--json"]).exits(6);
     let value: Value = serde_json::from_str(&ran.stdout).expect("one JSON document");
