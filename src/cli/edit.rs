@@ -97,7 +97,7 @@ fn change(
     let mut after = Texts { image_set: Some(text), lock: before.lock.clone() };
     let (new, texts) = parsed(&project, after.clone())?;
     let mut resolved = BTreeSet::new();
-    if !edit.no_lock {
+    if !edit.no_lock && !new.stale.is_empty() {
         let session = setup.session(true, None, Some(&new.image_set))?;
         let relocked = block_on(relock(&project, &new, &texts, &session))?;
         after.lock = Some(relocked.lock.render());

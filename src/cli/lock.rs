@@ -67,14 +67,6 @@ pub(crate) fn stale(inputs: &Inputs, texts: &Texts) -> Option<Failure> {
     Some(failure.with("stale", &inputs.stale))
 }
 
-/// Fails if the lock would have to be written and is a newer tool's.
-pub(crate) fn require_writable(inputs: &Inputs, texts: &Texts) -> Done {
-    if inputs.stale.iter().any(|Stale { reason, .. }| *reason == Reason::NewerRevision) {
-        require_fresh(inputs, texts)?;
-    }
-    Ok(())
-}
-
 /// A lock that satisfies the image set, or all that keeps it from being made.
 pub(crate) async fn relock(
     project: &Project,
@@ -82,7 +74,9 @@ pub(crate) async fn relock(
     texts: &Texts,
     session: &Session,
 ) -> Result<Relocked, Failure> {
-    require_writable(inputs, texts)?;
+    if inputs.stale.iter().any(|Stale { reason, .. }| *reason == Reason::NewerRevision) {
+        require_fresh(inputs, texts)?;
+    }
     let relocked = project.lock(inputs, session).await;
     match engine_failures(&relocked.failures) {
         Some(failure) => Err(failure),

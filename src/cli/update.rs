@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::spec::changes::{ImageChange, PlatformChange, changes};
+use sandbox_images::spec::lockfile::{Lock, REVISION};
 use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::name::ImageName;
 use sandbox_images::spec::unknown::UnknownImage;
+use sandbox_images::words::listed;
 use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::Update;
 use crate::cli::failure::{Failure, Kind, engine_failures};
-use crate::cli::lock::{require_writable, write};
+use crate::cli::lock::write;
 use crate::cli::output;
 use crate::cli::render::printable;
 use crate::cli::report::{aligned, count, short, size};
@@ -30,9 +32,9 @@ struct Updated<'a> {
 
 pub(crate) fn run(setup: &Setup<'_>, update: &Update) -> Done {
     let project = setup.project()?;
-    let (inputs, texts) = inputs(&project)?;
+    let (inputs, _) = inputs(&project)?;
     let images = chosen(update, &inputs.image_set)?;
-    require_writable(&inputs, &texts)?;
+    require_writable(&inputs.lock)?;
     for name in images.iter().filter(|name| update.names.iter().any(|named| named == name.as_str()))
     {
         if inputs.image_set.images[name].source.is_pinned() {
@@ -56,6 +58,17 @@ pub(crate) fn run(setup: &Setup<'_>, update: &Update) -> Done {
     Ok(())
 }
 
+/// Fails if a newer tool wrote the lock: this one would lose what it does not know.
+fn require_writable(lock: &Lock) -> Done {
+    if !lock.is_newer() {
+        return Ok(());
+    }
+    let found = lock.revision();
+    let message = format!("the lock has revision {found}, this tool writes revision {REVISION}");
+    Err(Failure::new(Kind::Stale, "newer-revision", message)
+        .help("use a newer sandbox-images to change it"))
+}
+
 /// The images whose tags are to be resolved again. All names that are unknown are told in one run.
 fn chosen(update: &Update, set: &ImageSet) -> Result<BTreeSet<ImageName>, Failure> {
     if update.names.is_empty() && update.group.is_empty() {
@@ -72,7 +85,7 @@ fn chosen(update: &Update, set: &ImageSet) -> Result<BTreeSet<ImageName>, Failur
         update.group.iter().filter(|name| !groups.iter().any(|group| group.as_str() == *name));
     let empty = empty.map(|name| {
         let message = format!("no image is in group `{name}`");
-        let known = sandbox_images::words::listed(&groups);
+        let known = listed(&groups);
         Failure::new(Kind::Usage, "unknown-group", message).help(format!("groups: {known}"))
     });
     if let Some(failure) = unknown.chain(empty).reduce(Failure::and) {
@@ -97,7 +110,7 @@ fn print(setup: &Setup<'_>, update: &Update, changes: &[ImageChange]) {
     }
     let images = count(changes.len() as u64, "image");
     setup.output.note(&match (changes.is_empty(), update.dry_run) {
-        (true, _) => "every pin is what its tag names".to_owned(),
+        (true, _) => "no pin moved".to_owned(),
         (false, false) => format!("Updated {images} in sandbox-images.lock"),
         (false, true) => format!("Would update {images} in sandbox-images.lock"),
     });

@@ -28,11 +28,9 @@ pub(super) fn insert(text: &str, layout: &Layout, image: &NewImage) -> String {
             let at = match (layout.place(image, true), &layout.home) {
                 (Some(Place::Behind(entry)), _) => entry.end(),
                 (Some(Place::Before(entry)), _) => comments_above(text, entry.start()),
-                (None, Home::Section { header, end }) => layout
-                    .entries
-                    .iter()
-                    .map(Entry::end)
-                    .fold(header.end.max(comments_above(text, *end)), usize::max),
+                (None, Home::Section { header, end }) => {
+                    layout.entries.iter().map(Entry::end).fold(header.end.max(*end), usize::max)
+                }
                 (None, _) => text.len(),
             };
             inserted_block(text, at, &table(&key, image))

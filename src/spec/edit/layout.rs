@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml_edit::{Document, Item, Key, Table};
 
 use crate::spec::edit::EditError;
-use crate::spec::edit::lines::{around, blank_above, one_blank_below};
+use crate::spec::edit::lines::{around, blank_above, comments_above, one_blank_below};
 
 /// The images of a text, in the order of their places.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) enum Home {
     Section {
         /// That line.
         header: Range<usize>,
-        /// Where the next table's header begins, or the text ends.
+        /// Where the next table's header and its comments begin, or the text ends.
         end: usize,
     },
     /// Each in a table of its own, and there is no `[images]`.
@@ -64,7 +64,8 @@ impl Layout {
         let home = match images.span() {
             _ if images.is_dotted() => Home::Dotted,
             Some(header) if !images.is_implicit() => Home::Section {
-                end: next_header(document.as_table(), header.end).unwrap_or(text.len()),
+                end: next_header(document.as_table(), header.end)
+                    .map_or(text.len(), |start| comments_above(text, start)),
                 header: around(text, header),
             },
             _ => Home::Tables,

@@ -51,6 +51,7 @@ fn options_need_a_table() {
     check(lines, &long("b"), &lines.replace("x]\n", &format!("x]\n\n{table}")));
     let tables = "[images.a]\nimage = 'a'\n\n# c\n[images.c]\n# x\nimage = 'c'\n";
     check(tables, &long("b"), &tables.replace("'a'\n", &format!("'a'\n\n{table}")));
+    check("[images]\n# x\n", &long("b"), &format!("[images]\n# x\n\n{table}"));
     check("# only\n", &long("b"), &format!("# only\n\n{table}"));
     check("", &long("b"), table);
 }
