@@ -46,5 +46,5 @@ mod store;
 mod sync;
 mod tar_differential;
 mod tar_reader;
-mod why;
 mod update;
+mod why;
