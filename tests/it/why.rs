@@ -41,7 +41,7 @@ fn each_thing_of_an_image_is_found_by_a_prefix() {
     assert_eq!(kinds(&project, &amd64.config.digest[7..15]), ["config"]);
     assert_eq!(kinds(&project, &amd64.layers[1].digest), ["layer"]);
     // The lowest layer alone is a stack too, but not one that is wanted.
-    assert_eq!(kinds(&project, &amd64.diff_ids[0].to_string()), ["diff-id"]);
+    assert_eq!(kinds(&project, &amd64.diff_ids[0]), ["diff-id"]);
     for kind in ["disk", "fsmeta"] {
         let file =
             project.run(&["path", "app", "--platform", "linux/amd64", "--kind", kind]).text();
@@ -54,7 +54,7 @@ fn each_thing_of_an_image_is_found_by_a_prefix() {
 fn people_see_image_platform_layer_file_and_project() {
     let (_registry, project, image) = synced();
     let amd64 = image.platforms.values().next().unwrap();
-    insta::assert_snapshot!(seen(&project, &["why", &amd64.diff_ids[1].to_string()]), @r###"
+    insta::assert_snapshot!(seen(&project, &["why", &amd64.diff_ids[1]]), @r###"
     exit 0
     --- stdout
     sha256:4950089f98a47cd993c0baebc046acfc32e8a7eb3573a787f194d4d3586b80e0: diff_id
