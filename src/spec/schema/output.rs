@@ -31,6 +31,40 @@ pub(super) enum Output {
         /// All images that are locked.
         images: Vec<String>,
     },
+    /// `init`
+    #[schemars(rename = "sandbox-images/init/1")]
+    Init {
+        /// The files that were made or changed.
+        written: Vec<String>,
+    },
+    /// `add` and `remove`
+    #[schemars(rename = "sandbox-images/edit/1")]
+    Edit {
+        /// Images that were added.
+        added: Vec<String>,
+        /// Images that were removed.
+        removed: Vec<String>,
+        /// Images that were resolved for the lock.
+        resolved: Vec<String>,
+        /// Whether the files were left as they are.
+        dry_run: bool,
+        /// What changes in both files, as a unified diff.
+        diff: String,
+    },
+    /// `update`
+    #[schemars(rename = "sandbox-images/update/1")]
+    Update {
+        /// Whether the lock was left as it is.
+        dry_run: bool,
+        /// The images that are locked to something else now, or would be.
+        changes: Vec<Map<String, Value>>,
+    },
+    /// `outdated`
+    #[schemars(rename = "sandbox-images/outdated/1")]
+    Outdated {
+        /// Each image that was asked for.
+        images: Vec<Map<String, Value>>,
+    },
     /// `sync --check` and `sync --dry-run`
     #[schemars(rename = "sandbox-images/plan/1")]
     Plan {
