@@ -55,7 +55,7 @@ impl Moved {
         for (image, name) in [(&self.old, "old"), (&self.new, "new")] {
             text = text.replace(&short(&image.root.digest), &format!("{name}-root-dig"));
             for (platform, documents) in &image.platforms {
-                let architecture = platform.to_string().replace("linux/", "");
+                let architecture = platform.replace("linux/", "");
                 let shown = format!("{name}-{architecture}-dig");
                 text =
                     text.replace(&short(&documents.manifest.digest), &shown[..12.min(shown.len())]);

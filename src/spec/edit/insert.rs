@@ -5,6 +5,7 @@ use toml_edit::{Array, InlineTable, Key, Value};
 use crate::spec::edit::NewImage;
 use crate::spec::edit::layout::{Entry, Home, Layout};
 use crate::spec::edit::lines::{blank_above, comments_above, inserted};
+use crate::spec::name::GroupName;
 
 /// `text`, which has this layout, with `image`.
 pub(super) fn insert(text: &str, layout: &Layout, image: &NewImage) -> String {
@@ -96,7 +97,7 @@ fn inline(image: &NewImage) -> String {
 
 /// The keys that the image needs.
 fn values(image: &NewImage) -> impl Iterator<Item = (&'static str, Value)> {
-    let groups: Array = image.groups.iter().map(|group| group.as_str()).collect();
+    let groups: Array = image.groups.iter().map(GroupName::as_str).collect();
     let platforms: Array = image.platforms.iter().map(ToString::to_string).collect();
     let lists = [("groups", groups), ("platforms", platforms)];
     let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());

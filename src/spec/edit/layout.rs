@@ -130,7 +130,7 @@ impl Entry {
 /// From the key to the end of its value, for each value below `item`.
 fn leaves(key: &Key, item: &Item, found: &mut Vec<Range<usize>>) {
     if let Item::Table(table) = item {
-        for (name, item) in table.iter() {
+        for (name, item) in table {
             if let Some(key) = table.key(name) {
                 leaves(key, item, found);
             }
