@@ -141,3 +141,15 @@ fn a_checkout_with_other_line_ends_is_as_fresh() {
 
     assert_eq!(project.lock_text(), canonical, "what is written has one form");
 }
+
+#[test]
+fn a_fresh_lock_of_a_newer_tool_stays_as_it_is() {
+    let (_registry, project) = registry_and_project(&two_platforms(&[&Layer::new("/a 0644 x")]));
+    project.run(&["lock"]).exits(0);
+    let newer = project.lock_text().replace("revision = 0", "revision = 9\nfuture = 1");
+    fs::write(project.lock_path(), &newer).unwrap();
+
+    project.run(&["lock"]).exits(0);
+
+    assert_eq!(project.lock_text(), newer);
+}
