@@ -30,7 +30,7 @@ fn a_new_project_can_be_locked_and_has_its_attributes() {
     ");
     insta::assert_snapshot!(text(&project, ".gitattributes"), @"sandbox-images.lock linguist-generated text eol=lf");
     let written = text(&project, "sandbox-images.toml");
-    assert!(written.starts_with("#:schema https://"), "{written}");
+    assert!(written.contains("`sandbox-images schema images`"), "{written}");
     assert!(written.contains("\nmanifest-version = 1\n"), "{written}");
     assert!(written.contains("\n# alpine = \""), "{written}");
     project.run(&["lock"]).exits(0);
