@@ -13,6 +13,7 @@ use sandbox_images::spec::lockfile::{
 use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::source::ImageSource;
 
+use crate::support::needs::needs;
 use crate::support::process::{bounded, output};
 
 /// Merges of each kind.
@@ -112,6 +113,9 @@ fn some_images(numbers: &mut Numbers) -> Pins {
 
 #[test]
 fn images_that_two_branches_moved_merge_without_a_conflict() {
+    if !needs(&["git"]) {
+        return;
+    }
     for round in 0..ROUNDS {
         let mut numbers = Numbers(round);
         let base = some_images(&mut numbers);
@@ -136,6 +140,9 @@ fn images_that_two_branches_moved_merge_without_a_conflict() {
 
 #[test]
 fn a_conflict_is_repaired_to_what_a_fresh_lock_with_the_same_pins_is() {
+    if !needs(&["git"]) {
+        return;
+    }
     let mut conflicts = 0;
     for round in 0..ROUNDS {
         let mut numbers = Numbers(ROUNDS + round);
