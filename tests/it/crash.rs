@@ -1,7 +1,5 @@
 //! A run that is killed leaves nothing half done, and the next one needs no advice.
 
-use std::process::Stdio;
-
 use crate::support::fixture::{registry_and_project, two_platforms, wait_until};
 use crate::support::image::Layer;
 use crate::support::registry::fault::{Effect, Fault};
@@ -18,12 +16,7 @@ fn a_sync_killed_in_the_middle_is_finished_by_the_next() {
         registry.clear_faults();
         registry.clear_requests();
         registry.fault(Fault::on(&halted.digest, Effect::StallAt(sent)));
-        let mut child = project
-            .unbounded(&["sync"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        let mut child = project.start(&["sync"]);
         wait_until("the layer is on its way", || {
             registry.bytes_sent(&halted.digest) >= sent as u64
                 && !registry.requests_to(&halted.digest).is_empty()

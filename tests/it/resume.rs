@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use sandbox_images::oci::platform::Platform;
@@ -58,12 +57,7 @@ fn partial(project: &Project, layer: &Layer) -> PathBuf {
 /// Runs `sync` until `bytes` of the layer are kept, and kills it.
 fn kill_after(registry: &TestRegistry, project: &Project, layer: &Layer, bytes: usize) {
     registry.fault(Fault::on(&layer.digest, Effect::StallAt(bytes)));
-    let mut child = project
-        .unbounded(&["sync"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
+    let mut child = project.start(&["sync"]);
     let kept = partial(project, layer);
     wait_until("the layer is kept", || {
         fs::metadata(&kept).is_ok_and(|metadata| metadata.len() == bytes as u64)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use sandbox_images::oci::digest::Digest;
 
@@ -105,6 +105,12 @@ impl Project {
     /// The program itself and nothing around it, for a test that ends it before its time.
     pub(crate) fn unbounded(&self, arguments: &[&str]) -> Command {
         self.in_project(Command::new(PROGRAM), &[], arguments)
+    }
+
+    /// Starts the program without a terminal or a bound, for a test that kills it.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.unbounded(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
     }
 
     /// The program with these arguments and no `--store`.
