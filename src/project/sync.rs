@@ -76,10 +76,17 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn run(&self, selection: &Selection, synced: &mut Synced) -> Result<(), Error> {
-        let missing = self.project.plan(self.lock, selection)?;
+        let mut missing = self.project.plan(self.lock, selection)?;
         self.session.reporter.report(Event::Planned(missing.totals()));
         let selection = &self.within_reach(selection, &missing, synced);
+        let all_within_reach = synced.is_complete();
+        if !all_within_reach {
+            missing = self.project.plan(self.lock, selection)?;
+        }
         if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await.is_empty() {
+            if !all_within_reach {
+                return Ok(());
+            }
             return match self.note_root() {
                 // Whoever may not write to a store may still use what is in it.
                 Err(StoreError::ReadOnly { .. } | StoreError::Denied { .. }) => Ok(()),

@@ -46,5 +46,6 @@ mod store;
 mod sync;
 mod tar_differential;
 mod tar_reader;
+mod untouched;
 mod update;
 mod why;

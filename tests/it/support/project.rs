@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use sandbox_images::oci::digest::Digest;
@@ -34,6 +34,11 @@ impl Project {
         fs::write(project.directory().join("sandbox-images.toml"), manifest_file)
             .expect("`sandbox-images.toml` is written");
         project
+    }
+
+    /// All that the program could write to: the project, its user's home and the store.
+    pub(crate) fn files(&self) -> &Path {
+        self.files.path()
     }
 
     /// The directory of `sandbox-images.toml` and the lock.
