@@ -117,13 +117,8 @@ impl Block<'_> {
         self.same("digest of the manifest", digest, &self.locked.manifest.digest, &digest)
     }
 
-    /// Checks manifest and config field by field.
-    pub fn check(
-        &self,
-        manifest: &Document<Manifest>,
-        config: &Document<ImageConfig>,
-        allow_platform_mismatch: bool,
-    ) -> Result<(), ChainError> {
+    /// Checks the manifest field by field.
+    pub fn check_manifest(&self, manifest: &Document<Manifest>) -> Result<(), ChainError> {
         let document = manifest.digest();
         let named = &manifest.parsed().config;
         self.same("digest of the config", document, &self.locked.config.digest, &named.digest)?;
@@ -137,6 +132,15 @@ impl Block<'_> {
             let media_type = locked.layer_type.media_type();
             self.same(&field("media type"), document, media_type, layer.media_type.as_str())?;
         }
+        Ok(())
+    }
+
+    /// Checks the config: a `diff_id` for each layer, and the platform.
+    pub fn check_config(
+        &self,
+        config: &Document<ImageConfig>,
+        allow_platform_mismatch: bool,
+    ) -> Result<(), ChainError> {
         let document = config.digest();
         let diff_ids = &config.parsed().diff_ids;
         self.same("number of diff_ids", document, &self.locked.layers.len(), &diff_ids.len())?;

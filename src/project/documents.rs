@@ -39,10 +39,11 @@ impl Documents<'_> {
         let LockedDocument { digest, size } = self.block.locked.manifest;
         let manifest = Descriptor::new("", digest, size);
         let manifest: Document<Manifest> = self.get(DocumentKind::Manifest, &manifest).await?;
+        self.block.check_manifest(&manifest)?;
         let LockedDocument { digest, size } = self.block.locked.config;
         let config = Descriptor::new("", digest, size);
         let config: Document<ImageConfig> = self.get(DocumentKind::Config, &config).await?;
-        Ok(self.block.check(&manifest, &config, allow_platform_mismatch)?)
+        Ok(self.block.check_config(&config, allow_platform_mismatch)?)
     }
 
     /// Looks for the manifest in the index and, where it is not there, in the indexes nested in it.

@@ -170,7 +170,8 @@ impl Work<'_> {
     }
 
     /// The images whose documents are among the `failed`, or do not make the chain that the lock states.
-    /// Only the latter have an error: the former's was told when it failed.
+    /// Only the latter have an error: the former's was told when it failed. Where the documents that did
+    /// come contradict the lock, that is told too: it is why a registry does not know the others.
     async fn broken(
         &self,
         selection: &Selection,
@@ -181,14 +182,14 @@ impl Work<'_> {
         for (name, platform) in pairs(selection) {
             let Some(image) = self.lock.image(name.as_str()) else { continue };
             let Some(locked) = image.platforms.get(platform) else { continue };
-            if !wanted(self.lock, &only(name, platform)).is_disjoint(failed) {
-                broken.insert((name.clone(), platform.clone()), None);
-                continue;
-            }
+            let has_failed = !wanted(self.lock, &only(name, platform)).is_disjoint(failed);
             let block = Block { name, image, platform, locked };
+            let heal = heal.filter(|_| !has_failed);
             let documents = Documents { block, store: self.project.store(), heal };
-            if let Err(error) = documents.check(self.allows_mismatch(name)).await {
-                broken.insert((name.clone(), platform.clone()), Some(error));
+            let checked = documents.check(self.allows_mismatch(name)).await.err();
+            let told = checked.filter(|error| !has_failed || matches!(error, Error::Chain(_)));
+            if has_failed || told.is_some() {
+                broken.insert((name.clone(), platform.clone()), told);
             }
         }
         broken

@@ -34,6 +34,7 @@ mod lock;
 mod lock_merges;
 mod lock_versions;
 mod offline;
+mod pins;
 mod private_registry;
 mod real_image;
 mod reference;
