@@ -14,6 +14,8 @@ mod output;
 
 mod report;
 
+mod difference;
+
 mod config;
 
 mod setup;

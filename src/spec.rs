@@ -29,8 +29,6 @@ pub mod lockfile;
 
 pub mod freshness;
 
-pub mod changes;
-
 pub mod git_attributes;
 
 pub mod consistency;

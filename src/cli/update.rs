@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sandbox_images::oci::digest::Digest;
-use sandbox_images::spec::changes::{ImageChange, PlatformChange, changes};
+use sandbox_images::plan::diff::{LockDiff, diff};
 use sandbox_images::spec::lockfile::{Lock, REVISION};
 use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::name::ImageName;
@@ -13,11 +12,12 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::Update;
+use crate::cli::difference;
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::lock::write;
 use crate::cli::output;
 use crate::cli::render::printable;
-use crate::cli::report::{aligned, count, short, size};
+use crate::cli::report::count;
 use crate::cli::setup::{Setup, block_on, inputs};
 
 /// What `update --json` prints.
@@ -26,8 +26,9 @@ struct Updated<'a> {
     schema: &'static str,
     /// Whether the lock was left as it is.
     dry_run: bool,
-    /// The images that are locked to something else now, or would be.
-    changes: &'a [ImageChange],
+    /// What is locked now, or would be, beside what was.
+    #[serde(flatten)]
+    diff: &'a LockDiff,
 }
 
 pub(crate) fn run(setup: &Setup<'_>, update: &Update) -> Done {
@@ -47,12 +48,12 @@ pub(crate) fn run(setup: &Setup<'_>, update: &Update) -> Done {
     if let Some(failure) = engine_failures(&updated.failures) {
         return Err(failure.note("nothing was written"));
     }
-    let changes = changes(&inputs.lock, &updated.lock);
+    let diff = diff(&inputs.lock, &updated.lock);
     if !update.dry_run {
         write(&project, &updated.lock.render())?;
     }
-    print(setup, update, &changes);
-    if update.exit_code && !changes.is_empty() {
+    print(setup, update, &diff);
+    if update.exit_code && !diff.images.is_empty() {
         return Err(Failure::told(Kind::Missing));
     }
     Ok(())
@@ -99,67 +100,19 @@ fn chosen(update: &Update, set: &ImageSet) -> Result<BTreeSet<ImageName>, Failur
     Ok(chosen.map(|(name, _)| name.clone()).collect())
 }
 
-fn print(setup: &Setup<'_>, update: &Update, changes: &[ImageChange]) {
+fn print(setup: &Setup<'_>, update: &Update, diff: &LockDiff) {
     if setup.output.json {
         let schema = "sandbox-images/update/1";
-        output::json(&Updated { schema, dry_run: update.dry_run, changes });
+        output::json(&Updated { schema, dry_run: update.dry_run, diff });
     } else if update.markdown {
-        output::data(printable(&markdown(changes)));
-    } else if !changes.is_empty() {
-        output::data(printable(&table(changes)));
+        output::data(printable(&difference::markdown(diff)));
+    } else if !diff.images.is_empty() {
+        output::data(printable(&difference::text(diff)));
     }
-    let images = count(changes.len() as u64, "image");
-    setup.output.note(&match (changes.is_empty(), update.dry_run) {
+    let images = count(diff.images.len() as u64, "image");
+    setup.output.note(&match (diff.images.is_empty(), update.dry_run) {
         (true, _) => "no pin moved".to_owned(),
         (false, false) => format!("Updated {images} in sandbox-images.lock"),
         (false, true) => format!("Would update {images} in sandbox-images.lock"),
     });
-}
-
-/// A digest, or that there is none.
-fn shown(digest: Option<Digest>) -> String {
-    digest.map_or_else(|| "-".to_owned(), short)
-}
-
-fn layers(change: &PlatformChange) -> String {
-    format!("+{} -{}", change.layers_added, change.layers_removed)
-}
-
-fn table(changes: &[ImageChange]) -> String {
-    let mut lines = vec![["IMAGE", "OLD", "NEW", "LAYERS", "DOWNLOAD"].map(str::to_owned)];
-    for change in changes {
-        let ImageChange { image, old, new, .. } = change;
-        let nothing = String::new;
-        lines.push([image.to_string(), shown(*old), shown(*new), nothing(), nothing()]);
-        lines.extend(change.platforms.iter().map(|change| {
-            let PlatformChange { platform, old, new, download_bytes, .. } = change;
-            let platform = format!("  {platform}");
-            [platform, shown(*old), shown(*new), layers(change), size(*download_bytes)]
-        }));
-    }
-    aligned(&lines)
-}
-
-fn markdown(changes: &[ImageChange]) -> String {
-    if changes.is_empty() {
-        return "No image moved.\n".to_owned();
-    }
-    let mut text = "| image | source | platform | old | new | layers | download |\n\
-                    |---|---|---|---|---|---|---|\n"
-        .to_owned();
-    for ImageChange { image, source, old, new, platforms } in changes {
-        let source = source.to_string().replace(['|', '`', '\n'], "?");
-        let mut line = |platform: &str, [old, new]: [Option<Digest>; 2], rest: &str| {
-            let (old, new) = (shown(old), shown(new));
-            let cells =
-                format!("| {image} | `{source}` | {platform} | `{old}` | `{new}` |{rest}\n");
-            text.push_str(&cells);
-        };
-        line("", [*old, *new], " | |");
-        for change in platforms {
-            let rest = format!(" {} | {} |", layers(change), size(change.download_bytes));
-            line(&change.platform.to_string(), [change.old, change.new], &rest);
-        }
-    }
-    text
 }

@@ -125,6 +125,23 @@ fn a_mirror_changes_no_byte_of_a_lock() {
 }
 
 #[test]
+fn a_machine_changes_no_byte_of_a_lock() {
+    let layer = Layer::new("/etc/motd 0644 hello");
+    let registry = TestRegistry::start();
+    serve(&registry, "app", "1", &two_platforms(&[&layer]));
+    serve(&registry, "arm", "1", &Image::multi(&[("linux/arm64", vec![&layer])]));
+    let at = |repository: &str| format!("{}/{repository}:1", registry.host());
+    let locked_for = |host: &str| {
+        let project = project_naming(&[("app", &at("app")), ("arm", &at("arm"))]);
+        project.run(&["sync", "--platform", host]);
+        (project.lock_text(), project.stored("disks").len())
+    };
+    let (amd64, disks) = locked_for("linux/amd64");
+    assert_eq!(disks, 1, "`arm` has no disk for linux/amd64");
+    assert_eq!(locked_for("linux/arm64"), (amd64, 1));
+}
+
+#[test]
 fn a_checkout_with_other_line_ends_is_as_fresh() {
     let image = two_platforms(&[&Layer::new("/etc/motd 0644 hello")]);
     let (_registry, project) = registry_and_project(&image);

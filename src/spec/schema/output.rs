@@ -57,7 +57,11 @@ pub(super) enum Output {
         /// Whether the lock was left as it is.
         dry_run: bool,
         /// The images that are locked to something else now, or would be.
-        changes: Vec<Map<String, Value>>,
+        images: Vec<ImageDiff>,
+        /// How many are the same.
+        unchanged: u64,
+        /// Bytes to fetch by who has all of the old lock and wants all of the new one.
+        download_bytes: u64,
     },
     /// `outdated`
     #[schemars(rename = "sandbox-images/outdated/1")]
