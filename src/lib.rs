@@ -5,6 +5,8 @@
 
 pub mod words;
 
+pub mod secret;
+
 pub mod oci;
 
 pub mod layer;

@@ -5,8 +5,6 @@
 //! one it belongs to. No connection and no TLS client is made before the first request. It does not write
 //! files and does not read the environment, except for the proxy variables, which `reqwest` knows best.
 
-pub mod secret;
-
 pub mod shown;
 
 mod cause;

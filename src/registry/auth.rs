@@ -19,10 +19,10 @@ use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::reach::{Naming, Reach};
 use crate::registry::resolver::{TooNear, literal};
-use crate::registry::secret::Secret;
 use crate::registry::settings::Settings;
 use crate::registry::shown::{ShownUrl, Words};
 use crate::registry::token::{Token, TokenRequest, basic, realm};
+use crate::secret::Secret;
 
 /// What is shown by all tasks, by registry and repository.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::oci::reference::{DOCKER_HUB, Reference};
-use crate::registry::secret::Secret;
+use crate::secret::Secret;
 
 /// Docker Hub's name in Docker's file, from the times of its first protocol.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";

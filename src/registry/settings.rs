@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::registry::credentials::Given;
 use crate::registry::endpoint::{Mirror, Scheme};
 use crate::registry::event::EventSink;
-use crate::registry::secret::Secret;
+use crate::secret::Secret;
 
 /// How a registry client behaves.
 #[derive(Debug, Clone, Default)]

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use crate::registry::answer::{check, read_bounded};
 use crate::registry::credentials::Credential;
 use crate::registry::error::Error;
-use crate::registry::secret::Secret;
 use crate::registry::settings::Timeouts;
 use crate::registry::shown::{ShownUrl, escaped};
+use crate::secret::Secret;
 
 /// Bytes of a token server's answer: tokens list what they allow and can be long.
 const TOKEN_BYTES_MAX: u64 = 1 << 20;

@@ -8,12 +8,12 @@
 //! may be shown.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::layer::limits::Limits;
+use crate::secret::Secret;
 use crate::spec::diagnostic::Diagnostic;
 
 mod value;
@@ -149,26 +149,9 @@ pub enum Credential {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// In this file.
-    Text(Placed<SecretText>),
+    Text(Placed<Secret>),
     /// In a file of its own.
     File(Placed<String>),
-}
-
-/// A secret as it was read from the file. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretText(String);
-
-impl SecretText {
-    /// The text itself, for who keeps it as a secret.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
-    }
 }
 
 impl Config {
@@ -178,7 +161,7 @@ impl Config {
     }
 
     /// Where secrets stand in the file itself.
-    pub fn secrets(&self) -> impl Iterator<Item = &Placed<SecretText>> {
+    pub fn secrets(&self) -> impl Iterator<Item = &Placed<Secret>> {
         let sources = self.registries.values().filter_map(|registry| match &registry.credential {
             Some(Credential::Password { password, .. }) => Some(password),
             Some(Credential::IdentityToken(token)) => Some(token),

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use sandbox_images::registry::secret::Secret;
+use sandbox_images::secret::Secret;
 
 /// Bytes of a file with one secret: more than any token has.
 const SECRET_BYTES_MAX: u64 = 64 << 10;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use sandbox_images::registry::credentials::{Credential, Given};
 use sandbox_images::registry::endpoint::{Mirror, Scheme};
-use sandbox_images::registry::secret::Secret;
 use sandbox_images::registry::settings::RegistryRule;
+use sandbox_images::secret::Secret;
 use sandbox_images::spec::config::{
     Config, Credential as Configured, Insecure, Placed, Registry, SecretSource,
 };
@@ -100,7 +100,7 @@ impl Reading<'_> {
 
     fn secret(&mut self, source: &SecretSource) -> Option<Secret> {
         match source {
-            SecretSource::Text(text) => Some(Secret::new(text.value.reveal())),
+            SecretSource::Text(text) => Some(text.value.clone()),
             SecretSource::File(path) => self.file(path, files::secret),
         }
     }

@@ -159,7 +159,7 @@ impl Drop for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::secret::Secret;
+    use crate::secret::Secret;
 
     async fn ask_script(
         script: &str,

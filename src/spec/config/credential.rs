@@ -1,7 +1,8 @@
 //! What is shown to a registry: a password, an identity token, a helper, or nothing, and one of them only.
 
+use crate::secret::Secret;
 use crate::spec::config::value::path;
-use crate::spec::config::{Credential, Placed, SecretSource, SecretText};
+use crate::spec::config::{Credential, Placed, SecretSource};
 use crate::spec::walk::{Problems, Table, Value};
 
 /// The keys of all forms.
@@ -83,7 +84,7 @@ fn read_secret(value: &Value<'_>, problems: &mut Problems) -> Option<SecretSourc
         problems.invalid(value.span.clone(), format!("`{}` is empty", value.key));
         return None;
     }
-    let value = Placed { value: SecretText(text.to_owned()), span: value.span.clone() };
+    let value = Placed { value: Secret::new(text), span: value.span.clone() };
     Some(SecretSource::Text(value))
 }
 

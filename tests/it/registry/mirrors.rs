@@ -3,7 +3,7 @@
 use sandbox_images::registry::credentials::{Credential, Given};
 use sandbox_images::registry::endpoint::Mirror;
 use sandbox_images::registry::error::ErrorKind;
-use sandbox_images::registry::secret::Secret;
+use sandbox_images::secret::Secret;
 
 use super::*;
 use crate::support::registry::Options;

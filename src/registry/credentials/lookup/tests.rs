@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests write the files that they look into")]
 
 use super::*;
-use crate::registry::secret::Secret;
+use crate::secret::Secret;
 
 const ANN: &str = r#"{"auths":{"r.example":{"username":"ann","password":"pw"}}}"#;
 const BOB: &str = r#"{"auths":{"r.example":{"username":"bob","password":"pw"}}}"#;
