@@ -14,6 +14,8 @@ mod output;
 
 mod report;
 
+mod signals;
+
 mod config;
 
 mod setup;
