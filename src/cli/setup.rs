@@ -59,7 +59,8 @@ impl Setup<'_> {
                 format!("cannot use the store `{}`: {error}", path.display()),
             )
         })?;
-        Ok(Store::at(absolute))
+        let store = Store::at(absolute);
+        Ok(if self.config.allow_foreign_owner() { store.allow_foreign_owner() } else { store })
     }
 
     /// A session, with registries or without. The mirrors are those of the user and of `image_set`.
