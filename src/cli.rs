@@ -16,6 +16,8 @@ mod report;
 
 mod difference;
 
+mod signals;
+
 mod config;
 
 mod setup;

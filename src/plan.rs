@@ -25,6 +25,8 @@ pub mod diff;
 
 pub mod usage;
 
+pub mod room;
+
 pub mod cache_key;
 
 #[cfg(test)]

@@ -22,6 +22,10 @@ pub mod stored;
 
 pub mod guard;
 
+mod remains;
+
+mod space;
+
 mod workspace;
 
 pub mod ingest;
@@ -65,12 +69,20 @@ const TOUCH_EVERY: Duration = Duration::from_hours(24);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     path: PathBuf,
+    allows_foreign_owner: bool,
 }
 
 impl Store {
     /// The store at `path`. Does no I/O.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), allows_foreign_owner: false }
+    }
+
+    /// The same, to be added to also if it belongs to another user, who may change anything in it at any
+    /// time. Reading needs no such word: what is served fits the records.
+    #[must_use]
+    pub fn allow_foreign_owner(self) -> Self {
+        Self { allows_foreign_owner: true, ..self }
     }
 
     /// Where it lies.
@@ -161,7 +173,19 @@ impl Store {
 
     /// Opens the store for adding, making what directories are missing.
     pub fn shared(&self) -> Result<SharedStore, Error> {
-        SharedStore::make(&self.path)
+        SharedStore::make(&self.path, self.allows_foreign_owner)
+    }
+
+    /// Bytes that this user may still write where the store lies, or would lie. `None` where the file
+    /// system does not tell.
+    pub fn free_bytes(&self) -> Result<Option<u64>, Error> {
+        space::free_bytes(&self.path)
+    }
+
+    /// Removes what runs that died have left behind, and what is kept of the downloads of the blobs
+    /// `complete`, which are not needed any more. What cannot be removed stays.
+    pub fn sweep_remains(&self, complete: &BTreeSet<Digest>) -> Result<(), Error> {
+        remains::sweep(&self.path, complete)
     }
 
     /// Notes what the project of the lock at `lock_path` wants, for those who delete. To be called when

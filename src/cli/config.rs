@@ -68,6 +68,10 @@ impl UserConfig {
         self.config.store.as_ref().map(|store| self.directory().join(&store.value))
     }
 
+    pub(crate) fn allow_foreign_owner(&self) -> bool {
+        self.config.allow_foreign_owner
+    }
+
     pub(crate) fn jobs(&self) -> Option<NonZeroUsize> {
         self.config.jobs
     }

@@ -20,7 +20,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::lock::relock;
 use crate::cli::output;
 use crate::cli::report::count;
-use crate::cli::setup::{Setup, block_on, inputs, parsed, shown, unreadable};
+use crate::cli::setup::{Setup, inputs, parsed, shown, unreadable};
 
 /// What `add --json` and `remove --json` print.
 #[derive(Debug, Serialize)]
@@ -99,7 +99,7 @@ fn change(
     let mut resolved = BTreeSet::new();
     if !edit.no_lock && !new.stale.is_empty() {
         let session = setup.session(true, None, Some(&new.image_set))?;
-        let relocked = block_on(relock(&project, &new, &texts, &session))?;
+        let relocked = setup.block_on(relock(&project, &new, &texts, &session))?;
         after.lock = Some(relocked.lock.render());
         resolved = relocked.resolved;
     }

@@ -15,7 +15,7 @@ use crate::cli::args::Lock;
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::output;
 use crate::cli::report::count;
-use crate::cli::setup::{Setup, block_on, inputs};
+use crate::cli::setup::{Setup, inputs};
 use crate::cli::texts::Texts;
 
 /// What `lock --json` prints.
@@ -43,7 +43,7 @@ pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
         return Ok(());
     }
     let session = setup.session(true, None, Some(&inputs.image_set))?;
-    let relocked = block_on(relock(&project, &inputs, &texts, &session))?;
+    let relocked = setup.block_on(relock(&project, &inputs, &texts, &session))?;
     let text = relocked.lock.render();
     let changed = if lock.dry_run {
         project.texts().is_ok_and(|texts| texts.lock.as_deref() != Some(&text))

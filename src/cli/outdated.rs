@@ -11,7 +11,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::output;
 use crate::cli::render::printable;
 use crate::cli::report::{aligned, count, short};
-use crate::cli::setup::{Setup, block_on, inputs};
+use crate::cli::setup::{Setup, inputs};
 
 /// What `outdated --json` prints.
 #[derive(Debug, Serialize)]
@@ -32,7 +32,7 @@ pub(crate) fn run(setup: &Setup<'_>, outdated: &Outdated) -> Done {
     let project = setup.project()?;
     let (inputs, _) = inputs(&project)?;
     let session = setup.session(true, None, Some(&inputs.image_set))?;
-    let answers = block_on(async { Ok(project.outdated(&inputs, &session).await) })?;
+    let answers = setup.block_on(async { Ok(project.outdated(&inputs, &session).await) })?;
     let rows: Vec<Row<'_>> = answers
         .iter()
         .filter_map(|(image, answer)| Some(Row { image, tracked: answer.as_ref().ok()? }))

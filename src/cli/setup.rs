@@ -18,14 +18,13 @@ use sandbox_images::store::Store;
 use sandbox_images::store::guard::{Caller, Waiting};
 use sandbox_images::words::with_causes;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use crate::cli::args::Global;
 use crate::cli::config::UserConfig;
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::Output;
 use crate::cli::report::reporter;
+use crate::cli::signals::{interrupted, listen};
 use crate::cli::texts::{Text, Texts};
 
 /// The command line, the environment and where words go.
@@ -60,7 +59,8 @@ impl Setup<'_> {
                 format!("cannot use the store `{}`: {error}", path.display()),
             )
         })?;
-        Ok(Store::at(absolute))
+        let store = Store::at(absolute);
+        Ok(if self.config.allow_foreign_owner() { store.allow_foreign_owner() } else { store })
     }
 
     /// A session, with registries or without. The mirrors are those of the user and of `image_set`.
@@ -80,6 +80,25 @@ impl Setup<'_> {
             reporter,
             ..session
         })
+    }
+
+    /// Runs `work` to its end, or to Ctrl-C or SIGTERM. What threads still do then gets a moment to stop.
+    pub(crate) fn block_on<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        const MOMENT: Duration = Duration::from_secs(1);
+        let no_runtime = |error| Failure::of(Kind::Failed, "runtime", &error);
+        let runtime = tokio::runtime::Runtime::new().map_err(no_runtime)?;
+        let signals = listen(self.output).map_err(no_runtime)?;
+        let result = runtime.block_on(async {
+            tokio::select! {
+                result = work => result,
+                Ok(kind) = signals => Err(interrupted(kind)),
+            }
+        });
+        runtime.shutdown_timeout(MOMENT);
+        result
     }
 
     fn registry(
@@ -157,34 +176,6 @@ pub(crate) fn lock_alone(project: &Project) -> Result<Lock, Failure> {
 #[expect(clippy::disallowed_methods, reason = "here time comes in")]
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()
-}
-
-/// Runs `work` to its end, or to Ctrl-C or SIGTERM. What threads still do then gets a moment to stop.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    const MOMENT: Duration = Duration::from_secs(1);
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::of(Kind::Failed, "runtime", &error))?;
-    let result = runtime.block_on(async {
-        tokio::select! {
-            result = work => result,
-            kind = interruption() => Err(Failure::new(kind, "interrupted", "interrupted; the store is consistent")),
-        }
-    });
-    runtime.shutdown_timeout(MOMENT);
-    result
-}
-
-/// Ends when the process is asked to.
-async fn interruption() -> Kind {
-    let terminate = signal(SignalKind::terminate());
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), terminate)
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => Kind::Interrupted,
-        _ = terminate.recv() => Kind::Terminated,
-    }
 }
 
 /// The platform of `--platform`, or the host's.

@@ -28,7 +28,7 @@ use crate::cli::lock::{relock, require_fresh, stale, write};
 use crate::cli::mode::{Effect, LockMode, Mode};
 use crate::cli::output;
 use crate::cli::report::{built, count, size};
-use crate::cli::setup::{Setup, block_on, inputs, lock_alone, platform};
+use crate::cli::setup::{Setup, inputs, lock_alone, platform};
 use crate::cli::texts::Texts;
 
 /// What `sync --json` prints when it is done.
@@ -81,7 +81,7 @@ struct Decided {
 pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
     let mode = Mode::of(sync, setup.environment.ci);
     let started = Instant::now();
-    block_on(async {
+    setup.block_on(async {
         let decided = decide(setup, sync, &mode).await?;
         for skipped in &decided.selection.skipped {
             let Skipped { image, platform, .. } = skipped;

@@ -18,7 +18,7 @@ use crate::cli::lock::write;
 use crate::cli::output;
 use crate::cli::render::printable;
 use crate::cli::report::count;
-use crate::cli::setup::{Setup, block_on, inputs};
+use crate::cli::setup::{Setup, inputs};
 
 /// What `update --json` prints.
 #[derive(Debug, Serialize)]
@@ -44,7 +44,7 @@ pub(crate) fn run(setup: &Setup<'_>, update: &Update) -> Done {
         }
     }
     let session = setup.session(true, None, Some(&inputs.image_set))?;
-    let updated = block_on(async { Ok(project.update(&inputs, &images, &session).await) })?;
+    let updated = setup.block_on(async { Ok(project.update(&inputs, &images, &session).await) })?;
     if let Some(failure) = engine_failures(&updated.failures) {
         return Err(failure.note("nothing was written"));
     }

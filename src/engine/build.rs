@@ -7,7 +7,7 @@ use crate::disk::erofs::fsmeta;
 use crate::disk::erofs::layer::LayerImage;
 use crate::disk::erofs::reader::Image;
 use crate::engine::disk::Disk;
-use crate::engine::error::Error;
+use crate::engine::error::{Error, not_stored};
 use crate::layer::changeset::Changeset;
 use crate::layer::merge::{Merged, merge};
 use crate::oci::digest::DiffId;
@@ -47,9 +47,11 @@ pub(super) fn fsmeta(
         .map(|(&diff_id, image)| LayerImage { diff_id, blocks: image.superblock().blocks })
         .collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
-    fsmeta::write(&merged.tree, &images, &mut out)
-        .map_err(|error| Error::Fsmeta(artifact, error))?;
-    let not_written = |error| Error::Fsmeta(artifact, ErofsError::from(error));
+    let not_written = |error| not_stored(error, |error| Error::Fsmeta(artifact, error.into()));
+    fsmeta::write(&merged.tree, &images, &mut out).map_err(|error| match error {
+        ErofsError::Io(error) => not_written(error),
+        error => Error::Fsmeta(artifact, error),
+    })?;
     out.flush().map_err(not_written)?;
     let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
     Ok(ingest.commit(guard, Expected::default())?)

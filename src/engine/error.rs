@@ -304,3 +304,9 @@ impl Error {
         }
     }
 }
+
+/// The store's own error, if that is what a writer passed on; it knows what to do next. Else what `other`
+/// makes of it.
+pub(super) fn not_stored(error: io::Error, other: impl FnOnce(io::Error) -> Error) -> Error {
+    error.downcast::<store::error::Error>().map_or_else(other, Error::Store)
+}

@@ -22,7 +22,7 @@ use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::layer::LayerWriter;
 use crate::engine::ahead::{AheadReader, Filler, ahead};
 use crate::engine::context::{Context, blocking};
-use crate::engine::error::Error;
+use crate::engine::error::{Error, not_stored};
 use crate::engine::pipe::{Sender, pipe};
 use crate::engine::source::{Blob, Source};
 use crate::layer::builder::error::ChangesetError;
@@ -227,8 +227,19 @@ fn image(
     limits: &Limits,
 ) -> Result<(Built, DiffId), Error> {
     let digest = layer.digest;
-    let refused = |source: ChangesetError| Error::Layer { digest, source };
-    let not_written = |source: ErofsError| Error::LayerImage { digest, source };
+    let refused = |source: ChangesetError| match source {
+        ChangesetError::Read(ReadError::Sink(error)) => not_stored(error, |error| Error::Layer {
+            digest,
+            source: ChangesetError::Read(ReadError::Sink(error)),
+        }),
+        source => Error::Layer { digest, source },
+    };
+    let not_written = |source: ErofsError| match source {
+        ErofsError::Io(error) => {
+            not_stored(error, |error| Error::LayerImage { digest, source: error.into() })
+        }
+        source => Error::LayerImage { digest, source },
+    };
     let mut tar = HashingReader::new(tar);
     let mut writer = LayerWriter::new(ingest).map_err(not_written)?;
     let changeset = Changeset::read(&mut tar, limits, 0, &mut writer).map_err(refused)?;

@@ -16,6 +16,7 @@ use crate::oci::platform::Platform;
 use crate::plan::action::Action;
 use crate::plan::artifact::Artifact;
 use crate::plan::event::{Event, Totals};
+use crate::plan::room::Room;
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
 use crate::project::documents::Documents;
@@ -87,15 +88,50 @@ impl Work<'_> {
             if !all_within_reach {
                 return Ok(());
             }
+            self.sweep_remains(selection, &BTreeSet::new());
             return match self.note_root() {
                 // Whoever may not write to a store may still use what is in it.
-                Err(StoreError::ReadOnly { .. } | StoreError::Denied { .. }) => Ok(()),
+                Err(
+                    StoreError::ReadOnly { .. }
+                    | StoreError::Denied { .. }
+                    | StoreError::Foreign { .. },
+                ) => Ok(()),
                 noted => Ok(noted?),
             };
         }
+        self.check_room(selection, &missing)?;
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
         Ok(self.note_root()?)
+    }
+
+    /// Refuses to begin where not even the compressed bytes of what is missing have room, and warns where
+    /// what is built of them may have none.
+    fn check_room(&self, selection: &Selection, missing: &Plan) -> Result<(), StoreError> {
+        let store = self.project.store();
+        let wanted = wanted(self.lock, selection);
+        let needed_bytes = missing
+            .actions
+            .iter()
+            .filter(|action| wanted.contains(&action.makes()))
+            .fold(0_u64, |sum, action| sum.saturating_add(action.download_bytes()));
+        let Some(free_bytes) = store.free_bytes()? else {
+            return Ok(());
+        };
+        let path = store.path().to_owned();
+        match Room::of(free_bytes, needed_bytes) {
+            Room::Short => return Err(StoreError::Full { path, free_bytes, needed_bytes }),
+            Room::Tight => self.session.reporter.report(Event::Warning {
+                code: "store-space".to_owned(),
+                image: None,
+                message: format!(
+                    "`{}` has {free_bytes} bytes free; {needed_bytes} bytes are to be fetched, and what is built of them may need more",
+                    path.display()
+                ),
+            }),
+            Room::Enough => {}
+        }
+        Ok(())
     }
 
     /// Leaves out, where there is no network, the images that need something from one.
@@ -139,6 +175,7 @@ impl Work<'_> {
 
         let left = self.missing(context, selection)?;
         let left: BTreeSet<Artifact> = left.actions.iter().map(Action::makes).collect();
+        self.sweep_remains(selection, &left);
         for action in todo.actions.iter().filter(|action| !left.contains(&action.makes())) {
             synced.totals.add(action);
         }
@@ -148,6 +185,17 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Removes what dead runs have left, and what they kept of layers that are there now.
+    fn sweep_remains(&self, selection: &Selection, missing: &BTreeSet<Artifact>) {
+        let all = plan(self.lock, selection, missing);
+        let complete = all.actions.iter().filter_map(|action| match action {
+            Action::FetchLayer(layer) => Some(layer.digest),
+            _ => None,
+        });
+        // What stays harms nobody, and the next run tries again.
+        let _ = self.project.store().sweep_remains(&complete.collect());
     }
 
     fn missing(&self, context: &Context, selection: &Selection) -> Result<Plan, Error> {

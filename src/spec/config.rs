@@ -40,6 +40,8 @@ pub const FILE_BYTES_MAX: usize = 1 << 20;
 pub struct Config {
     /// Where the store is.
     pub store: Option<Placed<String>>,
+    /// Whether the store may be added to even if it belongs to another user.
+    pub allow_foreign_owner: bool,
     /// How many layers are worked on at once.
     pub jobs: Option<NonZeroUsize>,
     /// How the network is used.

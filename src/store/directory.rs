@@ -3,6 +3,10 @@
 //! Every file of a store is reached from the open directory that it lies in, by one name, and a name is
 //! never followed if it is a symbolic link. So nothing that is planted in a store leads out of it. The
 //! modes of what is made are set explicitly: the umask has no say.
+//!
+//! Here is what looks; what changes something is in [`change`].
+
+mod change;
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -20,8 +24,6 @@ pub(super) const MODE_SEALED: Mode = Mode::from_raw_mode(0o444);
 
 /// What is rewritten in its life: roots, leases, guards.
 pub(super) const MODE_PLAIN: Mode = Mode::from_raw_mode(0o644);
-
-const MODE_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 
 /// What has a name.
 #[derive(Debug)]
@@ -58,21 +60,6 @@ impl Directory {
         }
     }
 
-    /// Opens the directory that the user named, making it and what is missing above it.
-    pub(super) fn make_all(path: &Path) -> Result<Self, Error> {
-        if let Some(directory) = Self::open(path)? {
-            return Ok(directory);
-        }
-        let missing = || Error::io("make directory", path, Errno::NOENT);
-        let name = path.file_name().ok_or_else(missing)?;
-        let parent = match path.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => Self::open(Path::new("."))?,
-            Some(parent) => Some(Self::make_all(parent)?),
-            None => None,
-        };
-        parent.ok_or_else(missing)?.make_child(name)
-    }
-
     /// Opens the directory at `path`, names joined by `/`. `None` if one of them does not exist.
     pub(super) fn descend(&self, path: &str) -> Result<Option<Self>, Error> {
         match path.split_once('/') {
@@ -95,29 +82,15 @@ impl Directory {
         }
     }
 
-    /// Opens the directory at `path`, making what is missing of it, durably.
-    pub(super) fn make(&self, path: &str) -> Result<Self, Error> {
-        match path.split_once('/') {
-            None => self.make_child(path),
-            Some((first, rest)) => self.make_child(first)?.make(rest),
-        }
+    /// The user who owns this directory.
+    pub(super) fn owner(&self) -> Result<u32, Error> {
+        let stat = fs::fstat(&self.fd);
+        Ok(stat.map_err(|error| Error::io("look at", &self.path, error))?.st_uid)
     }
 
-    fn make_child(&self, name: impl AsRef<OsStr>) -> Result<Self, Error> {
-        let name = name.as_ref();
-        if let Some(child) = self.child(name)? {
-            return Ok(child);
-        }
-        let wrong = |error: Errno| Error::io("make directory", self.path_of(name), error);
-        match fs::mkdirat(&self.fd, name, MODE_DIRECTORY) {
-            Ok(()) => {
-                fs::chmodat(&self.fd, name, MODE_DIRECTORY, AtFlags::empty()).map_err(wrong)?;
-                self.sync()?;
-            }
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(wrong(error)),
-        }
-        self.child(name)?.ok_or_else(|| wrong(Errno::NOENT))
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The path of `name` in this directory.
@@ -188,35 +161,6 @@ impl Directory {
         Ok(Some(bytes))
     }
 
-    /// Makes a file that did not exist, for reading and writing, readable by its owner only.
-    pub(super) fn create(&self, name: &str) -> Result<File, Error> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
-            .map(File::from)
-            .map_err(|error| Error::io("create", self.path_of(name), error))
-    }
-
-    /// Opens a file for reading and writing that is shared with other processes, made if it is missing.
-    pub(super) fn open_shared(&self, name: &str) -> Result<File, Error> {
-        let wrong = |error: Errno| Error::io("open", self.path_of(name), error);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = match fs::openat(&self.fd, name, flags, MODE_PLAIN) {
-            Ok(fd) => fd,
-            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
-                return Err(self.unexpected(name, "a regular file"));
-            }
-            Err(error) => return Err(wrong(error)),
-        };
-        let mode = fs::fstat(&fd).map_err(wrong)?.st_mode;
-        if FileType::from_raw_mode(mode) != FileType::RegularFile {
-            return Err(self.unexpected(name, "a regular file"));
-        }
-        if Mode::from_raw_mode(mode) != MODE_PLAIN {
-            fs::fchmod(&fd, MODE_PLAIN).map_err(wrong)?;
-        }
-        Ok(File::from(fd))
-    }
-
     /// What to say of a name that is taken by another kind of file than `expected`.
     fn unexpected(&self, name: impl AsRef<OsStr>, expected: &'static str) -> Error {
         let found = match self.kind_of(&name) {
@@ -235,51 +179,6 @@ impl Directory {
             Ok(named) => Ok((open.st_dev, open.st_ino) == (named.st_dev, named.st_ino)),
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(wrong(error)),
-        }
-    }
-
-    /// Sets the mode of an open file that lies here as `name`.
-    pub(super) fn set_mode(&self, name: &str, file: &File, mode: Mode) -> Result<(), Error> {
-        fs::fchmod(file, mode)
-            .map_err(|error| Error::io("set the mode of", self.path_of(name), error))
-    }
-
-    /// Makes the bytes of an open file that lies here as `name` durable.
-    pub(super) fn sync_file(&self, name: &str, file: &File) -> Result<(), Error> {
-        fs::fdatasync(file).map_err(|error| Error::io("make durable", self.path_of(name), error))
-    }
-
-    /// Makes the names in this directory durable.
-    pub(super) fn sync(&self) -> Result<(), Error> {
-        fs::fsync(&self.fd).map_err(|error| Error::io("make durable", &self.path, error))
-    }
-
-    /// Gives `name` another name in `target`, in place of what has it there.
-    pub(super) fn rename(&self, name: &str, target: &Self, new_name: &str) -> Result<(), Error> {
-        fs::renameat(&self.fd, name, &target.fd, new_name)
-            .map_err(|error| Error::io("rename a file to", target.path_of(new_name), error))
-    }
-
-    /// Removes the name of a file, if there is one.
-    pub(super) fn unlink(&self, name: &str) -> Result<(), Error> {
-        self.remove(name, AtFlags::empty())
-    }
-
-    /// Removes the directory `name` and the files in it, if there is one.
-    pub(super) fn unlink_directory(&self, name: &str) -> Result<(), Error> {
-        let Some(directory) = self.child(name)? else {
-            return Ok(());
-        };
-        for file in directory.names()? {
-            directory.unlink(&file)?;
-        }
-        self.remove(name, AtFlags::REMOVEDIR)
-    }
-
-    fn remove(&self, name: &str, flags: AtFlags) -> Result<(), Error> {
-        match fs::unlinkat(&self.fd, name, flags) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(Error::io("remove", self.path_of(name), error)),
         }
     }
 

@@ -104,6 +104,26 @@ pub enum Error {
         /// Which of the two it was.
         source: io::Error,
     },
+    /// The store belongs to another user, and nobody said that this is meant.
+    #[error("`{path}` belongs to user {owner}, and this is user {user}")]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner's number.
+        owner: u32,
+        /// This user's number.
+        user: u32,
+    },
+    /// There is less room than the compressed bytes of what is missing need.
+    #[error("`{path}` has {free_bytes} bytes free, and {needed_bytes} bytes are to be fetched")]
+    Full {
+        /// The store.
+        path: PathBuf,
+        /// Bytes that can be written there.
+        free_bytes: u64,
+        /// Compressed bytes that are missing.
+        needed_bytes: u64,
+    },
     /// A name of the store's layout is taken by another kind of file.
     #[error("`{path}` is {found}, not {expected}")]
     Unexpected {
@@ -218,6 +238,8 @@ impl Error {
             Self::ReadOnly { .. } => "store-read-only",
             Self::NoSpace { .. } => "store-no-space",
             Self::Denied { .. } => "store-denied",
+            Self::Foreign { .. } => "store-foreign",
+            Self::Full { .. } => "store-full",
             Self::Unexpected { .. } => "store-unexpected-file",
             Self::Missing { .. } => "artifact-missing",
             Self::Damaged { .. } => "artifact-damaged",
@@ -229,17 +251,26 @@ impl Error {
     }
 
     /// What to do next, where the store can know.
-    pub const fn help(&self) -> Option<&'static str> {
+    pub fn help(&self) -> Option<&'static str> {
         match self {
+            Self::Io { source, .. } if is_shortage(source) => Some(
+                "raise the limit (`ulimit -n` for open files), or work on less at once with `-j`",
+            ),
+            Self::Io { .. } => {
+                Some("see what the system says about that disk or file, then run the command again")
+            }
             Self::ReadOnly { .. } => {
                 Some("mount it writable, or choose another one with `--store`")
             }
-            Self::NoSpace { .. } => Some(
+            Self::NoSpace { .. } | Self::Full { .. } => Some(
                 "free space (or inodes, or quota) there, or choose another place with `--store`",
             ),
             Self::Denied { .. } => {
                 Some("run as the user who owns the store, or choose another one with `--store`")
             }
+            Self::Foreign { .. } => Some(
+                "run as that user, choose another one with `--store`, or set `allow-foreign-owner = true` in config.toml",
+            ),
             Self::Unexpected { .. } => Some("move it away, or choose another place with `--store`"),
             Self::Missing { .. } => Some("run `sandbox-images sync`"),
             Self::Damaged { .. } => Some("remove the file and run `sandbox-images sync`"),
@@ -258,8 +289,13 @@ impl Error {
                 Self::Denied { .. } | Self::Unexpected { .. } | Self::TooLarge { .. }
             );
         };
-        !matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+        !is_shortage(source)
     }
+}
+
+/// Whether this process or the machine has run out of descriptors or memory.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 #[cfg(test)]

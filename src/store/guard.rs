@@ -117,9 +117,10 @@ impl ArtifactGuard {
         let file = wait_for(&layout.guards, &name, Share::One, &artifact.to_string(), caller)?;
         let holder = caller.holder();
         // The lock is the guard and the text a courtesy: a full disk is for the commit to report.
-        let _ = serde_json::to_vec(&holder)
-            .map_err(std::io::Error::from)
-            .and_then(|json| file.set_len(0).and_then(|()| file.write_all_at(&json, 0)));
+        let json = serde_json::to_vec(&holder).expect("numbers and strings are always JSON");
+        let guards = &layout.guards;
+        let _ =
+            guards.resize(&name, &file, 0).and_then(|()| guards.write_at(&name, &file, &json, 0));
         Ok(Self { artifact, layout: Arc::clone(layout), file })
     }
 

@@ -148,8 +148,7 @@ impl Ingest {
     fn write_bounded(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let end = offset.saturating_add(bytes.len() as u64);
         self.bound(end)?;
-        let written = self.file.write_all_at(bytes, offset);
-        written.map_err(|error| Error::io("write", self.path(), error))?;
+        self.workspace.directory.write_at(&self.name, &self.file, bytes, offset)?;
         self.size_bytes = self.size_bytes.max(end);
         Ok(())
     }
@@ -185,8 +184,8 @@ impl BlockFile for Ingest {
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
         self.running = None;
         self.bound(size_bytes).map_err(io::Error::other)?;
-        let resized = self.file.set_len(size_bytes);
-        resized.map_err(|error| io::Error::other(Error::io("resize", self.path(), error)))?;
+        let resized = self.workspace.directory.resize(&self.name, &self.file, size_bytes);
+        resized.map_err(io::Error::other)?;
         self.size_bytes = size_bytes;
         Ok(())
     }

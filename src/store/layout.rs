@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
+
 use crate::oci::digest::{ChainId, DiffId, Digest};
 use crate::plan::artifact::Artifact;
 use crate::store::directory::Directory;
@@ -104,7 +106,8 @@ fn kinds() -> [(&'static str, String, String); 4] {
     })
 }
 
-fn open_version(store: &Path) -> Result<Option<Directory>, Error> {
+/// Opens the directory of this layout, if there is one.
+pub(super) fn open_version(store: &Path) -> Result<Option<Directory>, Error> {
     match Directory::open(store)? {
         Some(root) => root.descend(VERSION),
         None => Ok(None),
@@ -117,6 +120,15 @@ pub(super) fn open_roots(store: &Path) -> Result<Option<Directory>, Error> {
         Some(version) => version.descend("roots"),
         None => Ok(None),
     }
+}
+
+/// Whoever owns a directory may change what is in it at any time, and would own half of what is made there.
+fn check_owner(directory: &Directory) -> Result<(), Error> {
+    let (owner, user) = (directory.owner()?, geteuid().as_raw());
+    if owner == user {
+        return Ok(());
+    }
+    Err(Error::Foreign { path: directory.path().to_owned(), owner, user })
 }
 
 /// All directories that a writer needs, open.
@@ -133,11 +145,17 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Opens the store's directories, making what is missing.
-    pub(super) fn make(path: &Path) -> Result<Self, Error> {
+    /// Opens the store's directories, making what is missing. Each must be this user's own, unless other
+    /// owners are allowed.
+    pub(super) fn make(path: &Path, allows_foreign_owner: bool) -> Result<Self, Error> {
+        let check = |directory: &Directory| {
+            if allows_foreign_owner { Ok(()) } else { check_owner(directory) }
+        };
         let store = Directory::make_all(path)?;
+        check(&store)?;
         let version = store.make(VERSION)?;
-        Ok(Self {
+        check(&version)?;
+        let layout = Self {
             shelves: Shelves::make(&version)?,
             roots: version.make("roots")?,
             leases: version.make("leases")?,
@@ -146,7 +164,16 @@ impl Layout {
             guards: version.make("guards")?,
             partials: version.make("partial")?,
             store,
-        })
+        };
+        layout.directories().try_for_each(check)?;
+        Ok(layout)
+    }
+
+    /// Those below the directory of the version.
+    fn directories(&self) -> impl Iterator<Item = &Directory> {
+        let Self { roots, leases, runs, quarantine, guards, partials, .. } = self;
+        let shelves = self.shelves.0.values().flat_map(|shelf| [&shelf.files, &shelf.records]);
+        shelves.chain([roots, leases, runs, quarantine, guards, partials])
     }
 
     /// Where `artifact` lies.

@@ -38,7 +38,7 @@ impl Partial {
         let failed = |error| Error::io("read", layout.partials.path_of(&name), error);
         let mut kept_bytes = file.metadata().map_err(failed)?.len();
         if kept_bytes > size_bytes {
-            file.set_len(0).map_err(failed)?;
+            layout.partials.resize(&name, &file, 0)?;
             kept_bytes = 0;
         }
         Ok(Some(Self { layout: Arc::clone(layout), name, file, kept_bytes }))
@@ -83,7 +83,7 @@ pub struct PartialReader<R> {
 
 impl<R: Read> Read for PartialReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Partial { file, kept_bytes, .. } = &*self.partial;
+        let Partial { layout, name, file, kept_bytes } = &*self.partial;
         let kept = kept_bytes.saturating_sub(self.position).min(buffer.len() as u64);
         let count = if kept > 0 {
             let kept = usize::try_from(kept).map_err(io::Error::other)?;
@@ -94,7 +94,8 @@ impl<R: Read> Read for PartialReader<R> {
         } else {
             let count = self.rest.read(buffer)?;
             // A full disk is for the layer itself to report.
-            self.keeps = self.keeps && file.write_all_at(&buffer[..count], self.position).is_ok();
+            let keep = || layout.partials.write_at(name, file, &buffer[..count], self.position);
+            self.keeps = self.keeps && keep().is_ok();
             count
         };
         self.position += count as u64;
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     fn open(store: &Path, size_bytes: u64) -> Option<Arc<Partial>> {
-        let layout = Arc::new(Layout::make(store).unwrap());
+        let layout = Arc::new(Layout::make(store, false).unwrap());
         Partial::open(&layout, Digest::of("blob"), size_bytes).unwrap().map(Arc::new)
     }
 

@@ -22,8 +22,9 @@ pub struct SharedStore {
 }
 
 impl SharedStore {
-    pub(super) fn make(path: &Path) -> Result<Self, Error> {
-        Layout::make(path).map(|layout| Self { layout: Arc::new(layout) })
+    pub(super) fn make(path: &Path, allows_foreign_owner: bool) -> Result<Self, Error> {
+        let layout = Layout::make(path, allows_foreign_owner)?;
+        Ok(Self { layout: Arc::new(layout) })
     }
 
     /// Sweeps what dead runs left, and begins a run that wants these artifacts: as long as it lives,

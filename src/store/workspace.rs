@@ -4,9 +4,7 @@
 //! can be locked belongs to a run that died, however young it is, and is swept by the next run; a run
 //! that is merely slow, or stopped, is never swept, however old.
 
-use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +17,7 @@ use crate::store::error::Error;
 use crate::store::guard::{Caller, Share, try_lock};
 use crate::store::layout::{CACHE_TAG, Layout, Shelf, file_name_of};
 use crate::store::record::Record;
+use crate::store::remains::{lease_name, sweep_guards, sweep_runs};
 
 /// Numbers the runs of this process, and within a run its files.
 static RUNS: AtomicU64 = AtomicU64::new(0);
@@ -51,17 +50,17 @@ impl Workspace {
         wanted: &[Artifact],
         caller: Caller,
     ) -> Result<Self, Error> {
-        sweep(&layout)?;
-        let (name, mut lease) = take_lease(&layout)?;
+        let Layout { leases, runs, guards, .. } = &*layout;
+        sweep_runs(leases, runs)?;
+        sweep_guards(guards)?;
+        let (name, lease) = take_lease(&layout)?;
         let holder = caller.holder();
         let json = Lease { version: 1, pid: holder.pid, command: holder.command, wanted };
         let mut json = serde_json::to_vec(&json).expect("numbers and strings are always JSON");
         json.push(b'\n');
         let file = lease_name(&name);
-        lease
-            .set_len(0)
-            .and_then(|()| lease.write_all(&json))
-            .map_err(|error| Error::io("write", layout.leases.path_of(&file), error))?;
+        layout.leases.resize(&file, &lease, 0)?;
+        layout.leases.write_at(&file, &lease, &json, 0)?;
         let workspace = Self {
             directory: layout.runs.make(&name)?,
             layout,
@@ -88,10 +87,10 @@ impl Workspace {
         mode: Mode,
     ) -> Result<(), Error> {
         let temporary = self.new_name();
-        let mut file = self.directory.create(&temporary)?;
-        let published = file
-            .write_all(bytes)
-            .map_err(|error| Error::io("write", self.directory.path_of(&temporary), error))
+        let file = self.directory.create(&temporary)?;
+        let published = self
+            .directory
+            .write_at(&temporary, &file, bytes, 0)
             .and_then(|()| self.directory.sync_file(&temporary, &file))
             .and_then(|()| self.publish(&temporary, &file, target, name, mode));
         if published.is_err() {
@@ -174,30 +173,4 @@ fn take_lease(layout: &Layout) -> Result<(String, File), Error> {
             return Ok((name, lease));
         }
     }
-}
-
-/// Removes what dead runs left. What cannot be removed now, because it is another user's or because
-/// something foreign lies in it, must not keep this run from its work.
-fn sweep(layout: &Layout) -> Result<(), Error> {
-    let leases = layout.leases.names()?;
-    let lessees = leases.iter().filter_map(|name| name.strip_prefix("run-")?.strip_suffix(".json"));
-    let directories = layout.runs.names()?;
-    let runs: BTreeSet<&str> = lessees.chain(directories.iter().map(String::as_str)).collect();
-    for run in runs.into_iter().filter(|name| is_run_name(name)) {
-        let lease = lease_name(run);
-        if let Ok(Some(_dead)) = try_lock(&layout.leases, &lease, Share::One) {
-            let _ = layout.runs.unlink_directory(run).and_then(|()| layout.leases.unlink(&lease));
-        }
-    }
-    Ok(())
-}
-
-fn lease_name(run: &str) -> String {
-    format!("run-{run}.json")
-}
-
-/// Whether this program gives such names: a process number and a counter.
-fn is_run_name(name: &str) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    name.split_once('-').is_some_and(|(pid, number)| is_number(pid) && is_number(number))
 }

@@ -19,7 +19,7 @@ use sandbox_images::words::with_causes;
 use crate::cli::doctor::finding::{Finding, Level};
 use crate::cli::failure::Failure;
 use crate::cli::report::short;
-use crate::cli::setup::{Setup, block_on};
+use crate::cli::setup::Setup;
 
 /// Questions at once to one place.
 const AT_ONCE: usize = 8;
@@ -36,7 +36,7 @@ pub(super) fn examine(setup: &Setup<'_>, set: &ImageSet) -> Result<Vec<Finding>,
     let settings = setup.config.settings(setup.environment, Some(set), events)?;
     // Who asks a doctor wants to know what fails, not what succeeds at the fifth try.
     let settings = Settings { retry: Retry { tries_max: 1, ..settings.retry }, ..settings };
-    let mut findings = block_on(async {
+    let mut findings = setup.block_on(async {
         let mut findings = Vec::new();
         for place in places(set, &settings) {
             findings.extend(place.ask(&settings).await);

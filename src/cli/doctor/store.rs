@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, statvfs};
 use sandbox_images::oci::platform::Platform;
+use sandbox_images::plan::room::Room;
 use sandbox_images::plan::selection::{SelectionRequest, select};
 use sandbox_images::project::Project;
 use sandbox_images::spec::manifest_file::ImageSet;
@@ -17,10 +18,6 @@ const LAYOUT: &str = "v1";
 
 /// Room that is not worth a warning where nobody knows what is missing: some small images.
 const ROOM_BYTES_MIN: u64 = 1 << 30;
-
-/// What is built of a layer takes up to so many times what was fetched, and the layer is kept while it is
-/// fetched.
-const ROOM_TIMES: u64 = 3;
 
 pub(super) fn examine(project: &Project) -> Vec<Finding> {
     let path = project.store().path();
@@ -112,17 +109,23 @@ fn room(store: &Path, free: u64, missing: Option<u64>) -> Finding {
     let subject = store.display();
     let has = format!("{} free", size(free));
     let help = "make room, or name a store elsewhere with `--store` or in config.toml";
-    match missing {
-        Some(missing) if free < missing => {
+    let Some(missing) = missing else {
+        return if free < ROOM_BYTES_MIN {
+            Finding::warning("store-space", &subject, has).help(help)
+        } else {
+            Finding::ok("store-space", &subject, has)
+        };
+    };
+    match Room::of(free, missing) {
+        Room::Short => {
             let message = format!("{has}, and {} are to be fetched", size(missing));
             Finding::error("store-full", &subject, message).help(help)
         }
-        Some(missing) if free < missing.saturating_mul(ROOM_TIMES) => {
+        Room::Tight => {
             let message = format!("{has}, and {} are to be fetched and unpacked", size(missing));
             Finding::warning("store-space", &subject, message).help(help)
         }
-        None if free < ROOM_BYTES_MIN => Finding::warning("store-space", &subject, has).help(help),
-        _ => Finding::ok("store-space", &subject, has),
+        Room::Enough => Finding::ok("store-space", &subject, has),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::inspect::parse_reference;
-use crate::cli::setup::{Setup, block_on};
+use crate::cli::setup::Setup;
 
 pub(super) fn inspect(setup: &Setup<'_>, text: &str) -> Result<Value, Failure> {
     let reference = parse_reference(text)?;
@@ -18,7 +18,7 @@ pub(super) fn inspect(setup: &Setup<'_>, text: &str) -> Result<Value, Failure> {
     let Settings { registries, credential_files, timeouts, .. } = &settings;
     let rule = registries.get(reference.registry());
     let given = rule.and_then(|rule| rule.credential.as_ref());
-    let lookup = block_on(async {
+    let lookup = setup.block_on(async {
         Ok(look_up(&reference, given, credential_files, timeouts.helper).await)
     })?;
     for problem in &lookup.problems {

@@ -10,7 +10,8 @@ use crate::spec::registries::checked_registry;
 use crate::spec::walk::{Problems, Table, document};
 
 /// The keys of the file itself.
-pub(super) const ROOT_KEYS: [&str; 5] = ["store", "jobs", "network", "limits", "registries"];
+pub(super) const ROOT_KEYS: [&str; 6] =
+    ["store", "allow-foreign-owner", "jobs", "network", "limits", "registries"];
 
 /// The keys of `[network]`.
 pub(super) const NETWORK_KEYS: [&str; 7] = [
@@ -47,6 +48,10 @@ fn read_root(root: &Table<'_>, problems: &mut Problems) -> Config {
     let jobs = root.get("jobs").and_then(|value| number(&value, 1..=JOBS_MAX, problems));
     Config {
         store: root.get("store").and_then(|value| path(&value, problems)),
+        allow_foreign_owner: root
+            .get("allow-foreign-owner")
+            .and_then(|value| value.boolean(problems))
+            .unwrap_or(false),
         jobs: jobs.and_then(|jobs| NonZeroUsize::new(usize::try_from(jobs).ok()?)),
         network: table("network", problems)
             .map_or_else(Network::default, |network| read_network(&network, problems)),

@@ -3,6 +3,7 @@ use super::*;
 /// Every kind of key there is.
 const COMPLETE: &str = r#"
 store = "/var/lib/sandbox-images"
+allow-foreign-owner = true
 jobs = 4
 
 [network]
@@ -50,6 +51,7 @@ fn placed(value: &str) -> Placed<String> {
 fn a_complete_file_is_read() {
     let config = Config::parse(COMPLETE).unwrap();
     assert_eq!(config.store, Some(placed("/var/lib/sandbox-images")));
+    assert!(config.allow_foreign_owner);
     assert_eq!(config.jobs, NonZeroUsize::new(4));
     let Network { connect_timeout, idle_timeout, tries, retry_after_max, .. } = config.network;
     assert_eq!(connect_timeout, Some(Duration::from_secs(10)));
@@ -112,7 +114,7 @@ fn unknown_keys_are_shown_with_what_was_perhaps_meant() {
         "stroe = '/srv'\ntrust-lock = true",
         &[
             "unknown-key at `stroe`: unknown key `stroe`; did you mean `store`?",
-            "unknown-key at `trust-lock`: unknown key `trust-lock`; known keys here: `store`, `jobs`, `network`, `limits`, `registries`",
+            "unknown-key at `trust-lock`: unknown key `trust-lock`; known keys here: `store`, `allow-foreign-owner`, `jobs`, `network`, `limits`, `registries`",
         ],
     );
     check(

@@ -18,6 +18,9 @@ use crate::spec::config::limits::{LIMITS, Limit, Unit};
 pub(super) struct Config {
     /// Where the store is. `--store` and `SANDBOX_IMAGES_STORE` are stronger.
     store: Option<Path>,
+    /// Whether the store may be added to even if it belongs to another user.
+    #[schemars(rename = "allow-foreign-owner", extend("default" = false))]
+    allow_foreign_owner: Option<bool>,
     /// How many layers are worked on at once; by default, twice the processors, from 4 to 16. `-j` and
     /// `SANDBOX_IMAGES_CONCURRENCY` are stronger.
     #[schemars(range(min = 1, max = 1024))]

@@ -1,0 +1,197 @@
+//! Every change that a store makes to the file system: one function each, and none elsewhere.
+//!
+//! Whoever wants to know what a crash, a full disk or a failing device can interrupt need only read this
+//! file; the order in which these steps follow each other is written down in `ingest`.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::store::directory::{Directory, MODE_PLAIN};
+use crate::store::error::Error;
+
+const MODE_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
+
+impl Directory {
+    /// Opens the directory that the user named, making it and what is missing above it.
+    pub(in crate::store) fn make_all(path: &Path) -> Result<Self, Error> {
+        if let Some(directory) = Self::open(path)? {
+            return Ok(directory);
+        }
+        let missing = || Error::io("make directory", path, Errno::NOENT);
+        let name = path.file_name().ok_or_else(missing)?;
+        let parent = match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Self::open(Path::new("."))?,
+            Some(parent) => Some(Self::make_all(parent)?),
+            None => None,
+        };
+        parent.ok_or_else(missing)?.make_child(name)
+    }
+
+    /// Opens the directory at `path`, making what is missing of it, durably.
+    pub(in crate::store) fn make(&self, path: &str) -> Result<Self, Error> {
+        match path.split_once('/') {
+            None => self.make_child(path),
+            Some((first, rest)) => self.make_child(first)?.make(rest),
+        }
+    }
+
+    fn make_child(&self, name: impl AsRef<OsStr>) -> Result<Self, Error> {
+        let name = name.as_ref();
+        let wrong = |error: Errno| Error::io("make directory", self.path_of(name), error);
+        match self.child(name) {
+            Ok(Some(child)) => return Ok(child),
+            Ok(None) => {}
+            Err(Error::Denied { .. }) if self.mend(name, MODE_DIRECTORY) => {}
+            Err(error) => return Err(error),
+        }
+        match fs::mkdirat(&self.fd, name, MODE_DIRECTORY) {
+            Ok(()) => {
+                fs::chmodat(&self.fd, name, MODE_DIRECTORY, AtFlags::empty()).map_err(wrong)?;
+                self.sync()?;
+            }
+            Err(Errno::EXIST) => {
+                self.mend(name, MODE_DIRECTORY);
+            }
+            Err(error) => return Err(wrong(error)),
+        }
+        self.child(name)?.ok_or_else(|| wrong(Errno::NOENT))
+    }
+
+    /// Makes a file that did not exist, for reading and writing, readable by its owner only.
+    pub(in crate::store) fn create(&self, name: &str) -> Result<File, Error> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
+            .map(File::from)
+            .map_err(|error| Error::io("create", self.path_of(name), error))
+    }
+
+    /// Opens a file for reading and writing that is shared with other processes, made if it is missing.
+    pub(in crate::store) fn open_shared(&self, name: &str) -> Result<File, Error> {
+        let wrong = |error: Errno| Error::io("open", self.path_of(name), error);
+        let fd = match self.open_or_make(name) {
+            Err(Errno::ACCESS) if self.mend(name, MODE_PLAIN) => self.open_or_make(name),
+            opened => opened,
+        };
+        let fd = match fd {
+            Ok(fd) => fd,
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::EXIST) => {
+                return Err(self.unexpected(name, "a regular file"));
+            }
+            Err(error) => return Err(wrong(error)),
+        };
+        let mode = fs::fstat(&fd).map_err(wrong)?.st_mode;
+        if FileType::from_raw_mode(mode) != FileType::RegularFile {
+            return Err(self.unexpected(name, "a regular file"));
+        }
+        if Mode::from_raw_mode(mode) != MODE_PLAIN {
+            fs::fchmod(&fd, MODE_PLAIN).map_err(wrong)?;
+        }
+        Ok(File::from(fd))
+    }
+
+    /// Opens a regular file, made if it is missing. What is something else is not opened: opening a device
+    /// does things.
+    fn open_or_make(&self, name: &str) -> Result<OwnedFd, Errno> {
+        match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
+                return Err(Errno::EXIST);
+            }
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error),
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        fs::openat(&self.fd, name, flags | OFlags::CLOEXEC, MODE_PLAIN)
+    }
+
+    /// Gives what this user made the mode that it should have. Between its making and its `chmod` a umask
+    /// may keep everybody out; other processes come by in that moment, and a kill makes it last.
+    fn mend(&self, name: impl AsRef<OsStr>, mode: Mode) -> bool {
+        let name = name.as_ref();
+        let is_link = fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
+        !is_link && fs::chmodat(&self.fd, name, mode, AtFlags::empty()).is_ok()
+    }
+
+    /// Writes `bytes` at `offset_bytes` of an open file that lies here as `name`.
+    pub(in crate::store) fn write_at(
+        &self,
+        name: &str,
+        file: &File,
+        bytes: &[u8],
+        offset_bytes: u64,
+    ) -> Result<(), Error> {
+        file.write_all_at(bytes, offset_bytes)
+            .map_err(|error| Error::io("write", self.path_of(name), error))
+    }
+
+    /// Gives an open file that lies here as `name` a length.
+    pub(in crate::store) fn resize(
+        &self,
+        name: &str,
+        file: &File,
+        size_bytes: u64,
+    ) -> Result<(), Error> {
+        file.set_len(size_bytes).map_err(|error| Error::io("resize", self.path_of(name), error))
+    }
+
+    /// Sets the mode of an open file that lies here as `name`.
+    pub(in crate::store) fn set_mode(
+        &self,
+        name: &str,
+        file: &File,
+        mode: Mode,
+    ) -> Result<(), Error> {
+        fs::fchmod(file, mode)
+            .map_err(|error| Error::io("set the mode of", self.path_of(name), error))
+    }
+
+    /// Makes the bytes of an open file that lies here as `name` durable.
+    pub(in crate::store) fn sync_file(&self, name: &str, file: &File) -> Result<(), Error> {
+        fs::fdatasync(file).map_err(|error| Error::io("make durable", self.path_of(name), error))
+    }
+
+    /// Makes the names in this directory durable.
+    pub(in crate::store) fn sync(&self) -> Result<(), Error> {
+        fs::fsync(&self.fd).map_err(|error| Error::io("make durable", &self.path, error))
+    }
+
+    /// Gives `name` another name in `target`, in place of what has it there.
+    pub(in crate::store) fn rename(
+        &self,
+        name: &str,
+        target: &Self,
+        new_name: &str,
+    ) -> Result<(), Error> {
+        fs::renameat(&self.fd, name, &target.fd, new_name)
+            .map_err(|error| Error::io("rename a file to", target.path_of(new_name), error))
+    }
+
+    /// Removes the name of a file, if there is one.
+    pub(in crate::store) fn unlink(&self, name: &str) -> Result<(), Error> {
+        self.remove(name, AtFlags::empty())
+    }
+
+    /// Removes the directory `name` and the files in it, if there is one.
+    pub(in crate::store) fn unlink_directory(&self, name: &str) -> Result<(), Error> {
+        let Some(directory) = self.child(name)? else {
+            return Ok(());
+        };
+        for file in directory.names()? {
+            directory.unlink(&file)?;
+        }
+        self.remove(name, AtFlags::REMOVEDIR)
+    }
+
+    fn remove(&self, name: &str, flags: AtFlags) -> Result<(), Error> {
+        match fs::unlinkat(&self.fd, name, flags) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(Error::io("remove", self.path_of(name), error)),
+        }
+    }
+}
