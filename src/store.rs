@@ -2,7 +2,8 @@
 //!
 //! A store has no database: an artifact's name says what it is, and a record beside it says that it is
 //! there, complete and durable. [`Store`] reads, and makes nothing. [`Store::shared`] leads to a
-//! [`SharedStore`], whose runs add; their order of writes is written down in [`ingest`].
+//! [`SharedStore`], whose runs add; their order of writes is written down in [`ingest`]. [`Store::exclusive`]
+//! leads to an [`ExclusiveStore`](exclusive::ExclusiveStore), which alone deletes.
 //!
 //! All calls block. Nothing here reads the clock or the environment: time and names are passed in.
 
@@ -30,7 +31,17 @@ pub mod partial;
 
 pub mod run;
 
+mod keeper;
+
 pub mod root;
+
+pub mod process;
+
+pub mod lease;
+
+pub mod survey;
+
+pub mod exclusive;
 
 pub mod verify;
 
@@ -45,13 +56,13 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT, futimens};
 use rustix::io::Errno;
 
-use self::directory::{Directory, Found};
-use self::error::{Damage, Error};
+use self::directory::Found;
+use self::error::{Damage, Error, KeeperKind};
 use self::guard::Caller;
 use self::layout::{Shelf, Shelves};
 use self::presence::{Depth, Verdict, examine};
 use self::record::Record;
-use self::root::{ROOT_BYTES_MAX, Root};
+use self::root::Root;
 use self::run::SharedStore;
 use self::stored::StoredFile;
 use self::verify::Report;
@@ -76,6 +87,11 @@ impl Store {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether anything was ever put into it.
+    pub fn exists(&self) -> Result<bool, Error> {
+        layout::open_version(&self.path).map(|version| version.is_some())
     }
 
     /// Where the file of `artifact` lies, or would lie.
@@ -165,39 +181,91 @@ impl Store {
     }
 
     /// Notes what the project of the lock at `lock_path` wants, for those who delete. To be called when
-    /// all of it is committed. Writes only if something changed, or if the last time is over a day ago.
+    /// all of it is committed. Writes only if something changed, or if the last time is over a day ago, and
+    /// answers whether it did. The root of a newer version of this program is left to that one.
     pub fn put_root(
         &self,
         lock_path: &Path,
         wanted: &BTreeSet<Artifact>,
         now: SystemTime,
         caller: Caller,
-    ) -> Result<(), Error> {
-        let lock = std::path::absolute(lock_path)
-            .map_err(|error| Error::io("find the absolute path of", lock_path, error))?;
-        let name = Root::name_for(&lock);
+    ) -> Result<bool, Error> {
+        let next = |previous, lock: &Path| Root::next(previous, lock, wanted, now);
+        match self.write_root(lock_path, caller, next) {
+            Err(Error::KeeperTooNew { .. }) => Ok(false),
+            written => written,
+        }
+    }
+
+    /// As [`Store::put_root`], and the root stays whatever becomes of its lock.
+    pub fn pin_root(
+        &self,
+        lock_path: &Path,
+        wanted: &BTreeSet<Artifact>,
+        now: SystemTime,
+        caller: Caller,
+    ) -> Result<bool, Error> {
+        self.write_root(lock_path, caller, |previous, lock| {
+            let next = Root::next(previous.clone(), lock, wanted, now);
+            let mut root = next.or(previous.filter(|root| !root.pinned))?;
+            root.pinned = true;
+            Some(root)
+        })
+    }
+
+    /// Writes the root of the lock at `lock_path`, if `next` makes one of the previous.
+    fn write_root(
+        &self,
+        lock_path: &Path,
+        caller: Caller,
+        next: impl FnOnce(Option<Root>, &Path) -> Option<Root>,
+    ) -> Result<bool, Error> {
+        let lock = absolute(lock_path)?;
+        let name = Root::file_name(Root::id_for(&lock));
         let previous = match layout::open_roots(&self.path)? {
-            Some(roots) => read_root(&roots, &name)?,
+            // A damaged root is as good as none: the next one replaces it.
+            Some(roots) => match keeper::read(&roots, &name, KeeperKind::Root) {
+                Err(Error::KeeperDamaged { .. } | Error::TooLarge { .. }) => None,
+                read => read?,
+            },
             None => None,
         };
-        let Some(root) = Root::next(previous, &lock, wanted, now) else {
-            return Ok(());
+        let Some(root) = next(previous, &lock) else {
+            return Ok(false);
         };
         let run = self.shared()?.begin_run(&[], caller)?;
-        run.publish_root(&name, &root.to_json())
+        run.publish_root(&name, &root.to_json())?;
+        Ok(true)
     }
 
     /// What each project that was synced into this store wants of it. A damaged root is left out.
     pub fn roots(&self) -> Result<Vec<Root>, Error> {
+        let files = self.root_files()?.into_iter();
+        let mut found: Vec<Root> = files.filter_map(|(_, root)| root.ok()).collect();
+        found.sort_by(|one, other| one.lock.cmp(&other.lock));
+        Ok(found)
+    }
+
+    /// Every root by its name in `roots/`, or why it cannot be read.
+    pub fn root_files(&self) -> Result<Vec<(Digest, Result<Root, Error>)>, Error> {
         let Some(roots) = layout::open_roots(&self.path)? else {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
         for name in roots.names()? {
-            found.extend(read_root(&roots, &name)?);
+            let hex = keeper::hex_of(&name, ".json");
+            let Some(id) = hex.and_then(|hex| format!("sha256:{hex}").parse().ok()) else {
+                continue;
+            };
+            let root = keeper::read(&roots, &name, KeeperKind::Root);
+            found.extend(root.transpose().map(|root| (id, root)));
         }
-        found.sort_by(|one, other| one.lock.cmp(&other.lock));
         Ok(found)
+    }
+
+    /// What the root of the lock at `lock_path` is named after.
+    pub fn root_id(lock_path: &Path) -> Result<Digest, Error> {
+        absolute(lock_path).map(|lock| Root::id_for(&lock))
     }
 
     fn damaged(&self, artifact: Artifact, damage: Damage) -> Error {
@@ -210,13 +278,8 @@ impl Store {
     }
 }
 
-/// The root of that name. One that is damaged is as good as none: the next one replaces it.
-fn read_root(roots: &Directory, name: &str) -> Result<Option<Root>, Error> {
-    match roots.read(name, ROOT_BYTES_MAX) {
-        Ok(bytes) => Ok(bytes.and_then(|bytes| Root::parse(&bytes))),
-        Err(Error::TooLarge { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|error| Error::io("find the absolute path of", path, error))
 }
 
 /// Sets the mtime of `file` to `now`, if it is over a day from it, before or after: a clock that was

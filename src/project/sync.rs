@@ -80,15 +80,21 @@ impl Work<'_> {
         self.session.reporter.report(Event::Planned(missing.totals()));
         let selection = &self.within_reach(selection, &missing, synced);
         if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await.is_empty() {
-            return match self.note_root() {
+            let noted = match self.note_root() {
                 // Whoever may not write to a store may still use what is in it.
-                Err(StoreError::ReadOnly { .. } | StoreError::Denied { .. }) => Ok(()),
-                noted => Ok(noted?),
+                Err(StoreError::ReadOnly { .. } | StoreError::Denied { .. }) => false,
+                noted => noted?,
             };
+            // Whoever deletes may have come between the look and a new root. From now on nobody takes
+            // what is there.
+            if !noted || self.project.plan(self.lock, selection)?.is_empty() {
+                return Ok(());
+            }
         }
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
-        Ok(self.note_root()?)
+        self.note_root()?;
+        Ok(())
     }
 
     /// Leaves out, where there is no network, the images that need something from one.
@@ -193,8 +199,9 @@ impl Work<'_> {
         spec.is_some_and(|spec| spec.allow_platform_mismatch)
     }
 
-    /// Notes that the project wants all of its lock, whatever was selected this time.
-    fn note_root(&self) -> Result<(), StoreError> {
+    /// Notes that the project wants all of its lock, whatever was selected this time. Answers whether that
+    /// was to be written.
+    fn note_root(&self) -> Result<bool, StoreError> {
         let artifacts = wanted(self.lock, &Selection::everything(self.lock));
         let Session { now, caller, .. } = self.session;
         let (store, lock) = (self.project.store(), self.project.lock_path());
