@@ -220,21 +220,17 @@ impl Store {
         caller: Caller,
         next: impl FnOnce(Option<Root>, &Path) -> Option<Root>,
     ) -> Result<bool, Error> {
-        let lock = absolute(lock_path)?;
-        let name = Root::file_name(Root::id_for(&lock));
-        let previous = match layout::open_roots(&self.path)? {
+        let lock = Self::absolute(lock_path)?;
+        let previous = match self.root(&lock) {
             // A damaged root is as good as none: the next one replaces it.
-            Some(roots) => match keeper::read(&roots, &name, KeeperKind::Root) {
-                Err(Error::KeeperDamaged { .. } | Error::TooLarge { .. }) => None,
-                read => read?,
-            },
-            None => None,
+            Err(Error::KeeperDamaged { .. } | Error::TooLarge { .. }) => None,
+            read => read?,
         };
         let Some(root) = next(previous, &lock) else {
             return Ok(false);
         };
         let run = self.shared()?.begin_run(&[], caller)?;
-        run.publish_root(&name, &root.to_json())?;
+        run.publish_root(&Root::file_name(Root::id_for(&lock)), &root.to_json())?;
         Ok(true)
     }
 
@@ -263,9 +259,18 @@ impl Store {
         Ok(found)
     }
 
-    /// What the root of the lock at `lock_path` is named after.
-    pub fn root_id(lock_path: &Path) -> Result<Digest, Error> {
-        absolute(lock_path).map(|lock| Root::id_for(&lock))
+    /// The root of the lock at this absolute path, if there is one.
+    pub fn root(&self, lock: &Path) -> Result<Option<Root>, Error> {
+        match layout::open_roots(&self.path)? {
+            Some(roots) => keeper::read(&roots, &Root::file_name(Root::id_for(lock)), KeeperKind::Root),
+            None => Ok(None),
+        }
+    }
+
+    /// The path by which a root knows the lock at `path`.
+    pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
+        std::path::absolute(path)
+            .map_err(|error| Error::io("find the absolute path of", path, error))
     }
 
     fn damaged(&self, artifact: Artifact, damage: Damage) -> Error {
@@ -276,10 +281,6 @@ impl Store {
             }
         }
     }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(path).map_err(|error| Error::io("find the absolute path of", path, error))
 }
 
 /// Sets the mtime of `file` to `now`, if it is over a day from it, before or after: a clock that was

@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::plan::sweep::{Held, Holdings};
+use crate::plan::artifact::Artifact;
+use crate::plan::sweep::{Holdings, Limits};
 use crate::store::lease::Lease;
 
 const DAY: u64 = 24 * 60 * 60;
