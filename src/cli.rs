@@ -44,6 +44,10 @@ mod list;
 
 mod verify;
 
+mod gc;
+
+mod roots;
+
 mod doctor;
 
 mod inspect;
@@ -126,6 +130,8 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         (Command::Disk(disk), None) => disk::run(&setup, disk),
         (Command::List(list), None) => list::run(&setup, list),
         (Command::Verify, None) => verify::run(&setup),
+        (Command::Gc(gc), None) => gc::run(&setup, gc),
+        (Command::Roots(roots), None) => roots::run(&setup, roots),
         (Command::Inspect(inspect), None) => inspect::run(&setup, inspect),
         (Command::Check(check), None) => check::run(&setup, check),
         (Command::Diff(diff), None) => diff::run(&setup, diff),

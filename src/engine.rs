@@ -25,3 +25,5 @@ mod build;
 mod schedule;
 
 pub mod apply;
+
+pub mod collect;

@@ -1,7 +1,8 @@
 //! Decisions: what should be in the store, what is missing, and what to do about it. No I/O.
 //!
 //! [`plan`] only adds. A store may serve several projects, so what is made from one lock must not decide
-//! what to delete. A dry run is a plan that nobody carries out.
+//! what to delete: [`sweep`](sweep::sweep) looks at everybody who keeps something, and only takes away. A dry
+//! run is a plan that nobody carries out.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +29,10 @@ pub mod usage;
 pub mod room;
 
 pub mod cache_key;
+
+pub mod root_life;
+
+pub mod sweep;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! The steps are separate, so that a caller may look between them, and each says what it may touch:
 //! [`Project::texts`] and [`Inputs::parse`] read the two files and compare them, [`Project::lock`] asks the
 //! sources of stale images, [`Project::write_lock`] writes the lock, [`Project::plan`] looks at the store,
-//! and [`Project::sync`] carries a plan out. Whoever stops before a step has done nothing of it.
+//! and [`Project::sync`] carries a plan out; [`Project::gc`] deletes what nobody wants any more. Whoever stops before a step has done nothing of it.
 
 pub mod files;
 
@@ -14,6 +14,8 @@ pub mod outdated;
 mod documents;
 
 pub mod sync;
+
+pub mod gc;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;

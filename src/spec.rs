@@ -17,6 +17,8 @@ pub mod misplaced;
 
 pub mod duration;
 
+pub mod size;
+
 mod registries;
 
 pub mod manifest_file;

@@ -2,7 +2,8 @@
 //!
 //! A store has no database: an artifact's name says what it is, and a record beside it says that it is
 //! there, complete and durable. [`Store`] reads, and makes nothing. [`Store::shared`] leads to a
-//! [`SharedStore`], whose runs add; their order of writes is written down in [`ingest`].
+//! [`SharedStore`], whose runs add; their order of writes is written down in [`ingest`]. [`Store::exclusive`]
+//! leads to an [`ExclusiveStore`](exclusive::ExclusiveStore), which alone deletes.
 //!
 //! All calls block. Nothing here reads the clock or the environment: time and names are passed in.
 
@@ -34,7 +35,17 @@ pub mod partial;
 
 pub mod run;
 
+mod keeper;
+
 pub mod root;
+
+pub mod process;
+
+pub mod lease;
+
+pub mod survey;
+
+pub mod exclusive;
 
 pub mod verify;
 
@@ -44,18 +55,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT, futimens};
 use rustix::io::Errno;
 
-use self::directory::{Directory, Found};
-use self::error::{Damage, Error};
+use self::directory::Found;
+use self::error::{Damage, Error, KeeperKind};
 use self::guard::Caller;
-use self::layout::{Shelf, Shelves};
+use self::layout::{Layout, Shelf, Shelves};
 use self::presence::{Depth, Verdict, examine};
 use self::record::Record;
-use self::root::{ROOT_BYTES_MAX, Root};
+use self::root::Root;
 use self::run::SharedStore;
 use self::stored::StoredFile;
 use self::verify::Report;
@@ -88,6 +100,11 @@ impl Store {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether anything was ever put into it.
+    pub fn exists(&self) -> Result<bool, Error> {
+        layout::open_version(&self.path).map(|version| version.is_some())
     }
 
     /// Where the file of `artifact` lies, or would lie.
@@ -173,7 +190,11 @@ impl Store {
 
     /// Opens the store for adding, making what directories are missing.
     pub fn shared(&self) -> Result<SharedStore, Error> {
-        SharedStore::make(&self.path, self.allows_foreign_owner)
+        self.make_layout().map(SharedStore::new)
+    }
+
+    fn make_layout(&self) -> Result<Arc<Layout>, Error> {
+        Layout::make(&self.path, self.allows_foreign_owner).map(Arc::new)
     }
 
     /// Bytes that this user may still write where the store lies, or would lie. `None` where the file
@@ -189,39 +210,98 @@ impl Store {
     }
 
     /// Notes what the project of the lock at `lock_path` wants, for those who delete. To be called when
-    /// all of it is committed. Writes only if something changed, or if the last time is over a day ago.
+    /// all of it is committed. Writes only if something changed, or if the last time is over a day ago, and
+    /// answers whether it did. The root of a newer version of this program is left to that one.
     pub fn put_root(
         &self,
         lock_path: &Path,
         wanted: &BTreeSet<Artifact>,
         now: SystemTime,
         caller: Caller,
-    ) -> Result<(), Error> {
-        let lock = std::path::absolute(lock_path)
-            .map_err(|error| Error::io("find the absolute path of", lock_path, error))?;
-        let name = Root::name_for(&lock);
-        let previous = match layout::open_roots(&self.path)? {
-            Some(roots) => read_root(&roots, &name)?,
-            None => None,
+    ) -> Result<bool, Error> {
+        let next = |previous, lock: &Path| Root::next(previous, lock, wanted, now);
+        match self.write_root(lock_path, caller, next) {
+            Err(Error::KeeperTooNew { .. }) => Ok(false),
+            written => written,
+        }
+    }
+
+    /// As [`Store::put_root`], and the root stays whatever becomes of its lock.
+    pub fn pin_root(
+        &self,
+        lock_path: &Path,
+        wanted: &BTreeSet<Artifact>,
+        now: SystemTime,
+        caller: Caller,
+    ) -> Result<bool, Error> {
+        self.write_root(lock_path, caller, |previous, lock| {
+            let next = Root::next(previous.clone(), lock, wanted, now);
+            let mut root = next.or(previous.filter(|root| !root.pinned))?;
+            root.pinned = true;
+            Some(root)
+        })
+    }
+
+    /// Writes the root of the lock at `lock_path`, if `next` makes one of the previous.
+    fn write_root(
+        &self,
+        lock_path: &Path,
+        caller: Caller,
+        next: impl FnOnce(Option<Root>, &Path) -> Option<Root>,
+    ) -> Result<bool, Error> {
+        let lock = Self::absolute(lock_path)?;
+        let previous = match self.root(&lock) {
+            // A damaged root is as good as none: the next one replaces it.
+            Err(Error::KeeperDamaged { .. } | Error::TooLarge { .. }) => None,
+            read => read?,
         };
-        let Some(root) = Root::next(previous, &lock, wanted, now) else {
-            return Ok(());
+        let Some(root) = next(previous, &lock) else {
+            return Ok(false);
         };
         let run = self.shared()?.begin_run(&[], caller)?;
-        run.publish_root(&name, &root.to_json())
+        run.publish_root(&Root::file_name(Root::id_for(&lock)), &root.to_json())?;
+        Ok(true)
     }
 
     /// What each project that was synced into this store wants of it. A damaged root is left out.
     pub fn roots(&self) -> Result<Vec<Root>, Error> {
+        let files = self.root_files()?.into_iter();
+        let mut found: Vec<Root> = files.filter_map(|(_, root)| root.ok()).collect();
+        found.sort_by(|one, other| one.lock.cmp(&other.lock));
+        Ok(found)
+    }
+
+    /// Every root by its name in `roots/`, or why it cannot be read.
+    pub fn root_files(&self) -> Result<Vec<(Digest, Result<Root, Error>)>, Error> {
         let Some(roots) = layout::open_roots(&self.path)? else {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
         for name in roots.names()? {
-            found.extend(read_root(&roots, &name)?);
+            let hex = keeper::hex_of(&name, ".json");
+            let Some(id) = hex.and_then(|hex| format!("sha256:{hex}").parse().ok()) else {
+                continue;
+            };
+            let root = keeper::read(&roots, &name, KeeperKind::Root);
+            found.extend(root.transpose().map(|root| (id, root)));
         }
-        found.sort_by(|one, other| one.lock.cmp(&other.lock));
         Ok(found)
+    }
+
+    /// The root of the lock at this absolute path, if there is one.
+    pub fn root(&self, lock: &Path) -> Result<Option<Root>, Error> {
+        match layout::open_roots(&self.path)? {
+            Some(roots) => {
+                keeper::read(&roots, &Root::file_name(Root::id_for(lock)), KeeperKind::Root)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The path by which a root knows the lock at `path`.
+    pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
+        std::path::absolute(path)
+            .map_err(|error| Error::io("find the absolute path of", path, error))
     }
 
     fn damaged(&self, artifact: Artifact, damage: Damage) -> Error {
@@ -231,15 +311,6 @@ impl Store {
                 Error::Damaged { artifact, path: self.path_of(artifact), source: Box::new(source) }
             }
         }
-    }
-}
-
-/// The root of that name. One that is damaged is as good as none: the next one replaces it.
-fn read_root(roots: &Directory, name: &str) -> Result<Option<Root>, Error> {
-    match roots.read(name, ROOT_BYTES_MAX) {
-        Ok(bytes) => Ok(bytes.and_then(|bytes| Root::parse(&bytes))),
-        Err(Error::TooLarge { .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod reading;
 
+pub(crate) mod keeping;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -121,6 +123,11 @@ pub(crate) enum Command {
     List(List),
     /// Hash everything in the store again and compare it with its records
     Verify,
+    /// Delete from the store what no project and no sandbox wants
+    Gc(keeping::Gc),
+    /// Show what keeps artifacts in the store alive, and change it
+    #[command(subcommand)]
+    Roots(keeping::Roots),
     /// Look for what is wrong with environment, store, credentials and project, and how to mend it
     Doctor(Doctor),
     /// Show how the tool reads something, as JSON
@@ -264,6 +271,12 @@ pub(crate) struct Sync {
     /// For which platform: host, all, or one such as linux/arm64
     #[arg(long, value_name = "PLATFORM", default_value = "host")]
     pub(crate) platform: String,
+    /// Delete now what the lock no longer names and nobody else wants, not after a week
+    #[arg(long, conflicts_with_all = ["no_gc", "offline", "frozen", "check"])]
+    pub(crate) prune: bool,
+    /// Delete nothing from the store [env: SANDBOX_IMAGES_NO_GC]
+    #[arg(long)]
+    pub(crate) no_gc: bool,
     /// How many layers at once
     #[arg(short, value_name = "N", env = "SANDBOX_IMAGES_CONCURRENCY", hide_env_values = true)]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
@@ -280,6 +293,9 @@ pub(crate) struct Path {
     /// For which platform [default: the host's]
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
+    /// Keep the files of the image in the store for as long as this process lives
+    #[arg(long, value_name = "PID")]
+    pub(crate) lease_pid: Option<u32>,
 }
 
 /// The files of an image: the VMDK that joins the others, the merged metadata, or the layers' images,

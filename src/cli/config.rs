@@ -14,7 +14,7 @@ use sandbox_images::layer::limits::Limits;
 use sandbox_images::registry::event::EventSink;
 use sandbox_images::registry::settings::{Retry, Settings, Timeouts};
 use sandbox_images::spec::config::shown::shown;
-use sandbox_images::spec::config::{Config, Credential, FILE_BYTES_MAX};
+use sandbox_images::spec::config::{Config, Credential, FILE_BYTES_MAX, Gc};
 use sandbox_images::spec::manifest_file::ImageSet;
 
 use crate::cli::args::Global;
@@ -74,6 +74,10 @@ impl UserConfig {
 
     pub(crate) fn jobs(&self) -> Option<NonZeroUsize> {
         self.config.jobs
+    }
+
+    pub(crate) fn gc(&self) -> Gc {
+        self.config.gc
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -11,6 +11,8 @@ use etcetera::BaseStrategy as _;
 pub(crate) struct Environment {
     /// `CI` is set, and not to nothing, `0` or `false`.
     pub(crate) ci: bool,
+    /// `SANDBOX_IMAGES_NO_GC` is set, and not to nothing, `0` or `false`.
+    pub(crate) no_gc: bool,
     /// `NO_COLOR` is set, and not to nothing.
     pub(crate) no_color: bool,
     /// Where a store is that nobody named: `$XDG_CACHE_HOME/sandbox-images`.
@@ -29,7 +31,8 @@ impl Environment {
         let home = base.as_ref().map(|base| base.home_dir().to_owned());
         let config = base.as_ref().map(etcetera::BaseStrategy::config_dir);
         Self {
-            ci: variable("CI").is_some_and(|value| value != "0" && value != "false"),
+            ci: is_on("CI"),
+            no_gc: is_on("SANDBOX_IMAGES_NO_GC"),
             no_color: variable("NO_COLOR").is_some(),
             default_config: config.as_ref().map(|config| config.join("sandbox-images/config.toml")),
             default_store: base.map(|base| base.cache_dir().join("sandbox-images")),
@@ -57,6 +60,11 @@ fn credential_files(home: Option<PathBuf>, config: Option<PathBuf>) -> Vec<PathB
         docker.or(home.map(|home| home.join(".docker"))).map(|folder| folder.join("config.json")),
     );
     files
+}
+
+/// Whether a variable is set, and not to nothing, `0` or `false`.
+fn is_on(name: &str) -> bool {
+    variable(name).is_some_and(|value| value != "0" && value != "false")
 }
 
 /// The value of a variable that is set, and not to nothing.

@@ -11,6 +11,8 @@ pub(crate) struct Mode {
     /// Whether registries may be asked.
     pub(crate) network: bool,
     pub(crate) effect: Effect,
+    /// What is deleted at the end.
+    pub(crate) collecting: Collecting,
     /// Whether the lock is required to be fresh only because `CI` is set: worth a note.
     pub(crate) locked_by_ci: bool,
 }
@@ -26,6 +28,17 @@ pub(crate) enum LockMode {
     Alone(Option<PathBuf>),
 }
 
+/// What of what the project dropped is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Collecting {
+    /// Nothing.
+    Nothing,
+    /// What was dropped long ago.
+    Old,
+    /// All of it.
+    All,
+}
+
 /// What is done about the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -38,7 +51,8 @@ pub(crate) enum Effect {
 }
 
 impl Mode {
-    pub(crate) fn of(sync: &Sync, ci: bool) -> Self {
+    /// What `sync` means in a CI or elsewhere, where collecting by itself is wanted or not.
+    pub(crate) fn of(sync: &Sync, ci: bool, auto_gc: bool) -> Self {
         let offline = sync.offline || sync.frozen || sync.check;
         let locked = sync.locked || sync.frozen || sync.check;
         let by_ci = ci && !locked && !sync.no_locked;
@@ -52,7 +66,14 @@ impl Mode {
             Sync { dry_run: true, .. } => Effect::DryRun,
             _ => Effect::Apply,
         };
-        Self { locked_by_ci: by_ci && lock == LockMode::Require, lock, network: !offline, effect }
+        let collecting = match effect {
+            Effect::Check => Collecting::Nothing,
+            _ if sync.prune => Collecting::All,
+            _ if offline || ci || sync.no_gc || !auto_gc => Collecting::Nothing,
+            _ => Collecting::Old,
+        };
+        let locked_by_ci = by_ci && lock == LockMode::Require;
+        Self { locked_by_ci, lock, network: !offline, effect, collecting }
     }
 }
 
@@ -70,7 +91,36 @@ mod tests {
             panic!("not a sync")
         };
         let locked_by_ci = ci && !flags.contains("lock") && lock == LockMode::Require;
-        assert_eq!(Mode::of(&sync, ci), Mode { lock, network, effect, locked_by_ci }, "{flags}");
+        let mode = Mode::of(&sync, ci, true);
+        assert_eq!((mode.lock, mode.network, mode.effect), (lock, network, effect), "{flags}");
+        assert_eq!(mode.locked_by_ci, locked_by_ci, "{flags}");
+    }
+
+    #[track_caller]
+    fn collects(flags: &str, ci: bool, auto_gc: bool, expected: Collecting) {
+        let words = ["sandbox-images", "sync"].into_iter().chain(flags.split_whitespace());
+        let Command::Sync(sync) = Arguments::parse_from(words).command else {
+            panic!("not a sync")
+        };
+        assert_eq!(Mode::of(&sync, ci, auto_gc).collecting, expected, "{flags}");
+    }
+
+    #[test]
+    fn nothing_is_deleted_offline_in_ci_or_where_it_is_not_wanted() {
+        for flags in ["", "--locked", "--dry-run", "--from-lock"] {
+            collects(flags, false, true, Collecting::Old);
+            collects(flags, true, true, Collecting::Nothing);
+            collects(flags, false, false, Collecting::Nothing);
+            let prune = format!("{flags} --prune");
+            collects(&prune, true, false, Collecting::All);
+        }
+        for flags in ["--offline", "--frozen", "--check", "--no-gc", "--frozen --dry-run"] {
+            collects(flags, false, true, Collecting::Nothing);
+        }
+        for flags in ["--no-gc", "--offline", "--frozen", "--check"] {
+            let words = ["sandbox-images", "sync", "--prune", flags];
+            assert!(Arguments::try_parse_from(words).is_err(), "{flags}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `path`: the launcher's question. Reads the lock and the store, never waits, and asks no network.
+//! `path`: the launcher's question. Reads the lock and the store, and asks no network. It never waits, but
+//! with `--lease-pid` for who is deleting right now: what that one takes must not be answered.
 
 use std::path::PathBuf;
 
@@ -6,8 +7,9 @@ use sandbox_images::oci::document::config::ImageConfig;
 use sandbox_images::oci::document::parsed::{CONFIG_BYTES_MAX, Parsed as _};
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::artifact::Artifact;
-use sandbox_images::project::Project;
+use sandbox_images::project::{Project, Session};
 use sandbox_images::spec::lockfile::{Lock, LockedPlatform};
+use sandbox_images::store::process::Process;
 use serde::Serialize;
 
 use crate::cli::Done;
@@ -45,7 +47,13 @@ pub(crate) fn run(setup: &Setup<'_>, path: &Path) -> Done {
     for artifact in [disk, fsmeta].iter().chain(&layers) {
         project.store().open(*artifact).map_err(|error| Failure::store(&error))?;
     }
-    project.store().touch(disk, now()).map_err(|error| Failure::store(&error))?;
+    if let Some(pid) = path.lease_pid {
+        let wanted: Vec<Artifact> = [disk, fsmeta].into_iter().chain(layers.clone()).collect();
+        lease(setup, &project, pid, &wanted)?;
+    }
+    for artifact in [disk, fsmeta].iter().chain(&layers) {
+        project.store().touch(*artifact, now()).map_err(|error| Failure::store(&error))?;
+    }
     let file = |artifact: &Artifact| project.store().path_of(*artifact);
     if setup.output.json {
         let config = config(&project, locked)?;
@@ -74,6 +82,23 @@ pub(crate) fn run(setup: &Setup<'_>, path: &Path) -> Done {
         output::data([file.as_os_str().as_bytes(), b"\n"].concat());
     }
     Ok(())
+}
+
+/// Keeps what is `wanted` for as long as the process `pid` lives.
+fn lease(
+    setup: &Setup<'_>,
+    project: &Project,
+    pid: u32,
+    wanted: &[Artifact],
+) -> Result<(), Failure> {
+    let process = Process::find(pid).map_err(|error| Failure::store(&error))?;
+    let process = process.ok_or_else(|| {
+        Failure::new(Kind::Usage, "no-process", format!("there is no process {pid}"))
+            .help("give the number of the process that uses the disk, while it runs")
+    })?;
+    let Session { now, caller, .. } = setup.session(false, None, None)?;
+    let leased = project.store().lease(&process, wanted, now, caller);
+    leased.map_err(|error| Failure::store(&error))
 }
 
 /// What the lock has for the image `name`: for the platform itself, or the best whose programs run on it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use bytesize::ByteSize;
+use jiff::Timestamp;
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::plan::event::{Event, Reporter, Silent, Totals};
 
@@ -114,6 +115,12 @@ pub(crate) fn short(digest: Digest) -> String {
 /// Bytes as a person reads them.
 pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
+}
+
+/// A day, of seconds since 1970.
+pub(crate) fn date(seconds: u64) -> String {
+    let timestamp = i64::try_from(seconds).ok().and_then(|at| Timestamp::from_second(at).ok());
+    timestamp.map_or("for ever".to_owned(), |at| at.strftime("%F").to_string())
 }
 
 /// A number of things: `1 layer`, `2 layers`.

@@ -1,9 +1,12 @@
 //! `sync`: makes the store hold what the lock says, or says what is missing.
 
+mod dropped;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use sandbox_images::engine::collect::Collection;
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::Plan;
 use sandbox_images::plan::action::Action;
@@ -24,8 +27,9 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::Sync;
 use crate::cli::failure::{Failure, Kind, engine_failures};
+use crate::cli::gc::{Line, line};
 use crate::cli::lock::{relock, require_fresh, stale, write};
-use crate::cli::mode::{Effect, LockMode, Mode};
+use crate::cli::mode::{Collecting, Effect, LockMode, Mode};
 use crate::cli::output;
 use crate::cli::report::{built, count, size};
 use crate::cli::setup::{Setup, inputs, lock_alone, platform};
@@ -41,6 +45,8 @@ struct Report<'a> {
     images: Vec<Image<'a>>,
     /// Images that are not locked for the wanted platform.
     skipped: &'a [Skipped],
+    /// What was deleted.
+    removed: Vec<Line<'a>>,
 }
 
 /// An image in the store.
@@ -66,6 +72,8 @@ struct Planned<'a> {
     plan: &'a Plan,
     /// Images that are not locked for the wanted platform.
     skipped: &'a [Skipped],
+    /// What would be deleted.
+    removed: Vec<Line<'a>>,
 }
 
 /// What was decided before anything is done to the store.
@@ -79,7 +87,8 @@ struct Decided {
 }
 
 pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
-    let mode = Mode::of(sync, setup.environment.ci);
+    let auto_gc = setup.config.gc().auto && !setup.environment.no_gc;
+    let mode = Mode::of(sync, setup.environment.ci, auto_gc);
     let started = Instant::now();
     setup.block_on(async {
         let decided = decide(setup, sync, &mode).await?;
@@ -88,9 +97,9 @@ pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
             setup.output.note(&format!("{image} is not locked for {platform} and is left out"));
         }
         match mode.effect {
-            Effect::Apply => apply(setup, &decided, started).await,
+            Effect::Apply => apply(setup, &decided, mode.collecting, started).await,
             Effect::Check => check(setup, &decided, mode.network),
-            Effect::DryRun => dry_run(setup, &decided, mode.network),
+            Effect::DryRun => dry_run(setup, &decided, &mode),
         }
     })
 }
@@ -184,13 +193,19 @@ pub(crate) fn platforms(text: &str) -> Result<PlatformChoice, Failure> {
     })
 }
 
-async fn apply(setup: &Setup<'_>, decided: &Decided, started: Instant) -> Done {
+async fn apply(
+    setup: &Setup<'_>,
+    decided: &Decided,
+    collecting: Collecting,
+    started: Instant,
+) -> Done {
     let Decided { project, session, inputs, lock, selection, .. } = decided;
     let synced = project.sync(lock, selection, inputs.as_ref(), session).await;
     if let Some(failure) = failure_of(&synced) {
         return Err(failure);
     }
     setup.output.note(&summary(&synced, selection, started));
+    let collection = dropped::collect(setup, project, lock, collecting, session).await;
     if setup.output.json {
         let images = locked(decided).map(|(image, platform, chain_id)| Image {
             name: image,
@@ -202,6 +217,7 @@ async fn apply(setup: &Setup<'_>, decided: &Decided, started: Instant) -> Done {
             done: synced.totals,
             images: images.collect(),
             skipped: &selection.skipped,
+            removed: collection.removed().map(line).collect(),
         });
     }
     Ok(())
@@ -252,14 +268,15 @@ fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     let plan = plan(decided)?;
     if plan.is_empty() {
         setup.output.note("the store is in sync");
-        print(setup, decided, &plan);
+        print(setup, decided, &plan, &Collection::default());
         return Ok(());
     }
     Err(missing(&plan.actions.iter().collect::<Vec<_>>(), network).with("plan", &plan))
 }
 
 /// Shows what would be done, and fails if it could not be done without a network.
-fn dry_run(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
+fn dry_run(setup: &Setup<'_>, decided: &Decided, mode: &Mode) -> Done {
+    let network = mode.network;
     let plan = plan(decided)?;
     let unreachable: Vec<&Action> =
         plan.actions.iter().filter(|action| action.needs_network()).collect();
@@ -275,7 +292,9 @@ fn dry_run(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     let totals = plan.totals();
     let fetched = size(totals.download_bytes);
     setup.output.note(&format!("{fetched} to fetch, {} to build", built(&totals)));
-    print(setup, decided, &plan);
+    let Decided { project, lock, session, .. } = decided;
+    let collection = dropped::preview(setup, project, lock, mode.collecting, session);
+    print(setup, decided, &plan, &collection);
     Ok(())
 }
 
@@ -284,7 +303,7 @@ fn plan(decided: &Decided) -> Result<Plan, Failure> {
     project.plan(lock, selection).map_err(|error| Failure::store(&error))
 }
 
-fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan) {
+fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan, collection: &Collection) {
     if setup.output.json {
         output::json(&Planned {
             schema: "sandbox-images/plan/1",
@@ -292,6 +311,7 @@ fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan) {
             totals: plan.totals(),
             plan,
             skipped: &decided.selection.skipped,
+            removed: collection.removed().map(line).collect(),
         });
     }
 }

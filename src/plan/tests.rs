@@ -7,6 +7,7 @@ use crate::oci::digest::{DiffId, Digest};
 use crate::oci::document::kind::Kind;
 use crate::oci::platform::Platform;
 use crate::plan::selection::{PlatformChoice, SelectionRequest, select};
+use crate::plan::sweep::{Held, Holdings, Keeper, Limits, Scope, sweep};
 use crate::spec::lockfile::LockedLayer;
 use crate::spec::source::ImageSource;
 
@@ -157,6 +158,19 @@ fn a_plan_has_a_stable_form_in_json() {
     assert_eq!(layer["media_type"], "application/vnd.oci.image.layer.v1.tar");
 }
 
+/// What the store of all that is in `have` holds after a plan for `lock` and a sweep.
+fn after_plan_and_sweep(lock: &Lock, have: &Inventory) -> Inventory {
+    let made = plan_all(lock, have).actions.iter().map(Action::makes).collect::<Inventory>();
+    let mut store = have | &made;
+    let held = |&artifact: &Artifact| (artifact, Held { size_bytes: 1, used: 0 });
+    let artifacts = store.iter().map(held).collect();
+    let holdings = Holdings { artifacts, ..Holdings::default() };
+    let root = Keeper { name: "lock".to_owned(), wanted: wanted(lock, &everything(lock)) };
+    let swept = sweep(&holdings, &[root], &Scope::Everything(Limits::default()), 0);
+    store.retain(|artifact| !swept.taken().contains(artifact));
+    store
+}
+
 fn any_lock() -> impl Strategy<Value = Lock> {
     let platforms =
         prop::collection::btree_map("linux/(amd64|arm64|arm/v7)", "[a-dA-D]{0,5}", 1..3);
@@ -189,6 +203,12 @@ proptest! {
             .map(|(_, artifact)| artifact)
             .collect();
         check_laws(&lock, &have);
+    }
+
+    #[test]
+    fn plan_and_sweep_leave_exactly_what_is_wanted(lock in any_lock(), before in any_lock()) {
+        let have = wanted(&before, &everything(&before));
+        prop_assert_eq!(after_plan_and_sweep(&lock, &have), wanted(&lock, &everything(&lock)));
     }
 
     #[test]

@@ -89,20 +89,26 @@ impl Work<'_> {
                 return Ok(());
             }
             self.sweep_remains(selection, &BTreeSet::new());
-            return match self.note_root() {
+            let noted = match self.note_root() {
                 // Whoever may not write to a store may still use what is in it.
                 Err(
                     StoreError::ReadOnly { .. }
                     | StoreError::Denied { .. }
                     | StoreError::Foreign { .. },
-                ) => Ok(()),
-                noted => Ok(noted?),
+                ) => false,
+                noted => noted?,
             };
+            // Whoever deletes may have come between the look and a new root. From now on nobody takes
+            // what is there.
+            if !noted || self.project.plan(self.lock, selection)?.is_empty() {
+                return Ok(());
+            }
         }
         self.check_room(selection, &missing)?;
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
-        Ok(self.note_root()?)
+        self.note_root()?;
+        Ok(())
     }
 
     /// Refuses to begin where not even the compressed bytes of what is missing have room, and warns where
@@ -249,8 +255,9 @@ impl Work<'_> {
         spec.is_some_and(|spec| spec.allow_platform_mismatch)
     }
 
-    /// Notes that the project wants all of its lock, whatever was selected this time.
-    fn note_root(&self) -> Result<(), StoreError> {
+    /// Notes that the project wants all of its lock, whatever was selected this time. Answers whether that
+    /// was to be written.
+    fn note_root(&self) -> Result<bool, StoreError> {
         let artifacts = wanted(self.lock, &Selection::everything(self.lock));
         let Session { now, caller, .. } = self.session;
         let (store, lock) = (self.project.store(), self.project.lock_path());

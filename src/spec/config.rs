@@ -48,6 +48,8 @@ pub struct Config {
     pub network: Network,
     /// What layers and images may hold.
     pub limits: Limits,
+    /// What is kept of what nobody wants.
+    pub gc: Gc,
     /// What is special about single registries, by canonical name.
     pub registries: BTreeMap<String, Registry>,
 }
@@ -59,6 +61,24 @@ pub struct Placed<T> {
     pub value: T,
     /// Bytes of the file's text.
     pub span: Range<usize>,
+}
+
+/// What is kept of what nobody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gc {
+    /// What was used more lately stays.
+    pub age_max: Option<Duration>,
+    /// The store may have as many bytes.
+    pub size_bytes_max: Option<u64>,
+    /// Whether `sync` takes what its project dropped.
+    pub auto: bool,
+}
+
+impl Default for Gc {
+    /// Nothing is kept by `gc`, and `sync` collects.
+    fn default() -> Self {
+        Self { age_max: None, size_bytes_max: None, auto: true }
+    }
 }
 
 /// How the network is used.

@@ -36,6 +36,18 @@ pub(super) enum Found {
     Other(&'static str),
 }
 
+/// What is known of a file without opening it. Times are seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Whether it is a regular file.
+    pub(super) is_file: bool,
+    pub(super) size_bytes: u64,
+    /// When its bytes were last changed.
+    pub(super) modified: u64,
+    /// When anything about it was last changed, its name too.
+    pub(super) changed: u64,
+}
+
 /// An open directory and the path that led to it, for messages.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -127,6 +139,21 @@ impl Directory {
         let name = name.as_ref();
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io("look at", self.path_of(name), error)),
+        }
+    }
+
+    /// What is known of what has this name, itself and not what it links to.
+    pub(super) fn facts(&self, name: &str) -> Result<Option<Facts>, Error> {
+        let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
+        match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Facts {
+                is_file: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile,
+                size_bytes: u64::try_from(stat.st_size).unwrap_or(0),
+                modified: seconds(stat.st_mtime),
+                changed: seconds(stat.st_ctime),
+            })),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(Error::io("look at", self.path_of(name), error)),
         }

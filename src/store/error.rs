@@ -1,5 +1,6 @@
 //! What can go wrong in a store, and what to do next.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,6 +60,24 @@ impl Damage {
             Self::Unreadable { .. } => "unreadable",
             Self::Unexpected { .. } => "unexpected",
         }
+    }
+}
+
+/// What keeps artifacts alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeeperKind {
+    /// What a project wants.
+    Root,
+    /// What a run or a virtual machine uses.
+    Lease,
+}
+
+impl fmt::Display for KeeperKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root",
+            Self::Lease => "lease",
+        })
     }
 }
 
@@ -178,6 +197,28 @@ pub enum Error {
         /// Bytes that were allowed.
         limit: u64,
     },
+    /// A root or a lease is damaged, and may keep anything.
+    #[error("`{path}` is no {kind}")]
+    KeeperDamaged {
+        /// Its file.
+        path: PathBuf,
+        /// What it should be.
+        kind: KeeperKind,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// A newer version of this program wrote a root or a lease.
+    #[error("`{path}` is a {kind} of version {version}, this program reads {known}")]
+    KeeperTooNew {
+        /// Its file.
+        path: PathBuf,
+        /// What it is.
+        kind: KeeperKind,
+        /// Its version.
+        version: u32,
+        /// The newest version that can be read.
+        known: u32,
+    },
     /// Another process kept a guard for longer than the caller wants to wait.
     #[error("waited {} s for {what}, which {holder} holds", waited.as_secs())]
     Busy {
@@ -246,6 +287,8 @@ impl Error {
             Self::WrongSize { .. } => "size-mismatch",
             Self::WrongDigest { .. } => "digest-mismatch",
             Self::TooLarge { .. } => "too-large",
+            Self::KeeperDamaged { .. } => "keeper-damaged",
+            Self::KeeperTooNew { .. } => "keeper-too-new",
             Self::Busy { .. } => "store-busy",
         }
     }
@@ -274,6 +317,15 @@ impl Error {
             Self::Unexpected { .. } => Some("move it away, or choose another place with `--store`"),
             Self::Missing { .. } => Some("run `sandbox-images sync`"),
             Self::Damaged { .. } => Some("remove the file and run `sandbox-images sync`"),
+            Self::KeeperDamaged { kind: KeeperKind::Root, .. } => Some(
+                "sync its project again, or remove it with `sandbox-images roots remove`; until then nothing is deleted",
+            ),
+            Self::KeeperDamaged { kind: KeeperKind::Lease, .. } => {
+                Some("remove it when no sandbox uses the store; until then nothing is deleted")
+            }
+            Self::KeeperTooNew { .. } => {
+                Some("use the version of sandbox-images that wrote it; this one deletes nothing")
+            }
             Self::Busy { .. } => Some("wait for it to end, or raise `--wait-timeout`"),
             _ => None,
         }

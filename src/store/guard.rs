@@ -115,12 +115,7 @@ impl ArtifactGuard {
     ) -> Result<Self, Error> {
         let name = guard_name(artifact);
         let file = wait_for(&layout.guards, &name, Share::One, &artifact.to_string(), caller)?;
-        let holder = caller.holder();
-        // The lock is the guard and the text a courtesy: a full disk is for the commit to report.
-        let json = serde_json::to_vec(&holder).expect("numbers and strings are always JSON");
-        let guards = &layout.guards;
-        let _ =
-            guards.resize(&name, &file, 0).and_then(|()| guards.write_at(&name, &file, &json, 0));
+        sign(&file, caller);
         Ok(Self { artifact, layout: Arc::clone(layout), file })
     }
 
@@ -158,6 +153,47 @@ impl SharedGuard {
         let file = wait_for(&layout.guards, "store", Share::Many, "the store", caller)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Proof that nobody plans by the store or commits to it, until it is dropped.
+#[derive(Debug)]
+pub(super) struct ExclusiveGuard {
+    // Held for its lock.
+    file: File,
+}
+
+impl ExclusiveGuard {
+    /// Waits for all who plan or commit.
+    pub(super) fn take(layout: &Layout, caller: &Caller) -> Result<Self, Error> {
+        let file = wait_for(&layout.guards, "store", Share::One, "the store", caller)?;
+        Ok(Self::signed(file, caller))
+    }
+
+    /// As [`ExclusiveGuard::take`], but `None` where it would have to wait.
+    pub(super) fn try_take(layout: &Layout, caller: &Caller) -> Result<Option<Self>, Error> {
+        let file = try_lock(&layout.guards, "store", Share::One)?;
+        Ok(file.map(|file| Self::signed(file, caller)))
+    }
+
+    fn signed(file: File, caller: &Caller) -> Self {
+        sign(&file, caller);
+        Self { file }
+    }
+}
+
+impl Drop for ExclusiveGuard {
+    fn drop(&mut self) {
+        // Who holds the guard with others does not sign it: they must not be taken for this one.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// Writes into a guard file who holds it. The lock is the guard and the text a courtesy: a full disk is for
+/// the commit to report.
+fn sign(file: &File, caller: &Caller) {
+    let _ = serde_json::to_vec(&caller.holder())
+        .map_err(std::io::Error::from)
+        .and_then(|json| file.set_len(0).and_then(|()| file.write_all_at(&json, 0)));
 }
 
 /// With whom a lock is held.

@@ -61,6 +61,11 @@ impl Shelves {
         self.0.get(artifact.kind())
     }
 
+    /// Each shelf with the kind of its artifacts.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &Shelf)> {
+        self.0.iter().map(|(kind, shelf)| (*kind, shelf))
+    }
+
     /// Every artifact that has a record, good or bad, in order. Other names are not ours.
     pub(super) fn recorded(&self) -> Result<Vec<Artifact>, Error> {
         let mut artifacts = Vec::new();
@@ -106,7 +111,7 @@ fn kinds() -> [(&'static str, String, String); 4] {
     })
 }
 
-/// Opens the directory of this layout, if there is one.
+/// Opens the directory of this layout version, if there is one.
 pub(super) fn open_version(store: &Path) -> Result<Option<Directory>, Error> {
     match Directory::open(store)? {
         Some(root) => root.descend(VERSION),

@@ -13,14 +13,10 @@ use serde_json::{Map, Value};
 
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
-
-/// Bytes of one root: over a hundred thousand artifacts.
-pub(super) const ROOT_BYTES_MAX: u64 = 16 << 20;
+use crate::store::keeper::VERSION;
 
 /// A root that still wants the same is not rewritten before this has passed: most runs write nothing.
 const SEEN_EVERY: Duration = Duration::from_hours(24);
-
-const VERSION: u32 = 1;
 
 /// What a project wants of the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +30,12 @@ pub struct Root {
     pub dropped: Vec<Dropped>,
     /// When the project was last synced, in seconds since 1970.
     pub last_seen: u64,
+    /// Somebody said that it stays, with or without a lock.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pinned: bool,
+    /// When it ends, in seconds since 1970, if it is of no project; `lock` is then what was pulled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
     /// What newer versions of this program wrote, kept as it is.
     #[serde(flatten)]
     newer: Map<String, Value>,
@@ -49,11 +51,6 @@ pub struct Dropped {
 }
 
 impl Root {
-    /// Reads a root. `None` if it is damaged.
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
-    }
-
     /// The bytes of its file.
     pub(super) fn to_json(&self) -> Vec<u8> {
         let mut bytes =
@@ -62,13 +59,18 @@ impl Root {
         bytes
     }
 
-    /// The root's name in `roots/`.
-    pub(super) fn name_for(lock: &Path) -> String {
-        format!("{}.json", Digest::of(lock.as_os_str().as_bytes()).hex())
+    /// What the root of the lock at this absolute path is named after.
+    pub fn id_for(lock: &Path) -> Digest {
+        Digest::of(lock.as_os_str().as_bytes())
+    }
+
+    /// The name of the root `id` in `roots/`.
+    pub(super) fn file_name(id: Digest) -> String {
+        format!("{}.json", id.hex())
     }
 
     /// The root to write in place of `previous`, or `None` if that one still serves.
-    pub(super) fn next(
+    pub fn next(
         previous: Option<Self>,
         lock: &Path,
         wanted: &BTreeSet<Artifact>,
@@ -101,12 +103,20 @@ impl Default for Root {
             wanted: BTreeSet::new(),
             dropped: Vec::new(),
             last_seen: 0,
+            pinned: false,
+            expires: None,
             newer: Map::new(),
         }
     }
 }
 
-fn seconds(time: SystemTime) -> u64 {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Seconds since 1970; 0 before.
+pub fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
 }
 
@@ -155,11 +165,21 @@ mod tests {
     #[test]
     fn a_root_reads_what_it_writes_and_keeps_what_it_does_not_know() {
         let written = root(&["a"], 7);
-        assert_eq!(Root::parse(&written.to_json()), Some(written.clone()));
+        let parse = |bytes: &[u8]| serde_json::from_slice::<Root>(bytes).unwrap();
+        assert_eq!(parse(&written.to_json()), written);
         let json = String::from_utf8(written.to_json()).unwrap();
-        let newer = Root::parse(json.replacen('{', "{\"pinned\": true,", 1).as_bytes());
-        let next = Root::next(newer, Path::new("/p/lock"), &blobs(&["b"]), at(8)).unwrap();
-        assert!(String::from_utf8(next.to_json()).unwrap().contains("\"pinned\": true"));
-        assert_eq!(Root::parse(b"{"), None);
+        let newer = parse(json.replacen('{', "{\"colour\": \"red\",", 1).as_bytes());
+        let next = Root::next(Some(newer), Path::new("/p/lock"), &blobs(&["b"]), at(8)).unwrap();
+        assert!(String::from_utf8(next.to_json()).unwrap().contains("\"colour\": \"red\""));
+    }
+
+    #[test]
+    fn a_pin_and_an_expiry_are_kept_and_need_not_be_there() {
+        let plain = String::from_utf8(root(&["a"], 7).to_json()).unwrap();
+        assert!(!plain.contains("pinned") && !plain.contains("expires"), "{plain}");
+        let pinned = Root { pinned: true, expires: Some(9), ..root(&["a"], 7) };
+        let read: Root = serde_json::from_slice(&pinned.to_json()).unwrap();
+        let next = Root::next(Some(read), Path::new("/p/lock"), &blobs(&["b"]), at(8)).unwrap();
+        assert!(next.pinned && next.expires == Some(9));
     }
 }

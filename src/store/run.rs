@@ -1,6 +1,5 @@
 //! Runs: how a process adds to a store.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::oci::digest::Digest;
@@ -22,14 +21,15 @@ pub struct SharedStore {
 }
 
 impl SharedStore {
-    pub(super) fn make(path: &Path, allows_foreign_owner: bool) -> Result<Self, Error> {
-        let layout = Layout::make(path, allows_foreign_owner)?;
-        Ok(Self { layout: Arc::new(layout) })
+    pub(super) const fn new(layout: Arc<Layout>) -> Self {
+        Self { layout }
     }
 
     /// Sweeps what dead runs left, and begins a run that wants these artifacts: as long as it lives,
     /// nobody deletes them.
     pub fn begin_run(&self, wanted: &[Artifact], caller: Caller) -> Result<Run, Error> {
+        // Whoever deletes finds a lease whole or not at all.
+        let _shared = SharedGuard::take(&self.layout, &caller)?;
         let workspace = Workspace::make(Arc::clone(&self.layout), wanted, caller)?;
         Ok(Run { workspace: Arc::new(workspace) })
     }
@@ -105,5 +105,11 @@ impl Run {
     pub(super) fn publish_root(&self, name: &str, json: &[u8]) -> Result<(), Error> {
         let roots = &self.workspace.layout.roots;
         self.workspace.publish_bytes(json, roots, name, MODE_PLAIN)
+    }
+
+    /// Writes the lease of a process, whole and durable.
+    pub(super) fn publish_lease(&self, name: &str, json: &[u8]) -> Result<(), Error> {
+        let leases = &self.workspace.layout.leases;
+        self.workspace.publish_bytes(json, leases, name, MODE_PLAIN)
     }
 }

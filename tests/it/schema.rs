@@ -154,7 +154,8 @@ fn the_schema_of_the_configuration_allows_what_is_documented() {
     let network = &schema["definitions"]["Network"]["properties"];
     let registry = &schema["definitions"]["Registry"]["properties"];
     let limits = &schema["definitions"]["Limits"]["properties"];
-    for properties in [&schema["properties"], network, registry, limits] {
+    let gc = &schema["definitions"]["Gc"]["properties"];
+    for properties in [&schema["properties"], network, registry, limits, gc] {
         for key in properties.as_object().unwrap().keys() {
             assert!(keys.contains(key), "`{key}` is in an example of `docs/config.md`");
         }
@@ -176,6 +177,11 @@ fn the_schema_of_the_configuration_refuses_what_the_reader_refuses() {
         "limits.layers-max = 65536",
         "limits.unpacked-bytes-max = 'lots'",
         "limits.ratio-max = 'none'",
+        "gc.max-age = 30",
+        "gc.max-age = 'soon'",
+        "gc.max-size = 'lots'",
+        "gc.auto = 'no'",
+        "gc.age-max = '1d'",
         "registries.a.mirrors = ['ftp://mirror.example']",
         "registries.a.insecure = 'tls'",
         "registries.a.helper = '../x'",

@@ -1,8 +1,7 @@
 //! `[limits]`: every limit of [`Limits`] by its name, and how far each may be moved.
 
-use bytesize::ByteSize;
-
 use crate::layer::limits::Limits;
+use crate::spec::size::{self, SizeError};
 use crate::spec::walk::{Problems, Table, Value};
 
 /// A limit that the user may move.
@@ -129,7 +128,7 @@ impl Limit {
     fn number(&self, value: &Value<'_>, problems: &mut Problems) -> Option<u64> {
         let text = if value.is_string() { value.string(problems) } else { None };
         let number = match (self.unit, text) {
-            (Unit::Bytes, Some(text)) => text.parse::<ByteSize>().ok().map(|size| size.as_u64()),
+            (Unit::Bytes, Some(text)) => size::parse(text).ok(),
             (Unit::Ratio, Some(_)) => None,
             _ => Some(value.number(problems)?),
         };
@@ -139,7 +138,7 @@ impl Limit {
         let message = match (self.unit, number) {
             (_, Some(_)) => format!("`limits.{}` is from 1 to {}", self.key, self.max),
             (Unit::Ratio, None) => format!("a ratio is a number, or `{UNLIMITED}`"),
-            _ => "a size is a number of bytes, or written like `64GiB`".to_owned(),
+            _ => SizeError.to_string(),
         };
         problems.invalid(value.span.clone(), message);
         None

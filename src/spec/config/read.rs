@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use crate::spec::config::value::{duration, number, path};
-use crate::spec::config::{Config, FILE_BYTES_MAX, Network, Registry, limits, registry};
+use crate::spec::config::value::{age, duration, number, path, size};
+use crate::spec::config::{Config, FILE_BYTES_MAX, Gc, Network, Registry, limits, registry};
 use crate::spec::diagnostic::{Diagnostic, Source};
 use crate::spec::registries::checked_registry;
 use crate::spec::walk::{Problems, Table, document};
 
 /// The keys of the file itself.
-pub(super) const ROOT_KEYS: [&str; 6] =
-    ["store", "allow-foreign-owner", "jobs", "network", "limits", "registries"];
+pub(super) const ROOT_KEYS: [&str; 7] =
+    ["store", "allow-foreign-owner", "jobs", "network", "limits", "gc", "registries"];
 
 /// The keys of `[network]`.
 pub(super) const NETWORK_KEYS: [&str; 7] = [
@@ -23,6 +23,9 @@ pub(super) const NETWORK_KEYS: [&str; 7] = [
     "retry-after-max",
     "bytes-per-second-min",
 ];
+
+/// The keys of `[gc]`.
+pub(super) const GC_KEYS: [&str; 3] = ["max-age", "max-size", "auto"];
 
 /// Layers at once: each holds an open connection, some files and up to 16 MiB.
 const JOBS_MAX: u64 = 1024;
@@ -57,6 +60,7 @@ fn read_root(root: &Table<'_>, problems: &mut Problems) -> Config {
             .map_or_else(Network::default, |network| read_network(&network, problems)),
         limits: table("limits", problems)
             .map_or_else(Default::default, |limits| limits::read(&limits, problems)),
+        gc: table("gc", problems).map_or_else(Gc::default, |gc| read_gc(&gc, problems)),
         registries: table("registries", problems)
             .map_or_else(BTreeMap::new, |registries| read_registries(&registries, problems)),
     }
@@ -86,6 +90,15 @@ fn read_network(table: &Table<'_>, problems: &mut Problems) -> Network {
         bytes_per_second_min: table
             .get("bytes-per-second-min")
             .and_then(|value| number(&value, 0..=SPEED_MAX, problems)),
+    }
+}
+
+fn read_gc(table: &Table<'_>, problems: &mut Problems) -> Gc {
+    table.refuse_unknown(&GC_KEYS, problems);
+    Gc {
+        age_max: table.get("max-age").and_then(|value| age(&value, problems)),
+        size_bytes_max: table.get("max-size").and_then(|value| size(&value, problems)),
+        auto: table.get("auto").and_then(|value| value.boolean(problems)).unwrap_or(true),
     }
 }
 

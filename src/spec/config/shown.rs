@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::spec::config::credential::SECRETS;
 use crate::spec::config::limits::LIMITS;
-use crate::spec::config::read::{NETWORK_KEYS, ROOT_KEYS};
+use crate::spec::config::read::{GC_KEYS, NETWORK_KEYS, ROOT_KEYS};
 use crate::spec::config::registry;
 
 /// What stands between keys and values.
@@ -45,7 +45,13 @@ pub fn shown(text: &str) -> String {
 
 fn known_keys() -> Vec<&'static str> {
     let limits = LIMITS.iter().map(|limit| limit.key);
-    ROOT_KEYS.into_iter().chain(NETWORK_KEYS).chain(limits).chain(registry::keys()).collect()
+    ROOT_KEYS
+        .into_iter()
+        .chain(NETWORK_KEYS)
+        .chain(GC_KEYS)
+        .chain(limits)
+        .chain(registry::keys())
+        .collect()
 }
 
 /// The lines of `text`, each with its end.

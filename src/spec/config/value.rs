@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::spec::config::Placed;
-use crate::spec::duration::parse;
+use crate::spec::duration::{parse, parse_age};
+use crate::spec::size;
 use crate::spec::walk::{Problems, Value};
 
 /// Bytes of a path: Linux's `PATH_MAX`.
@@ -29,6 +30,21 @@ pub(super) fn number(
 pub(super) fn duration(value: &Value<'_>, problems: &mut Problems) -> Option<Duration> {
     let duration = parse(value.string(problems)?);
     duration.map_err(|error| problems.invalid(value.span.clone(), error)).ok()
+}
+
+/// An age, in units up to weeks.
+pub(super) fn age(value: &Value<'_>, problems: &mut Problems) -> Option<Duration> {
+    let age = parse_age(value.string(problems)?);
+    age.map_err(|error| problems.invalid(value.span.clone(), error)).ok()
+}
+
+/// A number of bytes, perhaps with a unit.
+pub(super) fn size(value: &Value<'_>, problems: &mut Problems) -> Option<u64> {
+    if !value.is_string() {
+        return value.number(problems);
+    }
+    let size = size::parse(value.string(problems)?);
+    size.map_err(|error| problems.invalid(value.span.clone(), error)).ok()
 }
 
 /// A path. No shell reads this file, so that `~` would be a directory of that name.

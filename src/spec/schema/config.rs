@@ -29,6 +29,8 @@ pub(super) struct Config {
     network: Option<Network>,
     /// What layers and images may hold.
     limits: Option<Limits>,
+    /// What `gc` keeps of what nobody wants, and whether `sync` collects.
+    gc: Option<Gc>,
     /// What is special about single registries, by host and perhaps port.
     registries: Option<BTreeMap<String, Registry>>,
 }
@@ -42,6 +44,35 @@ struct Path(String);
 #[derive(JsonSchema)]
 #[schemars(inline, extend("pattern" = r"[0-9]\s*[A-Za-z]"))]
 struct Duration(String);
+
+/// What `gc` keeps of what nobody wants, and whether `sync` collects.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+struct Gc {
+    /// What was used more lately than this ago stays: `12h`, `30d`, `2w`. Without any limit, nothing stays.
+    #[schemars(extend("pattern" = r"[0-9]\s*[A-Za-z]"))]
+    max_age: Option<String>,
+    /// The store may have as many bytes.
+    max_size: Option<Size>,
+    /// Whether `sync` takes what its project dropped over a week ago and nobody else wants.
+    #[schemars(extend("default" = true))]
+    auto: Option<bool>,
+}
+
+/// A number of bytes, or a size such as `64GiB`.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+enum Size {
+    /// Bytes.
+    Bytes(u64),
+    /// With a unit.
+    Written(Written),
+}
+
+/// A number and perhaps a unit.
+#[derive(JsonSchema)]
+#[schemars(inline, extend("pattern" = r"^[0-9.]+\s*([KMGTPkmgtp][Ii]?)?[Bb]?$"))]
+struct Written(String);
 
 /// How the network is used.
 #[derive(JsonSchema)]

@@ -1,0 +1,273 @@
+//! Collect: deletes what nobody keeps, or shows what would be.
+//!
+//! What lies in a store and who keeps it gives each thing its fate. [`preview`] and [`collect`] decide by the
+//! same words, the one without a guard, the other alone with the store.
+
+mod lock;
+
+mod decide;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::engine::collect::decide::{Decision, decide, lives};
+use crate::oci::digest::Digest;
+use crate::plan::artifact::Artifact;
+use crate::plan::root_life::Life;
+use crate::plan::sweep::{Leftover, Limits};
+use crate::store::Store;
+use crate::store::error::{Class, Error as StoreError};
+use crate::store::exclusive::ExclusiveStore;
+use crate::store::guard::Caller;
+use crate::store::root::{Root, seconds};
+use crate::words::listed;
+
+/// What is to be collected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// All that no root and no lease keeps, or as much of it as the limits ask for.
+    Everything(Limits),
+    /// All but what one lock names and what leases keep.
+    OnlyThisLock {
+        /// The lock and what it names.
+        project: ThisProject,
+        /// Take the other roots away; without it, they are a reason to do nothing.
+        drop_other_roots: bool,
+        /// What of the rest may stay.
+        limits: Limits,
+    },
+    /// What one project dropped, and nobody else keeps.
+    Dropped {
+        /// The project's lock and what it names.
+        project: ThisProject,
+        /// How long ago it must have been dropped.
+        grace: Duration,
+    },
+}
+
+/// A project that speaks for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThisProject {
+    /// The absolute path of its lock.
+    pub lock: PathBuf,
+    /// What the lock names.
+    pub wanted: BTreeSet<Artifact>,
+}
+
+/// Why nothing was collected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store does not allow it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// One lock is to keep its things alone, and others keep theirs.
+    #[error("others keep things in this store: {}", listed(.keepers))]
+    Refused {
+        /// The locks of living roots, and who holds leases.
+        keepers: Vec<String>,
+    },
+}
+
+impl Error {
+    /// How serious it is.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Store(error) => error.class(),
+            Self::Refused { .. } => Class::Missing,
+        }
+    }
+
+    /// The stable code of the diagnostic.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Refused { .. } => "gc-refused",
+        }
+    }
+
+    /// What to do next.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => error.help(),
+            Self::Refused { .. } => Some(
+                "`--drop-other-roots` takes the roots away; what runs keeps what it uses in any case",
+            ),
+        }
+    }
+}
+
+/// What becomes of everything in a store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collection {
+    /// Roots, leases that ended, artifacts, leftovers.
+    pub items: Vec<Item>,
+}
+
+/// One thing and its fate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What it is.
+    pub what: What,
+    /// Its bytes; those of roots and leases are not counted.
+    pub size_bytes: u64,
+    /// When it was last used, in seconds since 1970; nothing of a lease.
+    pub used: Option<u64>,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What lies in a store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// What a project wants.
+    Root {
+        /// Its name in `roots/`.
+        id: Digest,
+        /// The path of its lock.
+        lock: String,
+    },
+    /// The lease of that name, whose holder ended.
+    Lease(String),
+    /// An artifact.
+    Artifact(Artifact),
+    /// Something else.
+    Leftover(Leftover),
+}
+
+/// Why something stays or goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Fate {
+    /// It stays: these keep it.
+    Wanted {
+        /// Locks and processes.
+        by: Vec<String>,
+    },
+    /// It stays: within the limits, or not old enough.
+    Recent,
+    /// It stays: dropped too lately.
+    Grace,
+    /// It stays: not dropped by this project.
+    NotDropped,
+    /// A root that stays.
+    Alive(Life),
+    /// It goes: nobody wants it.
+    Unwanted,
+    /// It goes: not used for long.
+    Age {
+        /// For how long, in seconds.
+        unused_seconds: u64,
+    },
+    /// It goes: the store is too large.
+    Size,
+    /// A root that goes: its lock is gone and it was not seen for long, or it expired. A lease that goes:
+    /// its process ended.
+    Ended,
+    /// A root that goes because it is not of this lock.
+    OtherRoot,
+}
+
+impl Fate {
+    /// Whether the thing goes.
+    pub const fn removes(&self) -> bool {
+        matches!(
+            self,
+            Self::Unwanted | Self::Age { .. } | Self::Size | Self::Ended | Self::OtherRoot
+        )
+    }
+}
+
+impl Collection {
+    /// What goes.
+    pub fn removed(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| item.fate.removes())
+    }
+}
+
+/// Every root of `store` by its name, whether it is alive at `now`, and why; or why it cannot be read.
+pub fn roots(store: &Store, now: SystemTime) -> Result<Vec<RootFile>, StoreError> {
+    let (mut found, mut readable) = (Vec::new(), BTreeMap::new());
+    for (id, root) in store.root_files()? {
+        match root {
+            Ok(root) => drop(readable.insert(id, root)),
+            Err(error) => found.push((id, Err(error))),
+        }
+    }
+    let lives = lives(&readable, &lock::of_roots(&readable), seconds(now));
+    found.extend(readable.into_iter().map(|(id, root)| (id, Ok((root, lives[&id])))));
+    found.sort_by_key(|(id, _)| *id);
+    Ok(found)
+}
+
+/// The name of a root, and what it says and whether it is alive, or why it cannot be read.
+pub type RootFile = (Digest, Result<(Root, Life), StoreError>);
+
+/// What [`collect`] would do now, as far as that can be seen without a guard. Writes nothing.
+pub fn preview(store: &Store, request: &Request, now: SystemTime) -> Result<Collection, Error> {
+    let survey = store.survey(now)?;
+    let locks = lock::of_roots(&survey.roots);
+    decide(&survey, &locks, request, seconds(now)).map(|decision| decision.collection)
+}
+
+/// Waits until this process is alone with the store, and deletes what `request` asks for.
+pub fn collect(
+    store: &Store,
+    request: &Request,
+    now: SystemTime,
+    caller: Caller,
+) -> Result<Collection, Error> {
+    if !store.exists()? {
+        return Ok(Collection::default());
+    }
+    alone(&store.exclusive(caller)?, request, now)
+}
+
+/// As [`collect`], but `None` where it would have to wait.
+pub fn try_collect(
+    store: &Store,
+    request: &Request,
+    now: SystemTime,
+    caller: Caller,
+) -> Result<Option<Collection>, Error> {
+    let exclusive = store.try_exclusive(caller)?;
+    exclusive.map(|exclusive| alone(&exclusive, request, now)).transpose()
+}
+
+fn alone(
+    exclusive: &ExclusiveStore,
+    request: &Request,
+    now: SystemTime,
+) -> Result<Collection, Error> {
+    let survey = exclusive.survey(now)?;
+    let locks = lock::of_roots(&survey.roots);
+    let Decision { collection, root } = decide(&survey, &locks, request, seconds(now))?;
+    apply(exclusive, &collection)?;
+    if let Some((id, root)) = root {
+        exclusive.replace_root(id, &root)?;
+    }
+    Ok(collection)
+}
+
+/// Deletes what goes. What cannot be deleted does not keep the rest; the first error is the answer.
+fn apply(exclusive: &ExclusiveStore, collection: &Collection) -> Result<(), StoreError> {
+    let mut artifacts = BTreeSet::new();
+    let mut leftovers = Vec::new();
+    let mut first = Ok(());
+    for item in collection.removed() {
+        match &item.what {
+            What::Root { id, .. } => first = first.and(exclusive.remove_root(*id)),
+            What::Lease(name) => first = first.and(exclusive.remove_lease(name)),
+            What::Artifact(artifact) => drop(artifacts.insert(*artifact)),
+            What::Leftover(leftover) => leftovers.push(leftover),
+        }
+    }
+    first = first.and(exclusive.remove(&artifacts));
+    for leftover in leftovers {
+        first = first.and(exclusive.remove_leftover(leftover));
+    }
+    first
+}

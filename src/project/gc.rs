@@ -1,0 +1,80 @@
+//! What a project says about what a store keeps: its root, and the collection of what nobody wants.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::engine::collect::{
+    Collection, Error, Request, RootFile, ThisProject, collect, preview, roots, try_collect,
+};
+use crate::oci::digest::Digest;
+use crate::plan::selection::Selection;
+use crate::plan::wanted;
+use crate::project::{Project, Session};
+use crate::spec::lockfile::Lock;
+use crate::store::Store;
+use crate::store::error::Error as StoreError;
+use crate::store::root::seconds;
+
+/// How long `sync` leaves what its project dropped: a week in which an image may come back, or the branch
+/// be switched, without a download.
+pub const DROPPED_GRACE: Duration = Duration::from_hours(7 * 24);
+
+/// The project whose lock is at `path` and says `lock`.
+pub fn this_project(path: &Path, lock: &Lock) -> Result<ThisProject, StoreError> {
+    let wanted = wanted(lock, &Selection::everything(lock));
+    Ok(ThisProject { lock: Store::absolute(path)?, wanted })
+}
+
+impl Project {
+    /// What [`Project::gc`] would do at `now`. Writes nothing.
+    pub fn preview_gc(&self, request: &Request, now: SystemTime) -> Result<Collection, Error> {
+        preview(self.store(), request, now)
+    }
+
+    /// Waits until nobody else uses the store, and deletes what `request` asks for.
+    pub fn gc(&self, request: &Request, session: &Session) -> Result<Collection, Error> {
+        collect(self.store(), request, session.now, session.caller.clone())
+    }
+
+    /// Every root of the store, whether it is alive at `now`, and why.
+    pub fn roots(&self, now: SystemTime) -> Result<Vec<RootFile>, StoreError> {
+        roots(self.store(), now)
+    }
+
+    /// Makes the store keep all that `lock` names, whatever becomes of the lock. Fetches nothing. Answers
+    /// whether that changed anything.
+    pub fn pin(&self, lock: &Lock, session: &Session) -> Result<bool, StoreError> {
+        let ThisProject { lock: path, wanted } = this_project(self.lock_path(), lock)?;
+        self.store().pin_root(&path, &wanted, session.now, session.caller.clone())
+    }
+
+    /// Takes roots away. What they kept stays until somebody collects.
+    pub fn remove_roots(&self, ids: &[Digest], session: &Session) -> Result<(), StoreError> {
+        let exclusive = self.store().exclusive(session.caller.clone())?;
+        ids.iter().try_for_each(|id| exclusive.remove_root(*id))
+    }
+
+    /// Deletes what this project, which now wants all of `lock`, dropped at least `grace` ago, and what
+    /// nobody else keeps. Does not wait, and reads one small file where there is nothing to do. `None` if
+    /// the store is in use, or cannot be written to.
+    pub fn gc_dropped(
+        &self,
+        lock: &Lock,
+        grace: Duration,
+        session: &Session,
+    ) -> Result<Option<Collection>, Error> {
+        let project = this_project(self.lock_path(), lock)?;
+        let now = seconds(session.now);
+        let root = self.store().root(&project.lock)?;
+        let dropped = root.into_iter().flat_map(|root| root.dropped);
+        let mut ages = dropped.map(|dropped| now.saturating_sub(dropped.since));
+        if !ages.any(|age| age >= grace.as_secs()) {
+            return Ok(Some(Collection::default()));
+        }
+        let request = Request::Dropped { project, grace };
+        match try_collect(self.store(), &request, session.now, session.caller.clone()) {
+            Err(Error::Store(StoreError::ReadOnly { .. } | StoreError::Denied { .. })) => Ok(None),
+            collected => collected,
+        }
+    }
+}
