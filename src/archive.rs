@@ -2,4 +2,12 @@
 
 pub mod error;
 
+pub mod content;
+
+pub mod members;
+
+pub mod files;
+
 pub mod layout;
+
+pub mod docker;

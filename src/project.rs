@@ -207,6 +207,6 @@ impl Project {
 
     fn sources(&self, session: &Session) -> Sources {
         let directory = self.image_set_path.parent().unwrap_or(Path::new("")).to_owned();
-        Sources { directory, registry: session.registry.clone() }
+        Sources::new(directory, session.registry.clone(), session.limits)
     }
 }

@@ -172,8 +172,7 @@ async fn open(
     artifact: Artifact,
     size_bytes: u64,
 ) -> Result<Source, Error> {
-    let (sources, reference) = (context.sources.clone(), origin.source.clone());
-    let opened = blocking(artifact, move || sources.open(&reference)).await?;
+    let opened = context.sources.open(&origin.source).await?;
     opened.ok_or_else(|| Error::Offline { artifact, size_bytes, reference: origin.source.clone() })
 }
 

@@ -48,7 +48,7 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::error::Error),
-    /// A layout failed.
+    /// A layout or an archive failed.
     #[error(transparent)]
     Archive(#[from] archive::error::Error),
     /// An image's documents do not agree with its block in the lock.
@@ -80,9 +80,9 @@ pub enum Error {
         /// What exists.
         available: Vec<Platform>,
     },
-    /// This kind of source cannot be read.
-    #[error("`{0}` cannot be read: docker archives are not supported as sources yet")]
-    Unsupported(ImageSource),
+    /// The program ends while a local source is opened.
+    #[error("`{0}` was not opened before the program ended")]
+    NotOpened(ImageSource),
     /// An image is to be resolved, and there is no network.
     #[error("`{0}` is not asked offline")]
     NoNetwork(ImageSource),
@@ -250,12 +250,12 @@ impl Error {
                 registry::error::ErrorKind::Settings => "tls-setup",
             },
             Self::Store(error) => error.code(),
-            Self::Archive(_) => "layout",
+            Self::Archive(error) => error.code(),
             Self::Chain(_) => "lock-mismatch",
             Self::Document { source: DocumentError::PlatformMismatch { .. }, .. } => {
                 "platform-mismatch"
             }
-            Self::Document { .. } | Self::Unsupported(_) => "unsupported-image",
+            Self::Document { .. } => "unsupported-image",
             Self::NoPlatform { .. } => "no-platform",
             Self::Offline { .. } | Self::NoNetwork(_) => "offline",
             Self::LayerDigest { .. } => "digest-mismatch",
@@ -268,7 +268,7 @@ impl Error {
             Self::TooLong(..) | Self::Vmdk(..) | Self::DmTable(..) => "disk",
             Self::Output { .. } => "output",
             Self::Skipped { .. } => "skipped",
-            Self::Aborted(_) => "aborted",
+            Self::Aborted(_) | Self::NotOpened(_) => "aborted",
         }
     }
 
@@ -276,6 +276,7 @@ impl Error {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.help(),
+            Self::Archive(error) => error.help(),
             Self::LayerDigest { .. } | Self::LayerDiffId { .. } | Self::Chain(_) => {
                 Some("find out who changed the image, the mirror or the lock before you lock again")
             }

@@ -115,8 +115,8 @@ async fn transfer(
     let (wanted, limits) = (layer.clone(), context.limits);
     let kept_bytes = partial.as_ref().map_or(0, |partial| partial.kept_bytes());
     match source.blob(layer.digest, layer.size, kept_bytes)? {
-        Blob::File(file) => {
-            Ok(blocking(artifact, move || build(file, &wanted, ingest, &limits)).await?)
+        Blob::Local(content) => {
+            Ok(blocking(artifact, move || build(content, &wanted, ingest, &limits)).await?)
         }
         Blob::Stream(stream) => {
             if kept_bytes > 0 {

@@ -1,11 +1,18 @@
-//! Where images come from: one face for registries and layouts.
+//! Where images come from: one face for registries, layouts and archives.
 
-use std::fs::File;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::task::spawn_blocking;
+
+use crate::archive::content::Content;
+use crate::archive::docker::ArchivedImage;
+use crate::archive::files::Files;
 use crate::archive::layout::Layout;
+use crate::archive::members::Members;
 use crate::engine::error::Error;
+use crate::layer::limits::Limits;
 use crate::oci::digest::Digest;
 use crate::oci::document::descriptor::Descriptor;
 use crate::oci::document::parsed::Parsed;
@@ -13,15 +20,24 @@ use crate::oci::document::{Document, Root};
 use crate::oci::reference::Reference;
 use crate::registry::Registry;
 use crate::registry::blob::BlobStream;
-use crate::spec::source::ImageSource;
+use crate::spec::source::{ImageSource, LocalSource};
 
-/// Opens what images are locked and synced from.
+/// Opens what images are locked and synced from. Clones share the archives that one of them opened.
 #[derive(Debug, Clone)]
 pub struct Sources {
     /// What local sources are relative to: the folder of `sandbox-images.toml`.
-    pub directory: PathBuf,
+    directory: PathBuf,
     /// The registries, or nothing where there is to be no network.
-    pub registry: Option<Registry>,
+    registry: Option<Registry>,
+    limits: Limits,
+    opened: Arc<Opened>,
+}
+
+/// Archives that were read once. Whoever asks for one while it is read waits.
+#[derive(Debug, Default)]
+struct Opened {
+    archives: Mutex<BTreeMap<PathBuf, Arc<Members>>>,
+    images: Mutex<BTreeMap<LocalSource, Arc<ArchivedImage>>>,
 }
 
 /// One image's source, open.
@@ -34,13 +50,15 @@ pub enum Source {
         /// Repository, tag and digest.
         reference: Reference,
     },
-    /// A layout directory.
+    /// A layout, in a directory or in an archive.
     Layout {
-        /// The directory.
+        /// The layout.
         layout: Arc<Layout>,
         /// Which of its images.
         selector: Option<String>,
     },
+    /// An image of a docker archive.
+    DockerArchive(Arc<ArchivedImage>),
 }
 
 /// A blob's bytes, not yet verified.
@@ -48,24 +66,72 @@ pub enum Source {
 pub enum Blob {
     /// From a registry.
     Stream(BlobStream),
-    /// From a file.
-    File(File),
+    /// From this machine.
+    Local(Content),
 }
 
 impl Sources {
+    /// Sources relative to `directory`. Without `registry` nothing is asked over a network.
+    pub fn new(directory: PathBuf, registry: Option<Registry>, limits: Limits) -> Self {
+        Self { directory, registry, limits, opened: Arc::default() }
+    }
+
     /// Opens `source`; `None` if that needs the network and there is none.
-    pub fn open(&self, source: &ImageSource) -> Result<Option<Source>, Error> {
-        Ok(match source {
-            ImageSource::Registry(reference) => self
-                .registry
-                .clone()
-                .map(|registry| Source::Registry { registry, reference: reference.clone() }),
-            ImageSource::OciLayout(local) => {
-                let layout = Layout::open(&self.directory.join(&local.path))?;
-                Some(Source::Layout { layout: Arc::new(layout), selector: local.selector.clone() })
+    pub async fn open(&self, source: &ImageSource) -> Result<Option<Source>, Error> {
+        let opened = match source {
+            ImageSource::Registry(reference) => {
+                return Ok(self
+                    .registry
+                    .clone()
+                    .map(|registry| Source::Registry { registry, reference: reference.clone() }));
             }
-            ImageSource::DockerArchive(_) => return Err(Error::Unsupported(source.clone())),
-        })
+            ImageSource::OciLayout(local) => {
+                let (sources, local) = (self.clone(), local.clone());
+                spawn_blocking(move || sources.layout(&local)).await
+            }
+            ImageSource::DockerArchive(local) => {
+                let (sources, local) = (self.clone(), local.clone());
+                spawn_blocking(move || sources.archived(&local)).await
+            }
+        };
+        match opened {
+            Ok(source) => source.map(Some),
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            Err(_) => Err(Error::NotOpened(source.clone())),
+        }
+    }
+
+    fn layout(&self, local: &LocalSource) -> Result<Source, Error> {
+        let path = self.directory.join(&local.path);
+        // What is no directory, or nothing at all, is for the archive to judge.
+        let files = if path.is_dir() {
+            Files::in_directory(&path)?
+        } else {
+            Files::Archive(self.archive(&path)?)
+        };
+        let layout = Arc::new(Layout::open(files)?);
+        Ok(Source::Layout { layout, selector: local.selector.clone() })
+    }
+
+    fn archived(&self, local: &LocalSource) -> Result<Source, Error> {
+        let mut images = self.opened.images.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = images.get(local) {
+            return Ok(Source::DockerArchive(Arc::clone(image)));
+        }
+        let archive = self.archive(&self.directory.join(&local.path))?;
+        let image = Arc::new(ArchivedImage::open(archive, local.selector.as_deref())?);
+        images.insert(local.clone(), Arc::clone(&image));
+        Ok(Source::DockerArchive(image))
+    }
+
+    fn archive(&self, path: &Path) -> Result<Arc<Members>, Error> {
+        let mut archives = self.opened.archives.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(archive) = archives.get(path) {
+            return Ok(Arc::clone(archive));
+        }
+        let archive = Arc::new(Members::open(path, &self.limits)?);
+        archives.insert(path.to_owned(), Arc::clone(&archive));
+        Ok(archive)
     }
 }
 
@@ -81,6 +147,7 @@ impl Source {
             (Self::Layout { layout, selector }, None) => {
                 layout.read_document(layout.resolve(selector.as_deref())?)?
             }
+            (Self::DockerArchive(image), pin) => image.root(pin)?,
         })
     }
 
@@ -89,6 +156,7 @@ impl Source {
         Ok(match self {
             Self::Registry { registry, reference } => registry.digest(reference).await?,
             Self::Layout { layout, selector } => layout.resolve(selector.as_deref())?.digest,
+            Self::DockerArchive(image) => image.digest(),
         })
     }
 
@@ -99,6 +167,7 @@ impl Source {
                 Ok(registry.fetch_document(reference, descriptor).await?)
             }
             Self::Layout { layout, .. } => Ok(layout.read_document(descriptor)?),
+            Self::DockerArchive(image) => Ok(image.document(descriptor)?),
         }
     }
 
@@ -115,7 +184,8 @@ impl Source {
             Self::Registry { registry, reference } => {
                 Blob::Stream(registry.fetch_blob(reference, &descriptor, start..))
             }
-            Self::Layout { layout, .. } => Blob::File(layout.open_blob(&descriptor)?),
+            Self::Layout { layout, .. } => Blob::Local(layout.open_blob(&descriptor)?),
+            Self::DockerArchive(image) => Blob::Local(image.open_blob(&descriptor)?),
         })
     }
 }

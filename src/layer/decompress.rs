@@ -27,10 +27,10 @@ pub enum Compression {
     Zstd,
 }
 
-/// Bytes that tell one compression from another.
-const MAGIC_BYTES: usize = 4;
-
 impl Compression {
+    /// Bytes that tell one compression from another.
+    pub const MAGIC_BYTES: usize = 4;
+
     /// The compression of a stream that starts with these bytes; four are enough.
     pub fn of(start: &[u8]) -> Self {
         match start {
@@ -102,7 +102,7 @@ impl From<DecompressError> for io::Error {
 }
 
 /// The compressed stream from its first byte: what was read to find the compression, and the rest.
-type Input<R> = Counter<Chain<Take<Cursor<[u8; MAGIC_BYTES]>>, R>>;
+type Input<R> = Counter<Chain<Take<Cursor<[u8; Compression::MAGIC_BYTES]>>, R>>;
 
 /// Reads the uncompressed bytes of a layer.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ enum Decoder<R> {
 impl<R: BufRead> Decompressor<R> {
     /// Reads the first bytes of `input` to find the compression.
     pub fn new(mut input: R, limits: &Limits) -> io::Result<Self> {
-        let mut start = [0; MAGIC_BYTES];
+        let mut start = [0; Compression::MAGIC_BYTES];
         let count = read_start(&mut input, &mut start)?;
         let compression = Compression::of(&start[..count]);
         let input = Counter { inner: Cursor::new(start).take(count as u64).chain(input), bytes: 0 };

@@ -137,6 +137,23 @@ impl TarReader {
         }
     }
 
+    /// Bytes of the tar that were used: right after an [`Event::Entry`], where the entry's data starts.
+    pub const fn position_bytes(&self) -> u64 {
+        self.position
+    }
+
+    /// Passes over what is left of the current file's data, and answers how many bytes of the tar that is:
+    /// the next input starts behind them. For who finds the data later by its position. A sparse map before
+    /// the data is not passed over.
+    pub fn skip_data(&mut self) -> u64 {
+        if self.state != State::Data {
+            return 0;
+        }
+        let skipped = self.body.skip_data();
+        self.position += skipped;
+        skipped
+    }
+
     /// Judges the end of the input, after [`Event::NeedInput`]. A missing end-of-archive marker is
     /// accepted, as is missing padding behind the last entry, and a tar of no bytes at all.
     pub fn finish(&self) -> Result<(), TarError> {

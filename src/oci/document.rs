@@ -11,7 +11,7 @@ pub mod media_type;
 
 pub mod layer_type;
 
-mod json;
+pub mod json;
 
 pub mod parsed;
 

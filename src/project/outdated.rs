@@ -96,7 +96,7 @@ async fn track(
 
 /// The digest of what `source` names now, if it has it.
 async fn digest_of(source: &ImageSource, sources: &Sources) -> Result<Option<Digest>, Error> {
-    let open = sources.open(source)?.ok_or_else(|| Error::NoNetwork(source.clone()))?;
+    let open = sources.open(source).await?.ok_or_else(|| Error::NoNetwork(source.clone()))?;
     match open.digest().await {
         Ok(digest) => Ok(Some(digest)),
         Err(error) if error.is_not_found() => Ok(None),

@@ -95,8 +95,8 @@ async fn resolve_one(
     let reporter = session.reporter.as_ref();
     let (image, source) = (name.clone(), spec.source.to_string());
     reporter.report(Event::Resolving { image, source });
-    let source =
-        sources.open(&spec.source)?.ok_or_else(|| Error::NoNetwork(spec.source.clone()))?;
+    let source = sources.open(&spec.source).await?;
+    let source = source.ok_or_else(|| Error::NoNetwork(spec.source.clone()))?;
     let resolved = resolve(spec, &source, pin, &session.limits).await?;
     for message in &resolved.warnings {
         let (code, image, message) = ("platform".to_owned(), Some(name.clone()), message.clone());

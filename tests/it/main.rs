@@ -9,6 +9,7 @@
 mod support;
 
 mod architecture;
+mod archives;
 mod auth_topologies;
 mod cache_key;
 mod check;

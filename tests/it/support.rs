@@ -12,6 +12,8 @@ pub(crate) mod layer_text;
 
 pub(crate) mod image;
 
+pub(crate) mod archive;
+
 pub(crate) mod registry;
 
 pub(crate) mod pull;

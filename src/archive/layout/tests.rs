@@ -2,12 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tests write the layouts that they read")]
 
+use std::fs;
 use std::io::read_to_string;
+use std::path::Path;
 
 use super::*;
-use crate::oci::digest::Digest;
-use crate::oci::document::Root;
-use crate::oci::document::error::DocumentError;
 
 /// A layout with the blobs `layer` and a manifest, which `entries` name.
 fn layout(names: &[&str]) -> tempfile::TempDir {
@@ -31,6 +30,10 @@ fn layout(names: &[&str]) -> tempfile::TempDir {
     directory
 }
 
+fn open(path: &Path) -> Result<Layout, Error> {
+    Layout::open(Files::in_directory(path)?)
+}
+
 const IMAGES: &str = r#"{"schemaVersion":2,"manifests":[]}"#;
 
 fn put(root: &Path, text: &str) -> Digest {
@@ -42,7 +45,7 @@ fn put(root: &Path, text: &str) -> Digest {
 #[test]
 fn the_only_image_needs_no_name() {
     let directory = layout(&["v1"]);
-    let layout = Layout::open(directory.path()).unwrap();
+    let layout = open(directory.path()).unwrap();
     let entry = layout.resolve(None).unwrap();
     assert_eq!(entry, layout.resolve(Some("v1")).unwrap());
     let root = layout.read_document::<Root>(entry).unwrap();
@@ -52,7 +55,7 @@ fn the_only_image_needs_no_name() {
 #[test]
 fn of_several_images_one_has_to_be_named() {
     let directory = layout(&["v2", "v1"]);
-    let layout = Layout::open(directory.path()).unwrap();
+    let layout = open(directory.path()).unwrap();
     assert!(layout.resolve(Some("v2")).is_ok());
     let error = layout.resolve(None).unwrap_err().to_string();
     assert!(error.ends_with("holds 2 images, so one has to be named; there is v1, v2"), "{error}");
@@ -64,7 +67,7 @@ fn of_several_images_one_has_to_be_named() {
 fn a_blob_is_opened_if_its_size_is_right() {
     let directory = layout(&["v1"]);
     let digest = put(directory.path(), "layer");
-    let layout = Layout::open(directory.path()).unwrap();
+    let layout = open(directory.path()).unwrap();
     let file = layout.open_blob(&Descriptor::new("tar", digest, 5)).unwrap();
     assert_eq!(read_to_string(file).unwrap(), "layer");
     let error = layout.open_blob(&Descriptor::new("tar", digest, 6)).unwrap_err();
@@ -76,7 +79,7 @@ fn a_blob_is_opened_if_its_size_is_right() {
 #[test]
 fn a_document_with_other_bytes_is_refused() {
     let directory = layout(&["v1"]);
-    let layout = Layout::open(directory.path()).unwrap();
+    let layout = open(directory.path()).unwrap();
     let entry = layout.resolve(None).unwrap();
     let path = directory.path().join("blobs/sha256").join(entry.digest.hex());
     fs::write(path, IMAGES.replace('2', "3")).unwrap();
@@ -95,7 +98,7 @@ fn a_link_does_not_lead_out_of_the_layout() {
     let digest = Digest::of("secret");
     let blobs = directory.path().join("blobs/sha256");
     std::os::unix::fs::symlink(&secret, blobs.join(digest.hex())).unwrap();
-    let layout = Layout::open(directory.path()).unwrap();
+    let layout = open(directory.path()).unwrap();
     let error = layout.open_blob(&Descriptor::new("tar", digest, 6)).unwrap_err();
     assert!(matches!(error, Error::NotAFile { .. }));
 }
@@ -103,7 +106,7 @@ fn a_link_does_not_lead_out_of_the_layout() {
 #[test]
 fn other_directories_are_no_layouts() {
     let directory = tempfile::tempdir().unwrap();
-    let open = || Layout::open(directory.path()).unwrap_err();
+    let open = || super::tests::open(directory.path()).unwrap_err();
     assert!(matches!(open(), Error::NotALayout { .. }));
     fs::write(directory.path().join("oci-layout"), r#"{"imageLayoutVersion":"2"}"#).unwrap();
     assert!(matches!(open(), Error::Version { version, .. } if version == "2"));

@@ -133,6 +133,15 @@ impl Body {
         (offset, bytes)
     }
 
+    /// Passes over all data that is left, and answers how much that is.
+    pub(super) fn skip_data(&mut self) -> u64 {
+        let left = self.regions.iter().skip(self.region).map(|region| region.length);
+        let skipped = left.fold(0, u64::saturating_add).saturating_sub(self.region_passed);
+        self.region = self.regions.len();
+        self.region_passed = 0;
+        skipped
+    }
+
     /// Skips what there is of the padding, and says whether that was all.
     pub(super) fn take_padding(&mut self, input: &mut &[u8]) -> bool {
         self.padding_left -= take(input, self.padding_left).len() as u64;

@@ -13,7 +13,7 @@ use serde::de::{
 use crate::oci::document::error::DocumentError;
 
 /// Reads `bytes`, which are one JSON value without duplicate keys. `serde_json` bounds the nesting to 128.
-pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     Unambiguous
         .deserialize(&mut deserializer)
