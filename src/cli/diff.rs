@@ -13,6 +13,7 @@ use crate::cli::Done;
 use crate::cli::args::reading::Diff;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::git::{Committed, file_at};
+use crate::cli::neutral::code;
 use crate::cli::output;
 use crate::cli::render::printable;
 use crate::cli::report::{count, short, size};
@@ -182,10 +183,4 @@ fn markdown(diff: &LockDiff) -> String {
 fn layers(platform: &PlatformDiff) -> String {
     let PlatformDiff { platform, layers_added, layers_removed, layers_kept, .. } = platform;
     format!("{platform}: +{} −{} ={layers_kept}", layers_added.len(), layers_removed.len())
-}
-
-/// As code, which a table's bars and a page's markup do not break.
-fn code(text: &impl ToString) -> String {
-    let text = text.to_string().replace('`', "'").replace('|', "\\|");
-    format!("`{text}`")
 }

@@ -15,7 +15,8 @@ use crate::cli::Done;
 use crate::cli::args::Update;
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::lock::write;
-use crate::cli::output;
+use crate::cli::neutral::code;
+use crate::cli::output::{self, Tone};
 use crate::cli::render::printable;
 use crate::cli::report::{aligned, count, short, size};
 use crate::cli::setup::{Setup, block_on, inputs};
@@ -109,11 +110,12 @@ fn print(setup: &Setup<'_>, update: &Update, changes: &[ImageChange]) {
         output::data(printable(&table(changes)));
     }
     let images = count(changes.len() as u64, "image");
-    setup.output.note(&match (changes.is_empty(), update.dry_run) {
-        (true, _) => "no pin moved".to_owned(),
-        (false, false) => format!("Updated {images} in sandbox-images.lock"),
-        (false, true) => format!("Would update {images} in sandbox-images.lock"),
-    });
+    let (verb, text) = match (changes.is_empty(), update.dry_run) {
+        (true, _) => ("Unchanged", "no pin moved".to_owned()),
+        (false, false) => ("Updated", format!("{images} in sandbox-images.lock")),
+        (false, true) => ("Planned", format!("would update {images} in sandbox-images.lock")),
+    };
+    setup.output.say(Tone::Done, verb, &text);
 }
 
 /// A digest, or that there is none.
@@ -148,11 +150,10 @@ fn markdown(changes: &[ImageChange]) -> String {
                     |---|---|---|---|---|---|---|\n"
         .to_owned();
     for ImageChange { image, source, old, new, platforms } in changes {
-        let source = source.to_string().replace(['|', '`', '\n'], "?");
+        let source = code(source);
         let mut line = |platform: &str, [old, new]: [Option<Digest>; 2], rest: &str| {
             let (old, new) = (shown(old), shown(new));
-            let cells =
-                format!("| {image} | `{source}` | {platform} | `{old}` | `{new}` |{rest}\n");
+            let cells = format!("| {image} | {source} | {platform} | `{old}` | `{new}` |{rest}\n");
             text.push_str(&cells);
         };
         line("", [*old, *new], " | |");
