@@ -8,9 +8,19 @@ mod texts;
 
 mod failure;
 
+mod neutral;
+
+mod screen;
+
+mod annotations;
+
 mod render;
 
 mod output;
+
+mod log;
+
+mod help;
 
 mod report;
 
@@ -68,8 +78,6 @@ mod explain;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use self::args::{Arguments, Command};
 use self::config::UserConfig;
 use self::environment::Environment;
@@ -82,19 +90,33 @@ type Done = Result<(), Failure>;
 
 /// Runs the command that the process was started for.
 pub(crate) fn main() -> ExitCode {
-    let arguments = Arguments::parse();
     let environment = Environment::read();
+    let arguments = match help::arguments(&environment) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let output = Output::new(&arguments.global, &environment);
-    match run(&arguments, &environment, output) {
+    let done = run(&arguments, &environment, output);
+    screen::clear();
+    match done.and_then(|()| all_written()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output.failure(&failure);
+            output.failure(&failure, &environment);
             failure.exit_code()
         }
     }
 }
 
+/// Fails if data did not get out: who reads them would take the rest for all.
+fn all_written() -> Done {
+    screen::lost().map_or(Ok(()), |error| {
+        let message = format!("cannot write to standard output: {error}");
+        Err(Failure::new(Kind::Failed, "output", message))
+    })
+}
+
 fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done {
+    log::install(&arguments.global, environment, output)?;
     if let Some(directory) = &arguments.global.directory {
         std::env::set_current_dir(directory).map_err(|error| {
             let message = format!("cannot enter `{}`: {error}", directory.display());

@@ -14,6 +14,8 @@ mod pipe;
 
 mod ahead;
 
+mod progress;
+
 mod layer;
 
 mod raw;

@@ -27,19 +27,26 @@ pub(crate) struct Arguments {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Run as if started in DIR
-    #[arg(short = 'C', value_name = "DIR", global = true)]
+    #[arg(short = 'C', value_name = "DIR", global = true, hide_short_help = true)]
     pub(crate) directory: Option<PathBuf>,
     /// The file that names the images
-    #[arg(long, value_name = "FILE", global = true, default_value = "sandbox-images.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        hide_short_help = true,
+        default_value = "sandbox-images.toml"
+    )]
     pub(crate) file: PathBuf,
     /// The lock file [default: beside the file that names the images]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub(crate) lockfile: Option<PathBuf>,
     /// The store [default: sandbox-images in the user's cache directory]
     #[arg(
         long,
         value_name = "DIR",
         global = true,
+        hide_short_help = true,
         env = "SANDBOX_IMAGES_STORE",
         hide_env_values = true
     )]
@@ -49,15 +56,26 @@ pub(crate) struct Global {
         long,
         value_name = "FILE",
         global = true,
+        hide_short_help = true,
         env = "SANDBOX_IMAGES_CONFIG",
         hide_env_values = true
     )]
     pub(crate) config: Option<PathBuf>,
-    /// Print errors only
-    #[arg(short, long, global = true)]
+    /// Print errors and data only
+    #[arg(short, long, global = true, hide_short_help = true)]
     pub(crate) quiet: bool,
+    /// Say why things are done and what is asked of registries; twice for more
+    #[arg(short, long, global = true, hide_short_help = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
     /// When to use colour
-    #[arg(long, value_enum, value_name = "WHEN", global = true, default_value_t)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        global = true,
+        hide_short_help = true,
+        default_value_t
+    )]
     pub(crate) color: Color,
     /// How to show, on standard error, what is done
     #[arg(
@@ -65,16 +83,17 @@ pub(crate) struct Global {
         value_enum,
         value_name = "FORM",
         global = true,
+        hide_short_help = true,
         default_value_t,
         env = "SANDBOX_IMAGES_PROGRESS",
         hide_env_values = true
     )]
     pub(crate) progress: Progress,
     /// Print data, and errors, as JSON on standard output
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) json: bool,
     /// How long to wait for another process that works on the same artifact
-    #[arg(long, value_name = "DURATION", global = true, default_value = "10m", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", global = true, hide_short_help = true, default_value = "10m", value_parser = duration::parse)]
     pub(crate) wait_timeout: Duration,
 }
 
@@ -87,12 +106,13 @@ pub(crate) enum Color {
     Never,
 }
 
-/// How to show progress: a line for each thing done, an event a line as JSON, or nothing; `auto` as suits
-/// where standard error goes.
+/// How to show progress: bars, which need a terminal, a line for each thing done, an event a line as JSON,
+/// or nothing; `auto` as suits where standard error goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Progress {
     #[default]
     Auto,
+    Bar,
     Plain,
     Json,
     None,
@@ -101,7 +121,7 @@ pub(crate) enum Progress {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write a sandbox-images.toml to start from, and what git should know about the lock
+    /// Write a sandbox-images.toml to start from
     Init,
     /// Write images into sandbox-images.toml, then lock
     Add(Add),
@@ -119,27 +139,27 @@ pub(crate) enum Command {
     Path(Path),
     /// Write the disk of an image in another form
     Disk(Disk),
-    /// Show the images, what they are locked to and whether they are in the store
+    /// Show the images, their pins and whether they are in the store
     List(List),
-    /// Hash everything in the store again and compare it with its records
+    /// Hash the store again and compare it with its records
     Verify,
     /// Delete from the store what no project and no sandbox wants
     Gc(keeping::Gc),
     /// Show what keeps artifacts in the store alive, and change it
     #[command(subcommand)]
     Roots(keeping::Roots),
-    /// Look for what is wrong with environment, store, credentials and project, and how to mend it
+    /// Look for what is wrong with this machine, and how to mend it
     Doctor(Doctor),
     /// Show how the tool reads something, as JSON
     #[command(subcommand)]
     Inspect(Inspect),
-    /// Check, without a network and writing nothing, that the lock is fresh and does not contradict itself
+    /// Check, without a network, that the lock is fresh and consistent
     Check(reading::Check),
     /// Compare the lock with an older one, for review
     Diff(reading::Diff),
     /// Show who refers to a digest, and what it names
     Why(reading::Why),
-    /// Print a key for the cache of a CI: it changes when the wanted content does
+    /// Print a key for a CI's cache, which changes with the content
     CacheKey(reading::CacheKey),
     /// Print what makes a shell complete the command line
     Completions(reading::Completions),
@@ -147,7 +167,7 @@ pub(crate) enum Command {
     Man(reading::Man),
     /// Print a JSON Schema
     Schema(reading::Schema),
-    /// Say what the code of an error or a warning means, and what to do
+    /// Say what the code of an error means, and what to do
     Explain(reading::Explain),
 }
 

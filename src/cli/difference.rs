@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::plan::diff::{Change, ImageDiff, Layer, LockDiff, PlatformDiff, Sides};
 
+use crate::cli::neutral::code;
 use crate::cli::report::{count, short, size};
 
 fn verb(change: Change) -> &'static str {
@@ -116,10 +117,4 @@ pub(crate) fn markdown(diff: &LockDiff) -> String {
 fn layers(platform: &PlatformDiff) -> String {
     let PlatformDiff { platform, layers_added, layers_removed, layers_kept, .. } = platform;
     format!("{platform}: +{} −{} ={layers_kept}", layers_added.len(), layers_removed.len())
-}
-
-/// As code, which a table's bars and a page's markup do not break.
-fn code(text: &impl ToString) -> String {
-    let text = text.to_string().replace('`', "'").replace('|', "\\|");
-    format!("`{text}`")
 }

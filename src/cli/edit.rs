@@ -18,7 +18,7 @@ use crate::cli::Done;
 use crate::cli::args::{Add, Edit, Remove};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::lock::relock;
-use crate::cli::output;
+use crate::cli::output::{self, Tone};
 use crate::cli::report::count;
 use crate::cli::setup::{Setup, inputs, parsed, shown, unreadable};
 
@@ -118,11 +118,15 @@ fn change(
         dry_run: edit.dry_run,
         diff: diff(&project, &before, &after),
     };
-    setup.output.note(&summary(&edited, edit.no_lock));
+    let (verb, text) = summary(&edited, edit.no_lock);
+    setup.output.say(Tone::Done, verb, &text);
+    if !edit.dry_run && !edited.added.is_empty() {
+        setup.output.hint("`sandbox-images sync` fetches it");
+    }
     if setup.output.json {
         output::json(&edited);
     } else if edit.dry_run {
-        output::data(&edited.diff);
+        output::text(&edited.diff);
     }
     Ok(())
 }
@@ -140,17 +144,17 @@ fn diff(project: &Project, before: &Texts, after: &Texts) -> String {
     image_set + &of(project.lock_path(), &before.lock, &after.lock)
 }
 
-fn summary(edited: &Edited<'_>, no_lock: bool) -> String {
-    let (verb, names) = match (edited.removed.is_empty(), edited.dry_run) {
-        (true, false) => ("Added", &edited.added),
-        (true, true) => ("Would add", &edited.added),
-        (false, false) => ("Removed", &edited.removed),
-        (false, true) => ("Would remove", &edited.removed),
+fn summary(edited: &Edited<'_>, no_lock: bool) -> (&'static str, String) {
+    let (verb, would, names) = match (edited.removed.is_empty(), edited.dry_run) {
+        (true, false) => ("Added", "", &edited.added),
+        (true, true) => ("Planned", "would add ", &edited.added),
+        (false, false) => ("Removed", "", &edited.removed),
+        (false, true) => ("Planned", "would remove ", &edited.removed),
     };
     let lock = if no_lock {
         "the lock is as it was".to_owned()
     } else {
         format!("{} resolved", count(edited.resolved.len() as u64, "image"))
     };
-    format!("{verb} {}; {lock}", listed(names))
+    (verb, format!("{would}{}; {lock}", listed(names)))
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use etcetera::BaseStrategy as _;
 
 /// What the environment says, as values.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Environment {
     /// `CI` is set, and not to nothing, `0` or `false`.
     pub(crate) ci: bool,
@@ -15,6 +15,14 @@ pub(crate) struct Environment {
     pub(crate) no_gc: bool,
     /// `NO_COLOR` is set, and not to nothing.
     pub(crate) no_color: bool,
+    /// `TERM` is `dumb`: a terminal that obeys nothing.
+    pub(crate) is_dumb: bool,
+    /// `GITHUB_ACTIONS` is `true`: the run is a step of GitHub's CI.
+    pub(crate) github: bool,
+    /// `GITHUB_WORKSPACE`, the top of the checkout there.
+    pub(crate) workspace: Option<PathBuf>,
+    /// `SANDBOX_IMAGES_LOG`: what of the log is written.
+    pub(crate) log: Option<String>,
     /// Where a store is that nobody named: `$XDG_CACHE_HOME/sandbox-images`.
     pub(crate) default_store: Option<PathBuf>,
     /// Where a configuration is that nobody named: `$XDG_CONFIG_HOME/sandbox-images/config.toml`.
@@ -34,6 +42,10 @@ impl Environment {
             ci: is_on("CI"),
             no_gc: is_on("SANDBOX_IMAGES_NO_GC"),
             no_color: variable("NO_COLOR").is_some(),
+            is_dumb: variable("TERM").is_some_and(|value| value == "dumb"),
+            github: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+            workspace: variable("GITHUB_WORKSPACE").map(PathBuf::from),
+            log: variable("SANDBOX_IMAGES_LOG").map(|value| value.to_string_lossy().into_owned()),
             default_config: config.as_ref().map(|config| config.join("sandbox-images/config.toml")),
             default_store: base.map(|base| base.cache_dir().join("sandbox-images")),
             credential_files: credential_files(home, config),

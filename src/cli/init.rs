@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::failure::{Failure, Kind};
-use crate::cli::output;
+use crate::cli::output::{self, Tone};
 use crate::cli::setup::Setup;
 
 /// The file that is written. It names no image, so that it can be locked as it is.
@@ -30,8 +30,9 @@ pub(crate) fn run(setup: &Setup<'_>) -> Done {
         attributes.replace(&text).map_err(|error| failure(&error))?;
         written.push(attributes.path().display().to_string());
     }
-    setup.output.note(&format!("Wrote {}", written.join(" and ")));
-    setup.output.note("Next: `sandbox-images add alpine:3.20`, then `sandbox-images sync`");
+    setup.output.say(Tone::Done, "Wrote", &written.join(" and "));
+    let next = "`sandbox-images add alpine:3.20`, then `sandbox-images sync`";
+    setup.output.say(Tone::Hint, "Next", next);
     if setup.output.json {
         output::json(&Written { schema: "sandbox-images/init/1", written });
     }

@@ -60,7 +60,7 @@ pub(crate) fn run(setup: &Setup<'_>, list: &List) -> Done {
     if setup.output.json {
         output::json(&Listing { schema: "sandbox-images/list/1", images: rows });
     } else {
-        output::data(table(&rows, list.layers));
+        output::text(&table(&rows, list.layers));
     }
     Ok(())
 }

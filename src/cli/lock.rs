@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::Lock;
 use crate::cli::failure::{Failure, Kind, engine_failures};
-use crate::cli::output;
+use crate::cli::output::{self, Tone};
 use crate::cli::report::count;
 use crate::cli::setup::{Setup, inputs};
 use crate::cli::texts::Texts;
@@ -38,7 +38,7 @@ pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
     }
     // A fresh lock of a newer tool needs no change, and this tool would not keep all of it.
     if lock.check || (inputs.stale.is_empty() && inputs.lock.is_newer()) {
-        setup.output.note("sandbox-images.lock is up to date");
+        setup.output.say(Tone::Done, "Unchanged", "sandbox-images.lock is up to date");
         print(setup, false, &BTreeSet::new(), &inputs.lock);
         return Ok(());
     }
@@ -50,7 +50,13 @@ pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
     } else {
         write(&project, &text)?
     };
-    setup.output.note(&summary(lock.dry_run, changed, &relocked));
+    let (verb, text) = summary(lock.dry_run, changed, &relocked);
+    setup.output.say(Tone::Done, verb, &text);
+    if changed && !lock.dry_run {
+        setup
+            .output
+            .hint("commit sandbox-images.lock; `sandbox-images sync` fetches what it names");
+    }
     print(setup, changed, &relocked.resolved, &relocked.lock);
     Ok(())
 }
@@ -92,13 +98,15 @@ pub(crate) fn write(project: &Project, text: &str) -> Result<bool, Failure> {
     project.write_lock(text).map_err(|error| Failure::of(Kind::Failed, "file", &error))
 }
 
-fn summary(dry_run: bool, changed: bool, relocked: &Relocked) -> String {
+fn summary(dry_run: bool, changed: bool, relocked: &Relocked) -> (&'static str, String) {
     let images = count(relocked.lock.images().len() as u64, "image");
     let resolved = relocked.resolved.len();
     match (changed, dry_run) {
-        (false, _) => format!("sandbox-images.lock is up to date ({images})"),
-        (true, false) => format!("Locked {images}, {resolved} of them resolved now"),
-        (true, true) => format!("Would lock {images}, {resolved} of them resolved now"),
+        (false, _) => ("Unchanged", format!("sandbox-images.lock is up to date ({images})")),
+        (true, false) => ("Locked", format!("{images}, {resolved} of them resolved now")),
+        (true, true) => {
+            ("Planned", format!("would lock {images}, {resolved} of them resolved now"))
+        }
     }
 }
 

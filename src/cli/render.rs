@@ -7,7 +7,9 @@ use sandbox_images::spec::diagnostic::{Diagnostic, Severity, Source};
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Failure, Problem};
-use crate::cli::texts::Texts;
+pub(crate) use crate::cli::neutral::printable;
+use crate::cli::neutral::{blanked, one_line};
+use crate::cli::texts::{Text, Texts};
 
 /// The schema of what a failing command prints with `--json`.
 pub(crate) const FAILURE_SCHEMA: &str = "sandbox-images/failure/1";
@@ -50,9 +52,10 @@ fn in_file(renderer: &Renderer, diagnostic: &Diagnostic, texts: &Texts) -> Strin
     let message = printable(&diagnostic.message);
     let help = diagnostic.help.as_deref().map(printable);
     let place = |file: Source, span: Range<usize>, label: Option<String>| {
-        let text = texts.of(file);
-        let annotation = AnnotationKind::Primary.span(within(span, &text.text)).label(label);
-        Snippet::source(&text.text).path(text.path.display().to_string()).annotation(annotation)
+        let Text { path, text } = texts.of(file);
+        let annotation = AnnotationKind::Primary.span(within(span, text)).label(label);
+        let path = one_line(&path.display().to_string());
+        Snippet::source(blanked(text)).path(path).annotation(annotation)
     };
     let label = diagnostic.label.as_deref().map(printable);
     let main = diagnostic.span.clone().map(|span| place(diagnostic.file, span, label));
@@ -75,22 +78,6 @@ fn advice(help: &str) -> Group<'_> {
 fn within(span: Range<usize>, text: &str) -> Range<usize> {
     let end = span.end.min(text.len());
     span.start.min(end)..end
-}
-
-/// `text` without what a terminal would obey. Names from images and registries get as far as here.
-pub(crate) fn printable(text: &str) -> String {
-    let obeyed = |c: char| {
-        c.is_control() && c != '\n'
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
-        if obeyed(c) {
-            safe.extend(c.escape_unicode());
-        } else {
-            safe.push(c);
-        }
-        safe
-    })
 }
 
 /// A failure as JSON.
@@ -119,14 +106,4 @@ fn diagnostic_json(diagnostic: &Diagnostic, texts: &Texts) -> Value {
     let mut value = serde_json::to_value(diagnostic).expect("a diagnostic has string keys only");
     value["file"] = json!(texts.path(diagnostic.file).display().to_string());
     value
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_terminal_would_obey_is_escaped() {
-        assert_eq!(printable("a\u{1b}[31mb\u{202e}c\nd"), "a\\u{1b}[31mb\\u{202e}c\nd");
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sandbox_images::oci::platform::Platform;
-use sandbox_images::plan::event::{Event, Reporter};
+use sandbox_images::plan::event::{Event, Reporter, WaitKind};
 use sandbox_images::project::files::{FileError, InputError, Inputs, Texts as FileTexts};
 use sandbox_images::project::{Project, Session};
 use sandbox_images::registry::Registry;
@@ -90,7 +90,7 @@ impl Setup<'_> {
         const MOMENT: Duration = Duration::from_secs(1);
         let no_runtime = |error| Failure::of(Kind::Failed, "runtime", &error);
         let runtime = tokio::runtime::Runtime::new().map_err(no_runtime)?;
-        let signals = listen(self.output).map_err(no_runtime)?;
+        let signals = listen(self.output, self.environment.clone()).map_err(no_runtime)?;
         let result = runtime.block_on(async {
             tokio::select! {
                 result = work => result,
@@ -127,6 +127,7 @@ impl Setup<'_> {
                     subject: format!("{what}{}", holder.unwrap_or_default()),
                     waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
                     limit_ms,
+                    kind: WaitKind::Process,
                 });
             }),
         }
@@ -193,7 +194,8 @@ fn tell(reporter: &dyn Reporter, event: RegistryEvent) {
             Event::Retry { subject: registry, delay_ms: millis(delay), reason }
         }
         RegistryEvent::Waiting { registry, delay } => {
-            Event::Waiting { subject: registry, waited_ms: 0, limit_ms: Some(millis(delay)) }
+            let (waited_ms, limit_ms, kind) = (0, Some(millis(delay)), WaitKind::Pause);
+            Event::Waiting { subject: registry, waited_ms, limit_ms, kind }
         }
         RegistryEvent::Token { registry, repository } => Event::Token { registry, repository },
         RegistryEvent::Resumed { registry, offset } => {

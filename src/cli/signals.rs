@@ -14,6 +14,7 @@ use tokio::sync::oneshot::{Receiver, channel};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::Output;
 
@@ -24,7 +25,7 @@ const END_MAX: Duration = Duration::from_millis(1500);
 const TELL_MAX: Duration = Duration::from_millis(200);
 
 /// Starts to listen, and answers who is told of the first signal.
-pub(crate) fn listen(output: Output) -> io::Result<Receiver<Kind>> {
+pub(crate) fn listen(output: Output, environment: Environment) -> io::Result<Receiver<Kind>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let (told, first) = channel();
@@ -36,7 +37,8 @@ pub(crate) fn listen(output: Output) -> io::Result<Receiver<Kind>> {
             tokio::select! {
                 _ = signals.next() => {}
                 () = sleep(END_MAX) => {
-                    let tell = spawn_blocking(move || output.failure(&interrupted(kind)));
+                    let tell =
+                        spawn_blocking(move || output.failure(&interrupted(kind), &environment));
                     let _ = timeout(TELL_MAX, tell).await;
                 }
             }

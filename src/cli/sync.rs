@@ -30,7 +30,7 @@ use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::gc::{Line, line};
 use crate::cli::lock::{relock, require_fresh, stale, write};
 use crate::cli::mode::{Collecting, Effect, LockMode, Mode};
-use crate::cli::output;
+use crate::cli::output::{self, Tone};
 use crate::cli::report::{built, count, size};
 use crate::cli::setup::{Setup, inputs, lock_alone, platform};
 use crate::cli::texts::Texts;
@@ -204,8 +204,14 @@ async fn apply(
     if let Some(failure) = failure_of(&synced) {
         return Err(failure);
     }
-    setup.output.note(&summary(&synced, selection, started));
+    let (verb, text) = summary(&synced, selection, started);
+    setup.output.say(Tone::Done, verb, &text);
     let collection = dropped::collect(setup, project, lock, collecting, session).await;
+    if synced.totals.disks > 0
+        && let Some(name) = selection.images.keys().next()
+    {
+        setup.output.hint(&format!("`sandbox-images path {name}` prints where its disk is"));
+    }
     if setup.output.json {
         let images = locked(decided).map(|(image, platform, chain_id)| Image {
             name: image,
@@ -234,14 +240,15 @@ fn locked(
     })
 }
 
-fn summary(synced: &Synced, selection: &Selection, started: Instant) -> String {
+fn summary(synced: &Synced, selection: &Selection, started: Instant) -> (&'static str, String) {
     let images = count(selection.images.len() as u64, "image");
     let elapsed = started.elapsed();
     if synced.totals == Totals::default() {
-        return format!("{images} in sync ({elapsed:.0?})");
+        return ("Unchanged", format!("{images} in sync ({elapsed:.0?})"));
     }
     let fetched = size(synced.totals.download_bytes);
-    format!("Synced {images}: {fetched} fetched, {} built ({elapsed:.1?})", built(&synced.totals))
+    let built = built(&synced.totals);
+    ("Synced", format!("{images}: {fetched} fetched, {built} built ({elapsed:.1?})"))
 }
 
 /// What went wrong, and which images are not whole because of it.
@@ -267,7 +274,7 @@ fn failure_of(synced: &Synced) -> Option<Failure> {
 fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     let plan = plan(decided)?;
     if plan.is_empty() {
-        setup.output.note("the store is in sync");
+        setup.output.say(Tone::Done, "Unchanged", "the store is in sync");
         print(setup, decided, &plan, &Collection::default());
         return Ok(());
     }

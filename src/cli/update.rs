@@ -15,7 +15,7 @@ use crate::cli::args::Update;
 use crate::cli::difference;
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::lock::write;
-use crate::cli::output;
+use crate::cli::output::{self, Tone};
 use crate::cli::render::printable;
 use crate::cli::report::count;
 use crate::cli::setup::{Setup, inputs};
@@ -110,9 +110,10 @@ fn print(setup: &Setup<'_>, update: &Update, diff: &LockDiff) {
         output::data(printable(&difference::text(diff)));
     }
     let images = count(diff.images.len() as u64, "image");
-    setup.output.note(&match (diff.images.is_empty(), update.dry_run) {
-        (true, _) => "no pin moved".to_owned(),
-        (false, false) => format!("Updated {images} in sandbox-images.lock"),
-        (false, true) => format!("Would update {images} in sandbox-images.lock"),
-    });
+    let (verb, text) = match (diff.images.is_empty(), update.dry_run) {
+        (true, _) => ("Unchanged", "no pin moved".to_owned()),
+        (false, false) => ("Updated", format!("{images} in sandbox-images.lock")),
+        (false, true) => ("Planned", format!("would update {images} in sandbox-images.lock")),
+    };
+    setup.output.say(Tone::Done, verb, &text);
 }

@@ -92,9 +92,14 @@ async fn do_one(context: Arc<Context>, action: Action) -> (Action, Result<(), Er
     let done = claim_and_do(&context, &action).await;
     match &done {
         Ok(Some(record)) => context.reporter.report(done_event(&action, record)),
-        Ok(None) => {}
+        Ok(None) => context.reporter.report(Event::Present {
+            artifact: action.makes(),
+            download_bytes: action.download_bytes(),
+            image: action.origin().image.clone(),
+        }),
         Err(error) => context.reporter.report(Event::Failed {
             code: error.code().to_owned(),
+            artifact: action.makes(),
             image: action.origin().image.clone(),
             message: error.to_string(),
         }),
@@ -114,7 +119,11 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
     let record = match action {
         Action::FetchDocument(document) => fetch_document(context, document, guard).await?,
         Action::FetchLayer(layer) => fetch_layer(context, layer, guard).await?,
-        Action::BuildFsmeta(stack) => built(context, stack, guard, build::fsmeta).await?,
+        Action::BuildFsmeta(stack) => {
+            let (chain_id, image) = (stack.chain_id, stack.origin.image.clone());
+            context.reporter.report(Event::FsmetaStarted { chain_id, image });
+            built(context, stack, guard, build::fsmeta).await?
+        }
         Action::WriteDisk(stack) => built(context, stack, guard, build::disk).await?,
     };
     Ok(Some(record))

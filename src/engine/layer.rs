@@ -14,7 +14,6 @@ use std::io::{self, BufReader, Read};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 
@@ -24,6 +23,7 @@ use crate::engine::ahead::{AheadReader, Filler, ahead};
 use crate::engine::context::{Context, blocking};
 use crate::engine::error::{Error, not_stored};
 use crate::engine::pipe::{Sender, pipe};
+use crate::engine::progress::{Progress, Watched};
 use crate::engine::source::{Blob, Source};
 use crate::layer::builder::error::ChangesetError;
 use crate::layer::changeset::Changeset;
@@ -43,9 +43,6 @@ use crate::store::record::Record;
 
 /// Compressed bytes that are read at once.
 const INPUT_BYTES: usize = 128 << 10;
-
-/// The shortest time between two reports on one layer.
-const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// Transfers of one layer that came whole and wrong: a second one may meet a mended cache, a third will not.
 /// Those that a mirror or an earlier run had a part in do not count.
@@ -114,8 +111,10 @@ async fn transfer(
     let ingest = context.run.ingest(image_bytes_max(&context.limits))?;
     let (wanted, limits) = (layer.clone(), context.limits);
     let kept_bytes = partial.as_ref().map_or(0, |partial| partial.kept_bytes());
+    let progress = Progress::begin(context, layer, kept_bytes);
     match source.blob(layer.digest, layer.size, kept_bytes)? {
         Blob::Local(content) => {
+            let content = Watched::new(content, progress);
             Ok(blocking(artifact, move || build(content, &wanted, ingest, &limits)).await?)
         }
         Blob::Stream(stream) => {
@@ -125,7 +124,7 @@ async fn transfer(
             }
             let senders = stream.senders();
             let (sender, reader) = pipe();
-            let feeding = feed(context, stream, sender, layer, kept_bytes);
+            let feeding = feed(stream, sender, progress);
             let building = blocking(artifact, move || match partial {
                 Some(partial) => build(partial.reader(reader), &wanted, ingest, &limits),
                 None => build(reader, &wanted, ingest, &limits),
@@ -156,27 +155,15 @@ fn report(context: &Context, layer: &FetchLayer, warnings: &Warnings) {
     }
 }
 
-/// Passes the stream on, which follows what is kept, and reports how far it is.
-async fn feed(
-    context: &Context,
-    mut stream: BlobStream,
-    sender: Sender,
-    layer: &FetchLayer,
-    kept_bytes: u64,
-) -> Result<(), Error> {
-    let mut received_bytes = kept_bytes;
-    let mut reported = Instant::now();
+/// Passes the stream on, and reports how far it is.
+async fn feed(mut stream: BlobStream, sender: Sender, mut progress: Progress) -> Result<(), Error> {
     while let Some(bytes) = stream.try_next().await? {
-        received_bytes += bytes.len() as u64;
+        progress.add(bytes.len() as u64);
         if !sender.send(bytes).await {
             return Ok(());
         }
-        if reported.elapsed() >= REPORT_EVERY {
-            reported = Instant::now();
-            let (diff_id, size_bytes) = (layer.diff_id, layer.size);
-            context.reporter.report(Event::LayerProgress { diff_id, received_bytes, size_bytes });
-        }
     }
+    progress.end();
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::oci::digest::{ChainId, DiffId, Digest};
 use crate::oci::platform::Platform;
 use crate::plan::action::{Action, DocumentKind};
+use crate::plan::artifact::Artifact;
 use crate::spec::name::ImageName;
 
 /// The version of the events' form.
@@ -64,7 +65,8 @@ pub enum Event {
         /// The image it is fetched for.
         image: ImageName,
     },
-    /// More of a layer has arrived. How often is the reporter's caller's choice; the last one may be missing.
+    /// So much of a layer has arrived. Told when a transfer begins, which is also when one that was broken
+    /// beyond repair begins anew, and then at most ten times a second; the last one may be missing.
     #[serde(rename = "layer.progress")]
     LayerProgress {
         /// The layer.
@@ -73,6 +75,14 @@ pub enum Event {
         received_bytes: u64,
         /// Compressed bytes in all.
         size_bytes: u64,
+    },
+    /// All of a layer has arrived, and its image is being completed.
+    #[serde(rename = "layer.building")]
+    LayerBuilding {
+        /// The layer.
+        diff_id: DiffId,
+        /// The image it was fetched for.
+        image: ImageName,
     },
     /// A layer's image is in the store.
     #[serde(rename = "layer.done")]
@@ -86,6 +96,14 @@ pub enum Event {
         /// Bytes of the EROFS image.
         image_bytes: u64,
         /// The image it was fetched for.
+        image: ImageName,
+    },
+    /// Layers are being merged.
+    #[serde(rename = "fsmeta.started")]
+    FsmetaStarted {
+        /// The stack of layers.
+        chain_id: ChainId,
+        /// The image it is built for.
         image: ImageName,
     },
     /// Merged metadata is in the store.
@@ -104,6 +122,16 @@ pub enum Event {
         /// The stack of layers.
         chain_id: ChainId,
         /// The image it was written for.
+        image: ImageName,
+    },
+    /// What was to be made is there: another process has made it meanwhile.
+    #[serde(rename = "artifact.present")]
+    Present {
+        /// What.
+        artifact: Artifact,
+        /// Bytes that need not be transferred any more.
+        download_bytes: u64,
+        /// The image it was wanted for.
         image: ImageName,
     },
     /// A request failed and will be made again.
@@ -149,6 +177,8 @@ pub enum Event {
         waited_ms: u64,
         /// How long it will be waited for at most, if that is known.
         limit_ms: Option<u64>,
+        /// What kind of wait it is.
+        kind: WaitKind,
     },
     /// Something that does not end the run and that the user should know.
     #[serde(rename = "warning")]
@@ -165,7 +195,9 @@ pub enum Event {
     Failed {
         /// A stable name of its kind.
         code: String,
-        /// The image it was done for.
+        /// What was not made.
+        artifact: Artifact,
+        /// The image it was to be made for.
         image: ImageName,
         /// One clause.
         message: String,
@@ -181,6 +213,16 @@ pub enum Event {
         /// How long it took.
         elapsed_ms: u64,
     },
+}
+
+/// What has to happen for a wait to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitKind {
+    /// Another process has to end what it does. Told when the wait begins and every second while it lasts.
+    Process,
+    /// A registry asked for a pause, which has to pass. Told by each request that keeps it.
+    Pause,
 }
 
 /// How much there is to do, or was done.
