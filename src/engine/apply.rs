@@ -114,7 +114,11 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
     let record = match action {
         Action::FetchDocument(document) => fetch_document(context, document, guard).await?,
         Action::FetchLayer(layer) => fetch_layer(context, layer, guard).await?,
-        Action::BuildFsmeta(stack) => built(context, stack, guard, build::fsmeta).await?,
+        Action::BuildFsmeta(stack) => {
+            let (record, warnings) = built(context, stack, guard, build::fsmeta).await?;
+            context.warn(&stack.origin.image, "its layers together", &warnings);
+            record
+        }
         Action::WriteDisk(stack) => built(context, stack, guard, build::disk).await?,
     };
     Ok(Some(record))
@@ -152,12 +156,12 @@ async fn fetch_layer(
     layer::fetch(context, &source, layer, guard).await
 }
 
-async fn built(
+async fn built<T: Send + 'static>(
     context: &Context,
     stack: &Stack,
     guard: ArtifactGuard,
-    build: fn(&Store, &Run, &Stack, ArtifactGuard) -> Result<Record, Error>,
-) -> Result<Record, Error> {
+    build: fn(&Store, &Run, &Stack, ArtifactGuard) -> Result<T, Error>,
+) -> Result<T, Error> {
     let reference = || stack.origin.source.clone();
     let too_many = |source| Error::TooManyLayers { reference: reference(), source };
     context.limits.check_layers(stack.layers.len()).map_err(too_many)?;
