@@ -162,8 +162,11 @@ pub(crate) fn now() -> SystemTime {
 /// Runs `work` to its end, or to Ctrl-C or SIGTERM. What threads still do then gets a moment to stop.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     const MOMENT: Duration = Duration::from_secs(1);
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::of(Kind::Failed, "runtime", &error))?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        let message = format!("cannot start the threads of this run: {error}");
+        Failure::new(Kind::Failed, "runtime", message)
+            .help("see what `ulimit -n` and `ulimit -u` allow")
+    })?;
     let result = runtime.block_on(async {
         tokio::select! {
             result = work => result,

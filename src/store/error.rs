@@ -242,7 +242,9 @@ impl Error {
             }
             Self::Unexpected { .. } => Some("move it away, or choose another place with `--store`"),
             Self::Missing { .. } => Some("run `sandbox-images sync`"),
-            Self::Damaged { .. } => Some("remove the file and run `sandbox-images sync`"),
+            Self::Damaged { .. } => {
+                Some("run `sandbox-images sync` with a network: what is damaged is made again")
+            }
             Self::Busy { .. } => Some("wait for it to end, or raise `--wait-timeout`"),
             _ => None,
         }
