@@ -16,6 +16,7 @@ mod client_certificate;
 mod config;
 mod crash;
 mod credentials;
+mod diagnostics;
 mod diff;
 mod disk;
 mod doctor;
