@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use sandbox_images::spec::diagnostic::{Diagnostic, Severity, Source};
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Failure, Problem};
 pub(crate) use crate::cli::neutral::printable;
 use crate::cli::neutral::{blanked, one_line};
-use crate::cli::texts::{Text, Texts};
+use crate::cli::texts::Texts;
 
 /// The schema of what a failing command prints with `--json`.
 pub(crate) const FAILURE_SCHEMA: &str = "sandbox-images/failure/1";
@@ -41,7 +41,36 @@ fn plain(renderer: &Renderer, code: &str, message: &str, help: Option<&str>) -> 
     let help = help.map(printable);
     let title = Level::ERROR.primary_title(message.as_str()).id(code);
     let groups = [Group::with_title(title)].into_iter().chain(help.as_deref().map(advice));
-    renderer.render(&groups.collect::<Vec<_>>())
+    paragraphs(renderer, groups)
+}
+
+/// The places of a diagnostic, those of one file together.
+fn excerpts<'t>(diagnostic: &Diagnostic, texts: &'t Texts) -> Vec<Snippet<'t, Annotation<'t>>> {
+    let main =
+        diagnostic.span.clone().map(|span| (diagnostic.file, span, diagnostic.label.as_ref()));
+    let others = diagnostic.others.iter();
+    let others = others.map(|other| (other.file, other.span.clone(), Some(&other.text)));
+    let mut files: Vec<(Source, Vec<Annotation<'t>>)> = Vec::new();
+    for (file, span, label) in main.into_iter().chain(others) {
+        let label = label.map(|label| printable(label));
+        let span = within(span, &texts.of(file).text);
+        let annotation = AnnotationKind::Primary.span(span).label(label);
+        match files.iter_mut().find(|(known, _)| *known == file) {
+            Some((_, annotations)) => annotations.push(annotation),
+            None => files.push((file, vec![annotation])),
+        }
+    }
+    let excerpt = |(file, annotations)| {
+        let text = texts.of(file);
+        let path = one_line(&text.path.display().to_string());
+        Snippet::source(blanked(&text.text)).path(path).annotations(annotations)
+    };
+    files.into_iter().map(excerpt).collect()
+}
+
+/// Groups that point at no line, each by itself: together they would be joined by the margin of a line.
+fn paragraphs<'g>(renderer: &Renderer, groups: impl Iterator<Item = Group<'g>>) -> String {
+    groups.map(|group| renderer.render(&[group])).collect::<Vec<_>>().join("\n")
 }
 
 fn in_file(renderer: &Renderer, diagnostic: &Diagnostic, texts: &Texts) -> String {
@@ -51,21 +80,12 @@ fn in_file(renderer: &Renderer, diagnostic: &Diagnostic, texts: &Texts) -> Strin
     };
     let message = printable(&diagnostic.message);
     let help = diagnostic.help.as_deref().map(printable);
-    let place = |file: Source, span: Range<usize>, label: Option<String>| {
-        let Text { path, text } = texts.of(file);
-        let annotation = AnnotationKind::Primary.span(within(span, text)).label(label);
-        let path = one_line(&path.display().to_string());
-        Snippet::source(blanked(text)).path(path).annotation(annotation)
-    };
-    let label = diagnostic.label.as_deref().map(printable);
-    let main = diagnostic.span.clone().map(|span| place(diagnostic.file, span, label));
-    let others = diagnostic.others.iter();
-    let others =
-        others.map(|other| place(other.file, other.span.clone(), Some(printable(&other.text))));
     let group = Group::with_title(level.primary_title(message.as_str()).id(diagnostic.code))
-        .elements(main)
-        .elements(others);
+        .elements(excerpts(diagnostic, texts));
     let groups = [group].into_iter().chain(help.as_deref().map(advice));
+    if diagnostic.span.is_none() && diagnostic.others.is_empty() {
+        return paragraphs(renderer, groups);
+    }
     renderer.render(&groups.collect::<Vec<_>>())
 }
 

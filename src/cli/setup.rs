@@ -88,7 +88,11 @@ impl Setup<'_> {
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         const MOMENT: Duration = Duration::from_secs(1);
-        let no_runtime = |error| Failure::of(Kind::Failed, "runtime", &error);
+        let no_runtime = |error| {
+            let message = format!("cannot start the threads of this run: {error}");
+            Failure::new(Kind::Failed, "runtime", message)
+                .help("see what `ulimit -n` and `ulimit -u` allow")
+        };
         let runtime = tokio::runtime::Runtime::new().map_err(no_runtime)?;
         let signals = listen(self.output, self.environment.clone()).map_err(no_runtime)?;
         let result = runtime.block_on(async {

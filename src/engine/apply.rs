@@ -122,7 +122,9 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
         Action::BuildFsmeta(stack) => {
             let (chain_id, image) = (stack.chain_id, stack.origin.image.clone());
             context.reporter.report(Event::FsmetaStarted { chain_id, image });
-            built(context, stack, guard, build::fsmeta).await?
+            let (record, warnings) = built(context, stack, guard, build::fsmeta).await?;
+            context.warn(&stack.origin.image, "its layers together", &warnings);
+            record
         }
         Action::WriteDisk(stack) => built(context, stack, guard, build::disk).await?,
     };
@@ -161,12 +163,12 @@ async fn fetch_layer(
     layer::fetch(context, &source, layer, guard).await
 }
 
-async fn built(
+async fn built<T: Send + 'static>(
     context: &Context,
     stack: &Stack,
     guard: ArtifactGuard,
-    build: fn(&Store, &Run, &Stack, ArtifactGuard) -> Result<Record, Error>,
-) -> Result<Record, Error> {
+    build: fn(&Store, &Run, &Stack, ArtifactGuard) -> Result<T, Error>,
+) -> Result<T, Error> {
     let reference = || stack.origin.source.clone();
     let too_many = |source| Error::TooManyLayers { reference: reference(), source };
     context.limits.check_layers(stack.layers.len()).map_err(too_many)?;

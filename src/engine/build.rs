@@ -10,6 +10,7 @@ use crate::engine::disk::Disk;
 use crate::engine::error::{Error, not_stored};
 use crate::layer::changeset::Changeset;
 use crate::layer::merge::{Merged, merge};
+use crate::layer::warning::Warnings;
 use crate::oci::digest::DiffId;
 use crate::plan::action::Stack;
 use crate::plan::artifact::Artifact;
@@ -26,13 +27,13 @@ const FSMETA_BYTES_MAX: u64 = 16 << 30;
 /// Bytes that are gathered for one write.
 const OUTPUT_BYTES: usize = 256 << 10;
 
-/// Merges the layers of `stack` and commits their metadata.
+/// Merges the layers of `stack` and commits their metadata. Answers also what was decided on the way.
 pub(super) fn fsmeta(
     store: &Store,
     run: &Run,
     stack: &Stack,
     guard: ArtifactGuard,
-) -> Result<Record, Error> {
+) -> Result<(Record, Warnings), Error> {
     let artifact = guard.artifact();
     let images = stack
         .layers
@@ -54,7 +55,7 @@ pub(super) fn fsmeta(
     })?;
     out.flush().map_err(not_written)?;
     let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
-    Ok(ingest.commit(guard, Expected::default())?)
+    Ok((ingest.commit(guard, Expected::default())?, merged.warnings))
 }
 
 fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> {

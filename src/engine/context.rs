@@ -8,8 +8,10 @@ use tokio::task::spawn_blocking;
 use crate::engine::error::Error;
 use crate::engine::source::Sources;
 use crate::layer::limits::Limits;
+use crate::layer::warning::Warnings;
 use crate::plan::artifact::Artifact;
-use crate::plan::event::Reporter;
+use crate::plan::event::{Event, Reporter};
+use crate::spec::name::ImageName;
 use crate::store::Store;
 use crate::store::run::Run;
 
@@ -37,6 +39,22 @@ impl std::fmt::Debug for Context {
             .field("sources", sources)
             .field("jobs", jobs)
             .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// Tells what was noticed about `what` of `image`.
+    pub(super) fn warn(&self, image: &ImageName, what: &str, warnings: &Warnings) {
+        let warn = |code: &str, message: String| {
+            let image = Some(image.clone());
+            self.reporter.report(Event::Warning { code: code.to_owned(), image, message });
+        };
+        for warning in warnings {
+            warn(warning.code(), format!("{what}: {warning}"));
+        }
+        if warnings.dropped() > 0 {
+            warn("more-warnings", format!("{what}: {} more warnings", warnings.dropped()));
+        }
     }
 }
 

@@ -255,8 +255,9 @@ impl Error {
             Self::Document { source: DocumentError::PlatformMismatch { .. }, .. } => {
                 "platform-mismatch"
             }
+            Self::Document { source: DocumentError::NoPlatform { .. }, .. }
+            | Self::NoPlatform { .. } => "no-platform",
             Self::Document { .. } => "unsupported-image",
-            Self::NoPlatform { .. } => "no-platform",
             Self::Offline { .. } | Self::NoNetwork(_) => "offline",
             Self::LayerDigest { .. } => "digest-mismatch",
             Self::LayerDiffId { .. } => "diff-id-mismatch",
@@ -279,6 +280,10 @@ impl Error {
             Self::Archive(error) => error.help(),
             Self::LayerDigest { .. } | Self::LayerDiffId { .. } | Self::Chain(_) => {
                 Some("find out who changed the image, the mirror or the lock before you lock again")
+            }
+            Self::Document { source: DocumentError::NoPlatform { .. }, .. }
+            | Self::NoPlatform { .. } => {
+                Some("name those that exist in `platforms` of the image, or take another image")
             }
             Self::Offline { .. } => Some(
                 "run `sandbox-images sync` once with a network, or bring the store of a host that has one",

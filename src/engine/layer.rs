@@ -75,7 +75,7 @@ pub(super) async fn fetch(
             }
         }
     };
-    report(context, layer, &warnings);
+    context.warn(&layer.origin.image, &format!("layer `{}`", layer.digest), &warnings);
     let artifact = guard.artifact();
     let record = blocking(artifact, move || Ok(ingest.commit(guard, Expected::default())?)).await?;
     if let Some(partial) = partial {
@@ -136,22 +136,6 @@ async fn transfer(
                 Broken { error, others_to_blame }
             })
         }
-    }
-}
-
-fn report(context: &Context, layer: &FetchLayer, warnings: &Warnings) {
-    let warn = |code: &str, message: String| {
-        let image = Some(layer.origin.image.clone());
-        context.reporter.report(Event::Warning { code: code.to_owned(), image, message });
-    };
-    for warning in warnings {
-        warn(warning.code(), format!("layer `{}`: {warning}", layer.digest));
-    }
-    if warnings.dropped() > 0 {
-        warn(
-            "more-warnings",
-            format!("layer `{}`: {} more warnings", layer.digest, warnings.dropped()),
-        );
     }
 }
 

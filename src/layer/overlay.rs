@@ -48,13 +48,6 @@ pub struct OverlayError {
     pub problem: OverlayProblem,
 }
 
-impl OverlayError {
-    /// A stable word for this error.
-    pub const fn code(&self) -> &'static str {
-        "layer-overlay"
-    }
-}
-
 /// What is wrong with a node of a stored layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

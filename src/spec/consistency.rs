@@ -43,6 +43,8 @@ pub fn contradictions(lock: &Lock) -> Vec<Diagnostic> {
             }),
         );
     }
+    // What two platforms share is wrong in both, and told once.
+    found.dedup();
     found
 }
 

@@ -196,8 +196,12 @@ pub fn diagnostic(stale: &[Stale], locked_images: usize) -> Option<Diagnostic> {
 fn conflicted(stale: &[Stale], locked_images: usize) -> Diagnostic {
     let message = "sandbox-images.lock has conflict markers of a merge";
     let conflicts = stale.iter().filter(|stale| stale.reason == Reason::ConflictMarkers);
-    pointing("conflict-markers", Source::Lock, message, conflicts)
-        .help(remedy(stale, locked_images))
+    let remedy = if stale.iter().any(|stale| stale.reason == Reason::NewerRevision) {
+        remedy(stale, locked_images)
+    } else {
+        "run `sandbox-images lock`, which understands the markers, and commit the result".to_owned()
+    };
+    pointing("conflict-markers", Source::Lock, message, conflicts).help(remedy)
 }
 
 fn lock_stale(stale: &[Stale], locked_images: usize) -> Diagnostic {

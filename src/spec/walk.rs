@@ -135,6 +135,7 @@ impl<'t> Table<'t> {
             key: key.get_ref(),
             key_span: key.span(),
             span: value.span(),
+            is_element: false,
             parent: Rc::clone(&self.path),
             content: value.get_ref(),
         }
@@ -174,6 +175,8 @@ pub(super) struct Value<'t> {
     /// Where the value is written.
     pub(super) span: Range<usize>,
     parent: Rc<str>,
+    /// It stands in the array that has its name.
+    is_element: bool,
     content: &'t DeValue<'t>,
 }
 
@@ -189,7 +192,8 @@ impl<'t> Value<'t> {
     fn expect<T>(&self, problems: &mut Problems, wanted: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             let message = format!(
-                "`{}` is {}, not {wanted}",
+                "{}`{}` is {}, not {wanted}",
+                if self.is_element { "an element of " } else { "" },
                 self.path(),
                 with_article(self.content.type_str())
             );
@@ -233,6 +237,7 @@ impl<'t> Value<'t> {
     pub(super) fn array(&self, problems: &mut Problems) -> Option<Vec<Value<'t>>> {
         let elements = self.expect(problems, "an array", self.content.as_array())?;
         let element = |element: &'t Spanned<DeValue<'t>>| Value {
+            is_element: true,
             key: self.key,
             key_span: element.span(),
             span: element.span(),

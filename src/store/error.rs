@@ -316,7 +316,9 @@ impl Error {
             ),
             Self::Unexpected { .. } => Some("move it away, or choose another place with `--store`"),
             Self::Missing { .. } => Some("run `sandbox-images sync`"),
-            Self::Damaged { .. } => Some("remove the file and run `sandbox-images sync`"),
+            Self::Damaged { .. } => {
+                Some("run `sandbox-images sync` with a network: what is damaged is made again")
+            }
             Self::KeeperDamaged { kind: KeeperKind::Root, .. } => Some(
                 "sync its project again, or remove it with `sandbox-images roots remove`; until then nothing is deleted",
             ),

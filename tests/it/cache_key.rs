@@ -69,7 +69,6 @@ fn without_a_lock_there_is_no_key() {
     --- stdout
     --- stderr
     error[missing-lock]: `sandbox-images.lock` does not exist
-     |
     help: run `sandbox-images lock`
     "###);
 }

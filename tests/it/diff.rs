@@ -146,7 +146,6 @@ fn the_default_is_what_git_has_committed() {
     --- stdout
     --- stderr
     error[unknown-revision]: `no-such-branch` is no file and no revision that git knows in `.`
-     |
     help: name a file, or a revision such as HEAD~1 or origin/main
     "###);
     git(&project, &["rm", "-q", "--cached", "sandbox-images.lock"]);

@@ -169,10 +169,8 @@ fn names_that_are_taken_unknown_or_impossible_are_usage_errors() {
     exit 2
     ---
     error[unknown-image]: there is no image `alpin`
-     |
     help: did you mean `alpine`?
     error[unknown-image]: there is no image `x`
-     |
     help: images: alpine, ci
     ");
     insta::assert_snapshot!(said(&["add", "r.example/Team"]), @r"
@@ -184,7 +182,6 @@ fn names_that_are_taken_unknown_or_impossible_are_usage_errors() {
     exit 2
     ---
     error[no-name]: no name follows from `oci:..`
-     |
     help: give it one with `--name`
     ");
     insta::assert_snapshot!(said(&["add", "a", "b", "--name", "c"]), @r"

@@ -141,7 +141,6 @@ fn an_unknown_code_is_refused_with_the_nearest() {
     let ran = project.run(&["explain", "lock-stail"]).exits(2);
     insta::assert_snapshot!(ran.stderr, @r###"
     error[unknown-code]: there is no code `lock-stail`
-     |
     help: did you mean `lock-stale`?
     "###);
     assert_eq!(ran.stdout, "");

@@ -48,7 +48,6 @@ fn what_exists_is_named_and_stays() {
     exit 2
     ---
     error[exists]: `sandbox-images.toml` exists already
-     |
     help: nothing was written; `sandbox-images add` adds images to it
     ");
     assert_eq!(text(&project, "sandbox-images.toml"), "# mine\n");

@@ -17,6 +17,7 @@ mod client_certificate;
 mod config;
 mod crash;
 mod credentials;
+mod diagnostics;
 mod diff;
 mod disk;
 mod doctor;

@@ -211,13 +211,10 @@ fn unknown_names_and_groups_are_told_together() {
     exit 2
     ---
     error[unknown-image]: there is no image `ap`
-     |
     help: did you mean `app`?
     error[unknown-image]: there is no image `sam`
-     |
     help: did you mean `same`?
     error[unknown-group]: no image is in group `ci`
-     |
     help: groups: none
     ");
 }
@@ -231,7 +228,6 @@ fn the_lock_of_a_newer_tool_is_not_written() {
     exit 3
     ---
     error[newer-revision]: the lock has revision 9, this tool writes revision 0
-     |
     help: use a newer sandbox-images to change it
     ");
     assert_eq!(world.project.lock_text(), newer);

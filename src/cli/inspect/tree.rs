@@ -26,6 +26,7 @@ use crate::cli::inspect::entry::{Bytes, Entry, Inode};
 use crate::cli::inspect::layer::{Digests, refuse};
 use crate::cli::inspect::{open, refused, unreadable};
 use crate::cli::path::find;
+use crate::cli::report::count;
 use crate::cli::setup::{Setup, lock_alone, platform};
 
 pub(super) fn inspect(setup: &Setup<'_>, wanted: &InspectTree) -> Result<Value, Failure> {
@@ -89,8 +90,16 @@ fn of_erofs(file: &Path, devices: &[PathBuf]) -> Result<Value, Failure> {
     }
     let slots = image.devices().len();
     if devices.len() != slots {
-        let message =
-            format!("`{}` has {slots} devices, {} are named", file.display(), devices.len());
+        let message = format!(
+            "`{}` refers to {}, and {} named",
+            file.display(),
+            count(slots as u64, "layer image"),
+            if devices.is_empty() {
+                "none is".to_owned()
+            } else {
+                format!("{} are", devices.len())
+            }
+        );
         return Err(Failure::new(Kind::Usage, "devices", message).help(
             "name them with `--device`, in the order of the device table, or a whole raw disk",
         ));

@@ -71,16 +71,18 @@ pub(super) fn image_set(text: &str, tool: Version) -> Result<ImageSet, Vec<Diagn
     })
 }
 
+/// Whether the file is for this tool. Of a tool that is too old nothing else is said: what a newer one would
+/// find wrong is not known, and the version of the file is no news.
 fn is_readable(root: &Table<'_>, tool: Version, problems: &mut Problems) -> bool {
-    let mut readable = true;
     if let Some(value) = root.get("requires-tool")
         && let Some(Requirement(oldest)) = value.parse(problems)
         && oldest > tool
     {
         let message =
             format!("this project needs sandbox-images {oldest} or newer, this is {tool}");
-        problems.push(problems.error("tool-too-old", message).at(value.span.clone()));
-        readable = false;
+        let problem = problems.error("tool-too-old", message).at(value.span.clone());
+        problems.push(problem.help("install a newer sandbox-images"));
+        return false;
     }
     if let Some(value) = root.get("manifest-version")
         && let Some(version) = value.number(problems)
@@ -88,10 +90,11 @@ fn is_readable(root: &Table<'_>, tool: Version, problems: &mut Problems) -> bool
     {
         let message =
             format!("`manifest-version` is {version}, this tool reads version {MANIFEST_VERSION}");
-        problems.push(problems.error("unknown-version", message).at(value.span.clone()));
-        readable = false;
+        let problem = problems.error("unknown-version", message).at(value.span.clone());
+        problems.push(problem.help("install a newer sandbox-images"));
+        return false;
     }
-    readable
+    true
 }
 
 fn read_root(root: &Table<'_>, problems: &mut Problems) -> ImageSet {
