@@ -43,6 +43,7 @@ mod resume;
 mod schema;
 mod secrets;
 mod store;
+mod survival;
 mod sync;
 mod tar_differential;
 mod tar_reader;
