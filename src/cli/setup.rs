@@ -87,8 +87,11 @@ impl Setup<'_> {
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        const MOMENT: Duration = Duration::from_secs(1);
-        let no_runtime = |error| Failure::of(Kind::Failed, "runtime", &error);
+        const MOMENT: Duration = Duration::from_millis(700);
+        let no_runtime = |error| {
+            Failure::of(Kind::Failed, "runtime", &error)
+                .help("raise the limit of open files or processes (`ulimit -n`, `ulimit -u`)")
+        };
         let runtime = tokio::runtime::Runtime::new().map_err(no_runtime)?;
         let signals = listen(self.output).map_err(no_runtime)?;
         let result = runtime.block_on(async {
