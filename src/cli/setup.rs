@@ -87,7 +87,7 @@ impl Setup<'_> {
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        const MOMENT: Duration = Duration::from_secs(1);
+        const MOMENT: Duration = Duration::from_millis(700);
         let no_runtime = |error| {
             let message = format!("cannot start the threads of this run: {error}");
             Failure::new(Kind::Failed, "runtime", message)

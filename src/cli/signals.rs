@@ -19,7 +19,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::Output;
 
 /// What the end of the work may take: what is promised is 2 s.
-const END_MAX: Duration = Duration::from_millis(1500);
+const END_MAX: Duration = Duration::from_millis(1200);
 
 /// What it may take to say so: whoever should read it may not.
 const TELL_MAX: Duration = Duration::from_millis(200);

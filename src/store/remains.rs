@@ -35,8 +35,8 @@ pub(super) fn sweep(path: &Path, complete: &BTreeSet<Digest>) -> Result<(), Erro
 
 /// Removes the leases and unfinished files of dead runs.
 pub(super) fn sweep_runs(leases: &Directory, runs: &Directory) -> Result<(), Error> {
-    let leased = leases.names()?;
-    let lessees = leased.iter().filter_map(|name| name.strip_prefix("run-")?.strip_suffix(".json"));
+    let names = leases.names()?;
+    let lessees = names.iter().filter_map(|name| name.strip_prefix("run-")?.strip_suffix(".json"));
     let directories = runs.names()?;
     let all: BTreeSet<&str> = lessees.chain(directories.iter().map(String::as_str)).collect();
     for run in all.into_iter().filter(|name| is_run_name(name)) {

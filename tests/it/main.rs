@@ -46,6 +46,7 @@ mod resume;
 mod schema;
 mod secrets;
 mod store;
+mod survival;
 mod sync;
 mod tar_differential;
 mod tar_reader;

@@ -20,6 +20,10 @@ pub(crate) mod pull;
 
 pub(crate) mod file_tree;
 
+pub(crate) mod store_tree;
+
+pub(crate) mod tmpfs;
+
 pub(crate) mod mount;
 
 pub(crate) mod built;

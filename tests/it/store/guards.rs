@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests play the crash and the neighbour")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use sandbox_images::oci::digest::Digest;
 use sandbox_images::store::error::Class;
 use sandbox_images::store::guard::{Caller, Waiting};
 use sandbox_images::store::ingest::Expected;
@@ -148,6 +150,38 @@ fn an_impatient_caller_gives_up_with_the_name_of_the_holder() {
     let what =
         format!("waited 0 s for {}, which process {pid} (`sandbox-images sync`) holds", blob("x"));
     assert_eq!(error.to_string(), what);
+}
+
+#[test]
+fn guard_files_that_nobody_holds_go_with_the_next_run() {
+    let home = Home::new();
+    let run = home.run();
+    let held = claim(&run, blob("held"));
+    let guards = home.store.path().join("v1/guards");
+    let file = |name| guards.join(format!("blob-{}", blob(name).digest().hex()));
+    fs::write(file("left"), "{}").unwrap();
+    fs::write(guards.join("notes"), "not ours").unwrap();
+    drop(home.run());
+    assert!(!file("left").exists());
+    assert!(file("held").exists() && guards.join("notes").exists());
+    drop(held);
+}
+
+#[test]
+fn what_is_kept_of_a_complete_blob_goes_unless_somebody_uses_it() {
+    let home = Home::new();
+    let run = home.run();
+    let [done, used, open] = ["done", "used", "open"].map(Digest::of);
+    let kept = |digest: Digest| home.store.path().join("v1/partial").join(digest.hex());
+    for digest in [done, used, open] {
+        fs::write(kept(digest), "part").unwrap();
+    }
+    let partial = run.partial(used, 9).unwrap();
+    home.store.sweep_remains(&BTreeSet::from([done, used])).unwrap();
+    assert!(!kept(done).exists() && kept(used).exists() && kept(open).exists());
+    drop(partial);
+    home.store.sweep_remains(&BTreeSet::from([used])).unwrap();
+    assert!(!kept(used).exists() && kept(open).exists());
 }
 
 #[test]

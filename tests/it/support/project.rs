@@ -109,7 +109,13 @@ impl Project {
 
     /// The program itself and nothing around it, for a test that ends it before its time.
     pub(crate) fn unbounded(&self, arguments: &[&str]) -> Command {
-        self.in_project(Command::new(PROGRAM), &[], arguments)
+        self.unbounded_under(&[], arguments)
+    }
+
+    /// As [`Project::unbounded`], run by another program.
+    pub(crate) fn unbounded_under(&self, wrapper: &[&str], arguments: &[&str]) -> Command {
+        let words = [wrapper, &[PROGRAM]].concat();
+        self.in_project(Command::new(words[0]), &words[1..], arguments)
     }
 
     /// Starts the program without a terminal or a bound, for a test that kills it.
