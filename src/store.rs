@@ -262,7 +262,9 @@ impl Store {
     /// The root of the lock at this absolute path, if there is one.
     pub fn root(&self, lock: &Path) -> Result<Option<Root>, Error> {
         match layout::open_roots(&self.path)? {
-            Some(roots) => keeper::read(&roots, &Root::file_name(Root::id_for(lock)), KeeperKind::Root),
+            Some(roots) => {
+                keeper::read(&roots, &Root::file_name(Root::id_for(lock)), KeeperKind::Root)
+            }
             None => Ok(None),
         }
     }

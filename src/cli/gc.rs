@@ -83,7 +83,11 @@ pub(crate) fn run(setup: &Setup<'_>, gc: &Gc) -> Done {
         "{would} {}, {}; {}, {} in the store",
         count(files, "file"),
         size(bytes),
-        if gc.dry_run { format!("{} would stay", kept.files) } else { format!("{} stay", kept.files) },
+        if gc.dry_run {
+            format!("{} would stay", kept.files)
+        } else {
+            format!("{} stay", kept.files)
+        },
         size(kept.bytes)
     ));
     Ok(())

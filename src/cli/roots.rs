@@ -128,9 +128,10 @@ fn choose(roots: &[RootFile], name: &str) -> Result<Digest, Failure> {
     let path = Store::absolute(Path::new(name)).map_err(|error| Failure::store(&error))?;
     let by_path = Root::id_for(&path);
     let is_id = name.len() >= ID_CHARS_MIN && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let meant = roots.iter().map(|(id, _)| *id).filter(|id| {
-        *id == by_path || (is_id && id.hex().starts_with(&name.to_ascii_lowercase()))
-    });
+    let meant = roots
+        .iter()
+        .map(|(id, _)| *id)
+        .filter(|id| *id == by_path || (is_id && id.hex().starts_with(&name.to_ascii_lowercase())));
     match *meant.collect::<Vec<_>>() {
         [id] => Ok(id),
         [] => {

@@ -271,4 +271,3 @@ fn apply(exclusive: &ExclusiveStore, collection: &Collection) -> Result<(), Stor
     }
     first
 }
-

@@ -192,7 +192,8 @@ pub fn sweep(holdings: &Holdings, keepers: &[Keeper], scope: &Scope, now: u64) -
     }
     match scope {
         Scope::Dropped { dropped, grace } => {
-            let verdict = |(artifact, _)| (artifact, of_dropped(dropped.get(&artifact), *grace, now));
+            let verdict =
+                |(artifact, _)| (artifact, of_dropped(dropped.get(&artifact), *grace, now));
             sweep.artifacts.extend(unwanted.into_iter().map(verdict));
             let others = |leftover: &Leftover| (leftover.clone(), Verdict::Keep(Keep::NotDropped));
             sweep.leftovers.extend(holdings.leftovers.keys().map(others));

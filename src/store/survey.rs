@@ -172,9 +172,11 @@ mod tests {
         let hex = "0123456789abcdef".repeat(4);
         assert!(artifact_of("layer", &format!("{hex}.erofs")).is_some());
         assert!(artifact_of("blob", &hex).is_some());
-        for (kind, name) in
-            [("layer", hex.clone()), ("blob", format!("{hex}.erofs")), ("disk", "x.vmdk".to_owned())]
-        {
+        for (kind, name) in [
+            ("layer", hex.clone()),
+            ("blob", format!("{hex}.erofs")),
+            ("disk", "x.vmdk".to_owned()),
+        ] {
             assert_eq!(artifact_of(kind, &name), None, "{kind} {name}");
         }
         assert!(is_quarantined(&format!("layer-{hex}.erofs.12-0-3")));

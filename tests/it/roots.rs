@@ -41,29 +41,61 @@ fn ids(project: &Project) -> Vec<String> {
 #[test]
 fn nothing_is_listed_of_a_store_that_does_not_exist() {
     let project = project();
-    insta::assert_snapshot!(seen(&project, &["roots", "list"]), @"");
+    insta::assert_snapshot!(seen(&project, &["roots", "list"]), @r###"
+    exit 0
+    --- stdout
+    --- stderr
+    nothing keeps anything in this store
+    "###);
     assert!(!project.store().exists());
 }
 
 #[test]
 fn a_lock_is_pinned_without_a_sync_and_let_go_again() {
     let project = project();
-    insta::assert_snapshot!(seen(&project, &["roots", "add"]), @"");
+    insta::assert_snapshot!(seen(&project, &["roots", "add"]), @r###"
+    exit 0
+    --- stdout
+    --- stderr
+    what `/project/sandbox-images.lock` names is kept
+    "###);
     assert!(project.stored("layers").is_empty());
     let root = &listed(&project)[0];
     assert_eq!((&root["state"], &root["problem"]), (&"pinned".into(), &Value::Null));
-    insta::assert_snapshot!(seen(&project, &["roots", "list"]), @"");
+    insta::assert_snapshot!(seen(&project, &["roots", "list"]), @r###"
+    exit 0
+    --- stdout
+    <id>  16 artifacts  pinned  /project/sandbox-images.lock
+    --- stderr
+    "###);
 
     let before = FileTree::read(&project.store());
-    insta::assert_snapshot!(seen(&project, &["roots", "add", "sandbox-images.lock"]), @"");
+    insta::assert_snapshot!(seen(&project, &["roots", "add", "sandbox-images.lock"]), @r###"
+    exit 0
+    --- stdout
+    --- stderr
+    what `/project/sandbox-images.lock` names was kept already
+    "###);
     FileTree::read(&project.store()).assert_equals(&before, "the store", "the store before");
     fs::remove_file(project.lock_path()).unwrap();
     project.run(&["gc"]).exits(0);
     assert_eq!(listed(&project).len(), 1, "a pin needs no lock");
 
-    insta::assert_snapshot!(seen(&project, &["roots", "remove", "sandbox-images.lock"]), @"");
+    insta::assert_snapshot!(seen(&project, &["roots", "remove", "sandbox-images.lock"]), @r###"
+    exit 0
+    --- stdout
+    --- stderr
+    what `/project/sandbox-images.lock` names is kept no longer; `gc` may take it
+    "###);
     assert!(listed(&project).is_empty());
-    insta::assert_snapshot!(seen(&project, &["roots", "remove", "sandbox-images.lock"]), @"");
+    insta::assert_snapshot!(seen(&project, &["roots", "remove", "sandbox-images.lock"]), @r###"
+    exit 2
+    --- stdout
+    --- stderr
+    error[unknown-root]: there is no root `sandbox-images.lock`
+     |
+    help: there are: none
+    "###);
     project.run(&["roots", "add"]).exits(3);
 }
 

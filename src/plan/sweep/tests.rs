@@ -46,9 +46,8 @@ fn days(days: u64) -> Duration {
 fn limits() -> impl Iterator<Item = Limits> {
     let ages = [None, Some(0), Some(2), Some(9)].map(|age| age.map(days));
     let sizes = [None, Some(0), Some(25), Some(1000)];
-    ages.into_iter().flat_map(move |age_max| {
-        sizes.map(|size_bytes_max| Limits { age_max, size_bytes_max })
-    })
+    ages.into_iter()
+        .flat_map(move |age_max| sizes.map(|size_bytes_max| Limits { age_max, size_bytes_max }))
 }
 
 fn without(holdings: &Holdings, taken: &BTreeSet<Artifact>) -> Holdings {
@@ -136,7 +135,8 @@ fn what_is_cheapest_to_restore_goes_first_among_things_of_one_day() {
 #[test]
 fn a_project_takes_only_what_it_dropped_long_ago() {
     let [old, recent, wanted, others, future] = small_world();
-    let dropped = [(old, NOW - 7 * DAY), (recent, NOW - 7 * DAY + 1), (wanted, 0), (future, NOW + 9)];
+    let dropped =
+        [(old, NOW - 7 * DAY), (recent, NOW - 7 * DAY + 1), (wanted, 0), (future, NOW + 9)];
     let scope = |grace| Scope::Dropped { dropped: BTreeMap::from(dropped), grace: days(grace) };
     let keepers = [keeper([wanted].into())];
     let swept = sweep(&held(&small_world().into()), &keepers, &scope(7), NOW);

@@ -10,8 +10,7 @@ use crate::spec::registries::checked_registry;
 use crate::spec::walk::{Problems, Table, document};
 
 /// The keys of the file itself.
-pub(super) const ROOT_KEYS: [&str; 6] =
-    ["store", "jobs", "network", "limits", "gc", "registries"];
+pub(super) const ROOT_KEYS: [&str; 6] = ["store", "jobs", "network", "limits", "gc", "registries"];
 
 /// The keys of `[network]`.
 pub(super) const NETWORK_KEYS: [&str; 7] = [

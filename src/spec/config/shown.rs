@@ -45,7 +45,13 @@ pub fn shown(text: &str) -> String {
 
 fn known_keys() -> Vec<&'static str> {
     let limits = LIMITS.iter().map(|limit| limit.key);
-    ROOT_KEYS.into_iter().chain(NETWORK_KEYS).chain(GC_KEYS).chain(limits).chain(registry::keys()).collect()
+    ROOT_KEYS
+        .into_iter()
+        .chain(NETWORK_KEYS)
+        .chain(GC_KEYS)
+        .chain(limits)
+        .chain(registry::keys())
+        .collect()
 }
 
 /// The lines of `text`, each with its end.

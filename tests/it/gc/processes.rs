@@ -40,7 +40,11 @@ fn syncs_and_collections_at_once_lose_nothing() {
     for round in 0..6 {
         // Every other round begins with nothing of one of them.
         if round % 2 == 0 {
-            in_store_of(&project, &other, &["roots", "remove", other.lock_path().to_str().unwrap()]);
+            in_store_of(
+                &project,
+                &other,
+                &["roots", "remove", other.lock_path().to_str().unwrap()],
+            );
         }
         thread::scope(|scope| {
             scope.spawn(|| sync(&project, &[]).exits(0));
@@ -67,7 +71,7 @@ fn a_collection_killed_at_any_place_leaves_what_the_next_one_takes() {
     let (registry, project) = world();
     sync(&project, &[]).exits(0);
     let golden = project.artifacts();
-    // Five artifacts of one image: as many records, as many files, and the run's own few.
+    // Six artifacts of one image: as many records, as many files, and the run's own few.
     let places_max = 40;
     let mut place = 1;
     loop {

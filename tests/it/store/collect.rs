@@ -1,6 +1,9 @@
 //! Deleting: what nobody keeps goes, in an order that survives a crash, and nothing else does.
 
-#![expect(clippy::disallowed_methods, reason = "these tests play the neighbour, the crash and the clock")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests play the neighbour, the crash and the clock"
+)]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -94,10 +97,20 @@ fn what_is_not_ours_is_never_deleted() {
     fs::create_dir_all(v1.join("f2/records/blob")).unwrap();
     fs::create_dir_all(home.store.path().join("v2/blobs")).unwrap();
     let mut foreign = Vec::new();
-    for folder in
-        ["blobs/sha256", "f1/layers/sha256", "f1/records/blob", "roots", "leases", "tmp", "partial",
-         "quarantine", "guards", "refs", "f2/layers", "../v2/blobs"]
-    {
+    for folder in [
+        "blobs/sha256",
+        "f1/layers/sha256",
+        "f1/records/blob",
+        "roots",
+        "leases",
+        "tmp",
+        "partial",
+        "quarantine",
+        "guards",
+        "refs",
+        "f2/layers",
+        "../v2/blobs",
+    ] {
         foreign.push(v1.join(folder).join("notes.txt"));
         foreign.push(v1.join(folder).join(HEX.to_uppercase()));
     }
@@ -190,10 +203,8 @@ fn what_is_left_of_downloads_and_damage_goes_when_it_is_old() {
         (30, v1.join(format!("quarantine/layer-{HEX}.erofs.12-0-3"))),
         (30, v1.join(format!("refs/{HEX}.json"))),
     ];
-    for (_, path) in &leftovers {
-        fs::write(path, "left over").unwrap();
-    }
     for (kept_days, path) in &leftovers {
+        fs::write(path, "left over").unwrap();
         gc(&home, now() + days(*kept_days) - Duration::from_hours(1)).unwrap();
         assert!(path.exists(), "{}", path.display());
         gc(&home, now() + days(*kept_days) + Duration::from_hours(1)).unwrap();

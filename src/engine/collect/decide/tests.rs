@@ -42,9 +42,9 @@ fn project(lock: &str, wanted: &str) -> ThisProject {
 
 /// Locks that are where the roots say, and what they name.
 fn locks(present: &[(&str, &str)]) -> BTreeMap<Digest, LockFile> {
-    let named = present.iter().map(|(lock, wanted)| {
-        (Root::id_for(lock.as_ref()), LockFile::Names(blobs(wanted)))
-    });
+    let named = present
+        .iter()
+        .map(|(lock, wanted)| (Root::id_for(lock.as_ref()), LockFile::Names(blobs(wanted))));
     named.collect()
 }
 
