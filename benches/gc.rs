@@ -99,7 +99,9 @@ fn filled() -> (TempDir, Store, usize) {
         root(&store, &path, &wanted);
         stored.extend(wanted);
     }
-    stored.iter().for_each(|artifact| put(&store, *artifact));
+    for artifact in &stored {
+        put(&store, *artifact);
+    }
     (folder, store, stored.len())
 }
 
