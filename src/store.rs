@@ -77,6 +77,9 @@ use crate::plan::artifact::{Artifact, Inventory};
 /// The last use of an artifact is noted at most this often: most runs write nothing.
 const TOUCH_EVERY: Duration = Duration::from_hours(24);
 
+/// The name of a root, and what it says or why it cannot be read.
+pub type RootFile = (Digest, Result<Root, Error>);
+
 /// A directory that holds artifacts, or will. It need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
@@ -272,7 +275,7 @@ impl Store {
     }
 
     /// Every root by its name in `roots/`, or why it cannot be read.
-    pub fn root_files(&self) -> Result<Vec<(Digest, Result<Root, Error>)>, Error> {
+    pub fn root_files(&self) -> Result<Vec<RootFile>, Error> {
         let Some(roots) = layout::open_roots(&self.path)? else {
             return Ok(Vec::new());
         };

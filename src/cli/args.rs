@@ -294,8 +294,7 @@ pub(crate) struct Sync {
     /// Delete now what the lock no longer names and nobody else wants, not after a week
     #[arg(long, conflicts_with_all = ["no_gc", "offline", "frozen", "check"])]
     pub(crate) prune: bool,
-    /// Delete nothing from the store [env: SANDBOX_IMAGES_NO_GC]
-    #[arg(long)]
+    #[arg(long, help = "Delete nothing from the store [env: SANDBOX_IMAGES_NO_GC]")]
     pub(crate) no_gc: bool,
     /// How many layers at once
     #[arg(short, value_name = "N", env = "SANDBOX_IMAGES_CONCURRENCY", hide_env_values = true)]

@@ -210,7 +210,7 @@ pub type RootFile = (Digest, Result<(Root, Life), StoreError>);
 pub fn preview(store: &Store, request: &Request, now: SystemTime) -> Result<Collection, Error> {
     let survey = store.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
-    decide(&survey, &locks, request, seconds(now)).map(|decision| decision.collection)
+    decide(survey, locks, request, seconds(now)).map(|decision| decision.collection)
 }
 
 /// Waits until this process is alone with the store, and deletes what `request` asks for.
@@ -244,7 +244,7 @@ fn alone(
 ) -> Result<Collection, Error> {
     let survey = exclusive.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
-    let Decision { collection, root } = decide(&survey, &locks, request, seconds(now))?;
+    let Decision { collection, root } = decide(survey, locks, request, seconds(now))?;
     apply(exclusive, &collection)?;
     if let Some((id, root)) = root {
         exclusive.replace_root(id, &root)?;

@@ -15,8 +15,8 @@ use crate::plan::artifact::Artifact;
 pub const SEEN_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// What is known of a root. Times are seconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RootFacts {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootFacts<'r> {
     /// Somebody said that it stays.
     pub pinned: bool,
     /// When it ends, if it is of no project.
@@ -24,9 +24,9 @@ pub struct RootFacts {
     /// When its project was last synced.
     pub last_seen: u64,
     /// What it wanted then.
-    pub wanted: BTreeSet<Artifact>,
+    pub wanted: &'r BTreeSet<Artifact>,
     /// What its lock says now.
-    pub lock: LockFile,
+    pub lock: &'r LockFile,
 }
 
 /// What is found where a root says that its lock is.
@@ -69,7 +69,7 @@ impl Life {
     }
 }
 
-impl RootFacts {
+impl RootFacts<'_> {
     /// Whether the root is alive at `now`, and why.
     pub fn life(&self, now: u64) -> Life {
         if self.pinned {
@@ -78,7 +78,7 @@ impl RootFacts {
         if let Some(at) = self.expires {
             return if now < at { Life::Expires { at } } else { Life::Ended };
         }
-        if self.lock != LockFile::Absent {
+        if *self.lock != LockFile::Absent {
             return Life::Lock;
         }
         let until = self.last_seen.saturating_add(SEEN_KEPT.as_secs());
@@ -87,8 +87,8 @@ impl RootFacts {
 
     /// What it keeps: what it wanted when it was written, and what its lock names now.
     pub fn keeps(&self) -> BTreeSet<Artifact> {
-        match &self.lock {
-            LockFile::Names(named) => &self.wanted | named,
+        match self.lock {
+            LockFile::Names(named) => self.wanted | named,
             LockFile::Absent | LockFile::Unreadable => self.wanted.clone(),
         }
     }
@@ -102,13 +102,15 @@ mod tests {
     const DAY: u64 = 24 * 60 * 60;
     const YEAR: u64 = 365 * DAY;
 
-    fn root() -> RootFacts {
+    static NOTHING: BTreeSet<Artifact> = BTreeSet::new();
+
+    fn root() -> RootFacts<'static> {
         RootFacts {
             pinned: false,
             expires: None,
             last_seen: 20 * YEAR,
-            wanted: BTreeSet::new(),
-            lock: LockFile::Absent,
+            wanted: &NOTHING,
+            lock: &LockFile::Absent,
         }
     }
 
@@ -124,7 +126,7 @@ mod tests {
     fn no_clock_ends_what_has_a_lock_or_is_pinned() {
         for now in [0, 10 * YEAR, 30 * YEAR, u64::MAX] {
             for lock in [LockFile::Unreadable, LockFile::Names(BTreeSet::new())] {
-                assert_eq!(RootFacts { lock, ..root() }.life(now), Life::Lock);
+                assert_eq!(RootFacts { lock: &lock, ..root() }.life(now), Life::Lock);
             }
             let pinned = RootFacts { pinned: true, expires: Some(1), ..root() };
             assert_eq!(pinned.life(now), Life::Pinned);
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn what_expires_does_so_whatever_lies_there() {
         let lock = LockFile::Unreadable;
-        let root = RootFacts { expires: Some(21 * YEAR), lock, ..root() };
+        let root = RootFacts { expires: Some(21 * YEAR), lock: &lock, ..root() };
         assert_eq!(root.life(21 * YEAR - 1), Life::Expires { at: 21 * YEAR });
         assert_eq!(root.life(21 * YEAR), Life::Ended);
     }
@@ -145,6 +147,7 @@ mod tests {
         let [old, new] = ["old", "new"].map(|name| Artifact::Blob(Digest::of(name)));
         let wanted = BTreeSet::from([old]);
         let lock = LockFile::Names(BTreeSet::from([new]));
-        assert_eq!(RootFacts { wanted, lock, ..root() }.keeps(), BTreeSet::from([old, new]));
+        let root = RootFacts { wanted: &wanted, lock: &lock, ..root() };
+        assert_eq!(root.keeps(), BTreeSet::from([old, new]));
     }
 }

@@ -86,8 +86,8 @@ impl OfProcess {
     /// The same for the same process and artifacts.
     fn name(&self) -> String {
         let Process { pid, started, namespace, .. } = self.process;
-        let wanted: String = self.wanted.iter().map(|artifact| format!("{artifact}\n")).collect();
-        format!("vm-{namespace}-{pid}-{started}-{}.json", Digest::of(wanted).hex())
+        let wanted: Vec<String> = self.wanted.iter().map(Artifact::to_string).collect();
+        format!("vm-{namespace}-{pid}-{started}-{}.json", Digest::of(wanted.join("\n")).hex())
     }
 
     fn to_json(&self) -> Vec<u8> {

@@ -56,9 +56,8 @@ impl Process {
         }
         Ok(match started(self.pid)? {
             Some(started) if started == self.started => Presence::Alive,
-            Some(_) => Presence::Ended,
             None if is_hidden(self.pid) => Presence::Alive,
-            None => Presence::Ended,
+            Some(_) | None => Presence::Ended,
         })
     }
 }

@@ -81,6 +81,8 @@ fn what_commands_print_as_json_fits_the_schema_of_output() {
     check(&["inspect", "reference", "a b"]);
     check(&["verify"]);
     check(&["sync", "--check"]);
+    check(&["gc"]);
+    check(&["roots", "list"]);
     let lock = include_str!("../data/locks/v1.lock");
     fs::write(project.lock_path(), lock).unwrap();
     fs::write(project.directory().join("old.lock"), lock.replace("1bc04b52", "00000000")).unwrap();
@@ -91,5 +93,8 @@ fn what_commands_print_as_json_fits_the_schema_of_output() {
     check(&["cache-key"]);
     check(&["list"]);
     check(&["path", "alpine"]);
+    check(&["roots", "add"]);
+    check(&["roots", "list"]);
+    check(&["gc", "--dry-run"]);
     assert!(!validator.is_valid(&serde_json::json!({ "schema": "sandbox-images/check/2" })));
 }

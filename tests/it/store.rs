@@ -7,3 +7,5 @@ mod commit;
 mod guards;
 
 mod damage;
+
+mod collect;

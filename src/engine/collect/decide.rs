@@ -1,6 +1,6 @@
 //! From what lies in a store and who keeps it to the fate of each thing. No I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use crate::engine::collect::{Collection, Error, Fate, Item, Request, ThisProject, What};
@@ -22,12 +22,12 @@ pub(super) struct Decision {
 
 /// What becomes of everything, by what lies in the store and what the roots' `locks` say.
 pub(super) fn decide(
-    survey: &Survey,
-    locks: &BTreeMap<Digest, LockFile>,
+    mut survey: Survey,
+    mut locks: BTreeMap<Digest, LockFile>,
     request: &Request,
     now: u64,
 ) -> Result<Decision, Error> {
-    let (there, mut survey, mut locks) = (survey, survey.clone(), locks.clone());
+    let there: BTreeSet<Digest> = survey.roots.keys().copied().collect();
     let own = request.project().map(|project| project.stand_in(&mut survey, &mut locks, now));
     let lives = lives(&survey.roots, &locks, now);
     if let Request::OnlyThisLock { drop_other_roots: false, .. } = request {
@@ -54,7 +54,7 @@ pub(super) fn decide(
     };
     let mut items = Vec::new();
     if !matches!(request, Request::Dropped { .. }) {
-        items.extend(root_items(there, &lives, request, own));
+        items.extend(root_items(&survey, &there, &lives, request, own));
         let ended = survey.ended_leases.iter().map(|name| Item {
             what: What::Lease(name.clone()),
             size_bytes: 0,
@@ -95,18 +95,18 @@ impl ThisProject {
     }
 }
 
-fn facts(root: &Root, lock: LockFile) -> RootFacts {
+fn facts<'r>(root: &'r Root, lock: &'r LockFile) -> RootFacts<'r> {
     RootFacts {
         pinned: root.pinned,
         expires: root.expires,
         last_seen: root.last_seen,
-        wanted: root.wanted.clone(),
+        wanted: &root.wanted,
         lock,
     }
 }
 
-fn lock_of(locks: &BTreeMap<Digest, LockFile>, id: Digest) -> LockFile {
-    locks.get(&id).cloned().unwrap_or(LockFile::Absent)
+fn lock_of(locks: &BTreeMap<Digest, LockFile>, id: Digest) -> &LockFile {
+    locks.get(&id).unwrap_or(&LockFile::Absent)
 }
 
 /// Which roots are alive at `now`, and why.
@@ -182,8 +182,10 @@ fn settled(root: &Root, swept: &Sweep, roots: usize, grace: Duration, now: u64) 
     (settled != *root).then_some(settled)
 }
 
+/// The roots that are `there`: not one that is yet to be written.
 fn root_items(
     survey: &Survey,
+    there: &BTreeSet<Digest>,
     lives: &BTreeMap<Digest, Life>,
     request: &Request,
     own: Option<Digest>,
@@ -199,7 +201,7 @@ fn root_items(
             life => Fate::Alive(life),
         },
     };
-    survey.roots.iter().map(item).collect()
+    survey.roots.iter().filter(|(id, _)| there.contains(id)).map(item).collect()
 }
 
 fn swept_items(survey: &Survey, keepers: &[Keeper], swept: Sweep) -> Vec<Item> {

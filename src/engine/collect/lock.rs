@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use rustix::fs::OFlags;
 
@@ -15,10 +18,25 @@ use crate::plan::wanted;
 use crate::spec::lockfile::{FILE_BYTES_MAX, Lock};
 use crate::store::root::Root;
 
-/// The lock of each root. What is of no project has none.
+/// The lock of each root, read on all processors. What is of no project has none.
 pub(super) fn of_roots(roots: &BTreeMap<Digest, Root>) -> BTreeMap<Digest, LockFile> {
     let projects = roots.iter().filter(|(_, root)| root.expires.is_none());
-    projects.map(|(id, root)| (*id, look_at(Path::new(&root.lock)))).collect()
+    let look = |(id, root): (&Digest, &Root)| {
+        let path = Path::new(&root.lock);
+        // A path that is no UTF-8 is written with signs in place of what is none, and leads nowhere.
+        let is_whole = !root.lock.contains(char::REPLACEMENT_CHARACTER);
+        (*id, if is_whole { look_at(path) } else { LockFile::Unreadable })
+    };
+    let projects: Vec<(&Digest, &Root)> = projects.collect();
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let part_len = projects.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let look_at_all = |part: &[(&Digest, &Root)]| part.iter().map(|one| look(*one)).collect();
+        let parts = projects.chunks(part_len);
+        let parts: Vec<_> = parts.map(|part| scope.spawn(move || look_at_all(part))).collect();
+        let joined = parts.into_iter().map(|part| part.join().unwrap_or_else(|p| resume_unwind(p)));
+        joined.flat_map(|locks: Vec<(Digest, LockFile)>| locks).collect()
+    })
 }
 
 /// What lies at `path`. Only that nothing lies there means that there is nothing: who may not look, finds

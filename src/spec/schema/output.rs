@@ -76,6 +76,8 @@ pub(super) enum Output {
         actions: Vec<Value>,
         /// Images that are to be resolved.
         resolved: Vec<String>,
+        /// What would be deleted.
+        removed: Vec<Collected>,
     },
     /// `sync`
     #[schemars(rename = "sandbox-images/sync/1")]
@@ -84,6 +86,8 @@ pub(super) enum Output {
         done: Map<String, Value>,
         /// Each image on each platform, and where its disk is.
         images: Vec<Value>,
+        /// What was deleted.
+        removed: Vec<Collected>,
     },
     /// `check`
     #[schemars(rename = "sandbox-images/check/1")]
@@ -161,6 +165,24 @@ pub(super) enum Output {
         ok: u64,
         /// The others.
         damaged: Vec<Value>,
+    },
+    /// `gc`
+    #[schemars(rename = "sandbox-images/gc/1")]
+    Gc {
+        /// Whether nothing was done.
+        dry_run: bool,
+        /// What went, or would go.
+        removed: Sum,
+        /// What stayed.
+        kept: Sum,
+        /// Everything in the store, and why it stays or goes.
+        items: Vec<Collected>,
+    },
+    /// `roots`
+    #[schemars(rename = "sandbox-images/roots/1")]
+    Roots {
+        /// All roots, that which was added, or those that were removed.
+        roots: Vec<Root>,
     },
     /// `doctor`
     #[schemars(rename = "sandbox-images/doctor/1")]
@@ -375,6 +397,57 @@ pub(super) struct Usage {
     layer: Option<u64>,
     /// Bytes of the content, where the lock states them.
     size_bytes: Option<u64>,
+}
+
+/// How much there is of something.
+#[derive(JsonSchema)]
+pub(super) struct Sum {
+    /// Artifacts and what is left over; roots and leases are not counted.
+    files: u64,
+    /// Their bytes.
+    bytes: u64,
+}
+
+/// One thing of a store, and why it stays or goes.
+#[derive(JsonSchema)]
+pub(super) struct Collected {
+    /// `root`, `lease`, `blob`, `layer`, `fsmeta`, `disk`, `unrecorded`, `partial`, `quarantined` or
+    /// `reference`.
+    kind: String,
+    /// The path of a root's lock, the digest in an artifact's name, the path or name of another file.
+    name: String,
+    /// `keep` or `remove`.
+    action: String,
+    /// `wanted`, `recent`, `grace`, `not-dropped` or `alive`; `unwanted`, `age`, `size`, `ended` or
+    /// `other-root`.
+    reason: String,
+    /// Who wants it, if the reason is `wanted`: locks and processes.
+    by: Option<Vec<String>>,
+    /// For how long it was not used, if the reason is `age`.
+    unused_seconds: Option<u64>,
+    /// Bytes.
+    size_bytes: u64,
+    /// When it was last used, in seconds since 1970.
+    last_used: Option<u64>,
+}
+
+/// What keeps artifacts alive.
+#[derive(JsonSchema)]
+pub(super) struct Root {
+    /// Its name in the store: the SHA-256 of its lock's path.
+    id: String,
+    /// The lock's path.
+    lock: Option<String>,
+    /// `pinned`, `lock`, `expires`, `seen`, `ended` or `unreadable`.
+    state: String,
+    /// When it ends, if nothing happens, in seconds since 1970.
+    ends: Option<u64>,
+    /// How many artifacts it wanted when it was written.
+    artifacts: Option<u64>,
+    /// When its project was last synced, in seconds since 1970.
+    last_seen: Option<u64>,
+    /// Why it cannot be read.
+    problem: Option<String>,
 }
 
 /// A file of a store.

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::plan::artifact::Artifact;
 use crate::plan::sweep::{Holdings, Limits};
@@ -51,7 +49,7 @@ fn locks(present: &[(&str, &str)]) -> BTreeMap<Digest, LockFile> {
 /// The names of the artifacts that go.
 #[track_caller]
 fn check(survey: &Survey, locks: &BTreeMap<Digest, LockFile>, request: &Request, goes: &str) {
-    let collection = decide(survey, locks, request, NOW).unwrap().collection;
+    let collection = decide(survey.clone(), locks.clone(), request, NOW).unwrap().collection;
     let removed = collection.removed().filter_map(|item| match &item.what {
         What::Artifact(artifact) => Some(*artifact),
         _ => None,
@@ -78,7 +76,7 @@ fn what_a_living_root_its_lock_or_a_lease_names_stays() {
 #[test]
 fn a_root_that_ended_goes_and_the_others_are_told_with_why() {
     let survey = store(&[("/p", "a", 0), ("/gone", "b", 0)]);
-    let decision = decide(&survey, &locks(&[("/p", "a")]), &everything(), NOW).unwrap();
+    let decision = decide(survey, locks(&[("/p", "a")]), &everything(), NOW).unwrap();
     let fates: Vec<_> = decision.collection.items.iter().map(|item| &item.fate).collect();
     assert!(fates.contains(&&Fate::Alive(Life::Lock)) && fates.contains(&&Fate::Ended));
     assert!(fates.contains(&&Fate::Wanted { by: vec!["/p".to_owned()] }));
@@ -89,7 +87,7 @@ fn one_lock_alone_is_refused_where_others_live() {
     let survey = store(&[("/p", "ab", NOW), ("/q", "c", NOW), ("/gone", "d", 0)]);
     let present = locks(&[("/p", "a"), ("/q", "c")]);
     let request = only(project("/p", "a"), false);
-    let refused = decide(&survey, &present, &request, NOW).unwrap_err();
+    let refused = decide(survey.clone(), present.clone(), &request, NOW).unwrap_err();
     assert_eq!(refused.to_string(), "others keep things in this store: /q");
     check(&survey, &present, &only(project("/p", "a"), true), "bcdef");
     check(&store(&[("/gone", "d", 0)]), &locks(&[]), &request, "bcdef");
@@ -99,7 +97,8 @@ fn one_lock_alone_is_refused_where_others_live() {
 fn one_lock_alone_takes_nothing_that_runs() {
     let mut survey = store(&[]);
     survey.leases = vec![Lease { holder: "process 7".to_owned(), wanted: vec![blob("d")] }];
-    let refused = decide(&survey, &locks(&[]), &only(project("/p", "a"), false), NOW).unwrap_err();
+    let refused =
+        decide(survey.clone(), locks(&[]), &only(project("/p", "a"), false), NOW).unwrap_err();
     assert_eq!(refused.to_string(), "others keep things in this store: process 7");
     check(&survey, &locks(&[]), &only(project("/p", "a"), true), "bcef");
     survey.leases[0].wanted.clear();
@@ -127,7 +126,7 @@ fn a_root_forgets_what_went_and_what_another_project_keeps() {
     survey.roots.insert(id, root);
     survey.leases = vec![Lease { holder: "process 7".to_owned(), wanted: vec![blob("d")] }];
     let request = Request::Dropped { project: project("/p", "a"), grace: Duration::ZERO };
-    let decision = decide(&survey, &locks(&[("/q", "b")]), &request, NOW).unwrap();
+    let decision = decide(survey, locks(&[("/q", "b")]), &request, NOW).unwrap();
     let (written, root) = decision.root.unwrap();
     assert_eq!(written, id);
     let left: Vec<Artifact> = root.dropped.iter().map(|dropped| dropped.artifact).collect();
