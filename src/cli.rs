@@ -22,6 +22,10 @@ mod mode;
 
 mod init;
 
+mod incomplete;
+
+mod artifacts;
+
 mod lock;
 
 mod edit;

@@ -27,6 +27,8 @@ pub mod usage;
 
 pub mod cache_key;
 
+pub mod locked;
+
 #[cfg(test)]
 mod tests;
 

@@ -15,6 +15,8 @@ mod documents;
 
 pub mod sync;
 
+pub mod artifacts;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ use crate::layer::limits::Limits;
 use crate::plan::event::{Reporter, Silent};
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
+use crate::project::artifacts::Completed;
 use crate::project::files::{FileError, Inputs, Texts};
 use crate::project::outdated::Tracked;
 use crate::project::relock::Relocked;
@@ -158,6 +161,17 @@ impl Project {
         session: &Session,
     ) -> Vec<(ImageName, Result<Tracked, Error>)> {
         outdated::outdated(inputs, &self.sources(session)).await
+    }
+
+    /// Gives `lock`, made from `inputs`, the digests of its artifacts: what lacks one is built into the store, on
+    /// all platforms. Writes no lock.
+    pub async fn lock_artifacts(
+        &self,
+        lock: Lock,
+        inputs: &Inputs,
+        session: &Session,
+    ) -> Completed {
+        artifacts::complete(self, lock, inputs, session).await
     }
 
     /// Replaces the lock with `text`, whole or not at all, if it is another text.

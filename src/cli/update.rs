@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::spec::changes::{ImageChange, PlatformChange, changes};
-use sandbox_images::spec::lockfile::{Lock, REVISION};
 use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::name::ImageName;
 use sandbox_images::spec::unknown::UnknownImage;
@@ -13,8 +12,9 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::Update;
+use crate::cli::artifacts::{Wish, complete};
 use crate::cli::failure::{Failure, Kind, engine_failures};
-use crate::cli::lock::write;
+use crate::cli::lock::{require_writable, write};
 use crate::cli::output;
 use crate::cli::render::printable;
 use crate::cli::report::{aligned, count, short, size};
@@ -43,30 +43,25 @@ pub(crate) fn run(setup: &Setup<'_>, update: &Update) -> Done {
         }
     }
     let session = setup.session(true, None, Some(&inputs.image_set))?;
-    let updated = block_on(async { Ok(project.update(&inputs, &images, &session).await) })?;
-    if let Some(failure) = engine_failures(&updated.failures) {
-        return Err(failure.note("nothing was written"));
-    }
-    let changes = changes(&inputs.lock, &updated.lock);
+    let lock = block_on(async {
+        let updated = project.update(&inputs, &images, &session).await;
+        if let Some(failure) = engine_failures(&updated.failures) {
+            return Err(failure.note("nothing was written"));
+        }
+        if update.dry_run {
+            return Ok(updated.lock);
+        }
+        complete(&project, &inputs, updated.lock, Wish::Keep, &session).await
+    })?;
+    let changes = changes(&inputs.lock, &lock);
     if !update.dry_run {
-        write(&project, &updated.lock.render())?;
+        write(&project, &lock.render())?;
     }
     print(setup, update, &changes);
     if update.exit_code && !changes.is_empty() {
         return Err(Failure::told(Kind::Missing));
     }
     Ok(())
-}
-
-/// Fails if a newer tool wrote the lock: this one would lose what it does not know.
-fn require_writable(lock: &Lock) -> Done {
-    if !lock.is_newer() {
-        return Ok(());
-    }
-    let found = lock.revision();
-    let message = format!("the lock has revision {found}, this tool writes revision {REVISION}");
-    Err(Failure::new(Kind::Stale, "newer-revision", message)
-        .help("use a newer sandbox-images to change it"))
 }
 
 /// The images whose tags are to be resolved again. All names that are unknown are told in one run.

@@ -2,7 +2,8 @@
 //!
 //! Documents first, then the chain of each image, then layers, then what is built of them. An image whose
 //! documents are missing or contradict its block is left out of the rest, and nothing is fetched on its
-//! word; all others go on. When everything is committed, the project's root is.
+//! word; all others go on. When everything is committed, the project's root is. Where the lock has digests of
+//! artifacts, what is in the store is held to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::oci::platform::Platform;
 use crate::plan::action::Action;
 use crate::plan::artifact::Artifact;
 use crate::plan::event::{Event, Totals};
+use crate::plan::locked::{check_format, locked_digests};
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
 use crate::project::documents::Documents;
@@ -76,10 +78,15 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn run(&self, selection: &Selection, synced: &mut Synced) -> Result<(), Error> {
+        check_format(self.lock)?;
         let missing = self.project.plan(self.lock, selection)?;
         self.session.reporter.report(Event::Planned(missing.totals()));
         let selection = &self.within_reach(selection, &missing, synced);
-        if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await.is_empty() {
+        let differing = self.differing(selection);
+        if missing.is_empty()
+            && differing.is_empty()
+            && self.broken(selection, None, &BTreeSet::new()).await.is_empty()
+        {
             return match self.note_root() {
                 // Whoever may not write to a store may still use what is in it.
                 Err(StoreError::ReadOnly { .. } | StoreError::Denied { .. }) => Ok(()),
@@ -88,7 +95,29 @@ impl Work<'_> {
         }
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
+        synced.note_broken(self.differing(selection));
         Ok(self.note_root()?)
+    }
+
+    /// The images with artifacts that are not what the lock says. What is not there is told elsewhere.
+    fn differing(&self, selection: &Selection) -> Broken {
+        let locked = locked_digests(self.lock);
+        let mut told = BTreeSet::new();
+        let mut differing = Broken::new();
+        for (name, platform) in pairs(selection).filter(|_| !locked.is_empty()) {
+            for artifact in wanted(self.lock, &only(name, platform)) {
+                let Some(&expected) = locked.get(&artifact) else { continue };
+                let Ok(file) = self.project.store().open(artifact) else { continue };
+                let actual = file.record().digest;
+                if actual != expected {
+                    let error = Error::ArtifactDiffers { artifact, expected, actual };
+                    let error = told.insert(artifact).then_some(error);
+                    let first = differing.entry((name.clone(), platform.clone())).or_default();
+                    *first = first.take().or(error);
+                }
+            }
+        }
+        differing
     }
 
     /// Leaves out, where there is no network, the images that need something from one.
