@@ -26,6 +26,7 @@ use std::time::{Duration, SystemTime};
 use crate::engine::error::Error;
 use crate::engine::source::Sources;
 use crate::layer::limits::Limits;
+use crate::plan::action::{Action, FetchLayer};
 use crate::plan::event::{Reporter, Silent};
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
@@ -203,6 +204,17 @@ impl Project {
         selection: &Selection,
     ) -> Result<Plan, crate::store::error::Error> {
         Ok(plan(lock, selection, &self.store.inventory(wanted(lock, selection))?))
+    }
+
+    /// Whether `action` cannot be done without a network: it fetches, and nothing that came before is whole.
+    pub fn needs_network(&self, action: &Action) -> bool {
+        let is_kept = match action {
+            Action::FetchLayer(FetchLayer { digest, size, .. }) => {
+                self.store.has_whole_partial(*digest, *size).unwrap_or(false)
+            }
+            _ => false,
+        };
+        action.needs_network() && !is_kept
     }
 
     /// Makes the store hold what `selection` wants of `lock`, and notes in the store that this project wants

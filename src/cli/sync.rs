@@ -259,8 +259,8 @@ fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
 /// Shows what would be done, and fails if it could not be done without a network.
 fn dry_run(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     let plan = plan(decided)?;
-    let unreachable: Vec<&Action> =
-        plan.actions.iter().filter(|action| action.needs_network()).collect();
+    let needs_network = |action: &&Action| decided.project.needs_network(action);
+    let unreachable: Vec<&Action> = plan.actions.iter().filter(needs_network).collect();
     if !network && !unreachable.is_empty() {
         return Err(missing(&unreachable, network).with("plan", &plan));
     }

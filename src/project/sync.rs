@@ -126,7 +126,7 @@ impl Work<'_> {
             return selection.clone();
         }
         let mut lost = BTreeSet::new();
-        for action in plan.actions.iter().filter(|action| action.needs_network()) {
+        for action in plan.actions.iter().filter(|action| self.project.needs_network(action)) {
             lost.insert(action.makes());
             match self.project.store().open(action.makes()) {
                 Err(error) if error.class() == Class::Integrity => {
