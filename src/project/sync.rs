@@ -82,11 +82,8 @@ impl Work<'_> {
         let missing = self.project.plan(self.lock, selection)?;
         self.session.reporter.report(Event::Planned(missing.totals()));
         let selection = &self.within_reach(selection, &missing, synced);
-        let differing = self.differing(selection);
-        if missing.is_empty()
-            && differing.is_empty()
-            && self.broken(selection, None, &BTreeSet::new()).await.is_empty()
-        {
+        if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await.is_empty() {
+            self.compare(selection, synced);
             return match self.note_root() {
                 // Whoever may not write to a store may still use what is in it.
                 Err(StoreError::ReadOnly { .. } | StoreError::Denied { .. }) => Ok(()),
@@ -95,29 +92,29 @@ impl Work<'_> {
         }
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
-        synced.note_broken(self.differing(selection));
+        self.compare(selection, synced);
         Ok(self.note_root()?)
     }
 
-    /// The images with artifacts that are not what the lock says. What is not there is told elsewhere.
-    fn differing(&self, selection: &Selection) -> Broken {
+    /// Notes which files in the store are not what the lock says. What is not there is told elsewhere.
+    fn compare(&self, selection: &Selection, synced: &mut Synced) {
         let locked = locked_digests(self.lock);
         let mut told = BTreeSet::new();
-        let mut differing = Broken::new();
         for (name, platform) in pairs(selection).filter(|_| !locked.is_empty()) {
             for artifact in wanted(self.lock, &only(name, platform)) {
                 let Some(&expected) = locked.get(&artifact) else { continue };
                 let Ok(file) = self.project.store().open(artifact) else { continue };
                 let actual = file.record().digest;
-                if actual != expected {
+                if actual == expected {
+                    continue;
+                }
+                synced.is_incomplete(name, platform);
+                if told.insert(artifact) {
                     let error = Error::ArtifactDiffers { artifact, expected, actual };
-                    let error = told.insert(artifact).then_some(error);
-                    let first = differing.entry((name.clone(), platform.clone())).or_default();
-                    *first = first.take().or(error);
+                    synced.failures.push((name.clone(), error));
                 }
             }
         }
-        differing
     }
 
     /// Leaves out, where there is no network, the images that need something from one.
