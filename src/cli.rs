@@ -36,6 +36,10 @@ mod mode;
 
 mod init;
 
+mod incomplete;
+
+mod artifacts;
+
 mod lock;
 
 mod edit;

@@ -32,6 +32,7 @@ pub mod cache_key;
 
 pub mod root_life;
 
+pub mod locked;
 pub mod sweep;
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub mod sync;
 
 pub mod gc;
 
+pub mod artifacts;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -26,9 +28,11 @@ use std::time::{Duration, SystemTime};
 use crate::engine::error::Error;
 use crate::engine::source::Sources;
 use crate::layer::limits::Limits;
+use crate::plan::action::{Action, FetchLayer};
 use crate::plan::event::{Reporter, Silent};
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
+use crate::project::artifacts::Completed;
 use crate::project::files::{FileError, Inputs, Texts};
 use crate::project::outdated::Tracked;
 use crate::project::relock::Relocked;
@@ -162,6 +166,17 @@ impl Project {
         outdated::outdated(inputs, &self.sources(session)).await
     }
 
+    /// Gives `lock`, made from `inputs`, the digests of its artifacts: what lacks one is built into the store, on
+    /// all platforms. Writes no lock.
+    pub async fn lock_artifacts(
+        &self,
+        lock: Lock,
+        inputs: &Inputs,
+        session: &Session,
+    ) -> Completed {
+        artifacts::complete(self, lock, inputs, session).await
+    }
+
     /// Replaces the lock with `text`, whole or not at all, if it is another text.
     pub fn write_lock(&self, text: &str) -> Result<bool, FileError> {
         files::replace(&self.lock_path, text)
@@ -191,6 +206,17 @@ impl Project {
         selection: &Selection,
     ) -> Result<Plan, crate::store::error::Error> {
         Ok(plan(lock, selection, &self.store.inventory(wanted(lock, selection))?))
+    }
+
+    /// Whether `action` cannot be done without a network: it fetches, and nothing that came before is whole.
+    pub fn needs_network(&self, action: &Action) -> bool {
+        let is_kept = match action {
+            Action::FetchLayer(FetchLayer { digest, size, .. }) => {
+                self.store.has_whole_partial(*digest, *size).unwrap_or(false)
+            }
+            _ => false,
+        };
+        action.needs_network() && !is_kept
     }
 
     /// Makes the store hold what `selection` wants of `lock`, and notes in the store that this project wants

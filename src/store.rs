@@ -152,6 +152,17 @@ impl Store {
         }
     }
 
+    /// Whether as many bytes of the blob `digest` were kept as it has. Only who reads them knows if they are its.
+    pub fn has_whole_partial(&self, digest: Digest, size_bytes: u64) -> Result<bool, Error> {
+        let Some(partials) = layout::open_partials(&self.path)? else {
+            return Ok(false);
+        };
+        Ok(match partials.find(&digest.hex())? {
+            Found::File(_, found_bytes) => found_bytes == size_bytes,
+            _ => false,
+        })
+    }
+
     /// Reads every byte of `artifacts`, on `threads` threads, and compares them with their records.
     /// `on_each` is told of each as soon as it is known.
     pub fn verify(

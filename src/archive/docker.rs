@@ -185,6 +185,11 @@ fn descriptors(
         let (path, layers) = (archive.path().to_owned(), names.len());
         return Err(Error::LayerCount { path, layers, diff_ids: diff_ids.len() });
     }
+    // Before any of them is read: one file may stand for all of them.
+    archive
+        .limits()
+        .check_layers(names.len())
+        .map_err(|source| Error::TooManyLayers { path: archive.path().to_owned(), source })?;
     let descriptor = |(name, diff_id): (&String, _)| {
         let (_, size) = archive.open_file(name)?;
         let packing = archive.compression_of(name)?;

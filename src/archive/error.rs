@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::layer::decompress::DecompressError;
+use crate::layer::limits::LimitExceeded;
 use crate::layer::show::DisplayBytes;
 use crate::layer::tar::error::TarError;
 use crate::oci::digest::Digest;
@@ -82,6 +83,15 @@ pub enum Error {
         layers: usize,
         /// `diff_id`s of the config.
         diff_ids: usize,
+    },
+    /// An image of a docker archive has more layers than are accepted.
+    #[error("cannot use `{}`", .path.display())]
+    TooManyLayers {
+        /// The archive.
+        path: PathBuf,
+        /// Which limit.
+        #[source]
+        source: LimitExceeded,
     },
     /// The source does not hold what is asked for by its digest.
     #[error("`{}` does not hold `{digest}`; its image has the manifest `{present}`", .path.display())]
@@ -167,6 +177,7 @@ impl Error {
             | Self::Entry { .. }
             | Self::Limit { .. }
             | Self::LayerCount { .. } => "archive",
+            Self::TooManyLayers { .. } => "layer-limit",
             Self::NotHeld { .. } => "archive-changed",
             _ => "layout",
         }

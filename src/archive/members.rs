@@ -77,6 +77,11 @@ impl Members {
         &self.path
     }
 
+    /// What bounds it, and the layers in it.
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Whether there is something of this name.
     pub fn has(&self, name: &str) -> bool {
         self.entries.contains_key(name.as_bytes())

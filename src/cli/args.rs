@@ -241,6 +241,10 @@ pub(crate) struct Outdated {
 
 /// `lock`
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag; `lock` turns the last two into a wish"
+)]
 pub(crate) struct Lock {
     /// Change nothing; exit 3 with the differences if the lock is stale
     #[arg(long, conflicts_with = "dry_run")]
@@ -248,6 +252,12 @@ pub(crate) struct Lock {
     /// Resolve what is stale and show what would change, but write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Build all that is locked, and write the digests of what is built into the lock
+    #[arg(long, conflicts_with = "no_artifacts")]
+    pub(crate) artifacts: bool,
+    /// Take the digests of what is built out of the lock
+    #[arg(long)]
+    pub(crate) no_artifacts: bool,
 }
 
 /// `sync`

@@ -10,11 +10,11 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::reading::Check;
 use crate::cli::failure::{Failure, Kind};
+use crate::cli::incomplete::missing;
 use crate::cli::lock::require_fresh;
 use crate::cli::output;
 use crate::cli::report::count;
 use crate::cli::setup::{Setup, inputs};
-use crate::cli::sync::missing;
 
 /// What `check --json` prints when all is well.
 #[derive(Debug, Serialize)]

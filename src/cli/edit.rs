@@ -16,6 +16,7 @@ use similar::TextDiff;
 
 use crate::cli::Done;
 use crate::cli::args::{Add, Edit, Remove};
+use crate::cli::artifacts::{Wish, complete};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::lock::relock;
 use crate::cli::output::{self, Tone};
@@ -99,9 +100,15 @@ fn change(
     let mut resolved = BTreeSet::new();
     if !edit.no_lock && !new.stale.is_empty() {
         let session = setup.session(true, None, Some(&new.image_set))?;
-        let relocked = setup.block_on(relock(&project, &new, &texts, &session))?;
-        after.lock = Some(relocked.lock.render());
-        resolved = relocked.resolved;
+        let lock = setup.block_on(async {
+            let relocked = relock(&project, &new, &texts, &session).await?;
+            resolved = relocked.resolved;
+            if edit.dry_run {
+                return Ok(relocked.lock);
+            }
+            complete(&project, &new, relocked.lock, Wish::Keep, &session).await
+        })?;
+        after.lock = Some(lock.render());
     }
     if !edit.dry_run {
         project

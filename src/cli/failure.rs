@@ -122,6 +122,7 @@ impl Failure {
             EngineKind::Integrity => Kind::Integrity,
             EngineKind::Denied => Kind::Denied,
             EngineKind::Busy => Kind::Busy,
+            EngineKind::Stale => Kind::Stale,
         };
         let failure = Self::new(kind, error.code(), format!("{image}: {}", with_causes(error)));
         error.help().into_iter().fold(failure, Self::help)

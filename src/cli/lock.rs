@@ -6,12 +6,13 @@ use sandbox_images::project::files::Inputs;
 use sandbox_images::project::relock::Relocked;
 use sandbox_images::project::{Project, Session};
 use sandbox_images::spec::freshness::{Reason, Stale, diagnostic};
-use sandbox_images::spec::lockfile::Lock as LockFile;
+use sandbox_images::spec::lockfile::{Lock as LockFile, REVISION};
 use sandbox_images::spec::name::ImageName;
 use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::Lock;
+use crate::cli::artifacts::{Wish, complete};
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::output::{self, Tone};
 use crate::cli::report::count;
@@ -28,27 +29,42 @@ struct Locked<'a> {
     resolved: &'a BTreeSet<ImageName>,
     /// All images that are locked.
     images: Vec<&'a ImageName>,
+    /// The format of the artifacts whose digests are locked; `null` if none are.
+    artifact_format: Option<u64>,
 }
 
 pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
+    let wish = wish(lock);
     let project = setup.project()?;
     let (inputs, texts) = inputs(&project)?;
     if lock.check {
         require_fresh(&inputs, &texts)?;
+        wish.require(&inputs.lock)?;
     }
     // A fresh lock of a newer tool needs no change, and this tool would not keep all of it.
-    if lock.check || (inputs.stale.is_empty() && inputs.lock.is_newer()) {
+    let is_kept = wish == Wish::Keep && inputs.stale.is_empty() && inputs.lock.is_newer();
+    if lock.check || is_kept {
         setup.output.say(Tone::Done, "Unchanged", "sandbox-images.lock is up to date");
         print(setup, false, &BTreeSet::new(), &inputs.lock);
         return Ok(());
     }
+    if wish != Wish::Keep {
+        require_writable(&inputs.lock)?;
+    }
     let session = setup.session(true, None, Some(&inputs.image_set))?;
-    let relocked = setup.block_on(relock(&project, &inputs, &texts, &session))?;
-    let text = relocked.lock.render();
+    let relocked = setup.block_on(async {
+        let relocked = relock(&project, &inputs, &texts, &session).await?;
+        if lock.dry_run {
+            return Ok(relocked);
+        }
+        let Relocked { lock, resolved, failures } = relocked;
+        let lock = complete(&project, &inputs, lock, wish, &session).await?;
+        Ok(Relocked { lock, resolved, failures })
+    })?;
     let changed = if lock.dry_run {
-        project.texts().is_ok_and(|texts| texts.lock.as_deref() != Some(&text))
+        would_change(setup, &project, &inputs, &relocked.lock, wish)
     } else {
-        write(&project, &text)?
+        write(&project, &relocked.lock.render())?
     };
     let (verb, text) = summary(lock.dry_run, changed, &relocked);
     setup.output.say(Tone::Done, verb, &text);
@@ -59,6 +75,43 @@ pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
     }
     print(setup, changed, &relocked.resolved, &relocked.lock);
     Ok(())
+}
+
+fn wish(lock: &Lock) -> Wish {
+    match lock {
+        Lock { artifacts: true, .. } => Wish::Write,
+        Lock { no_artifacts: true, .. } => Wish::Drop,
+        _ => Wish::Keep,
+    }
+}
+
+/// Whether the file would have other bytes, and a note of what would be built for that.
+fn would_change(
+    setup: &Setup<'_>,
+    project: &Project,
+    inputs: &Inputs,
+    lock: &LockFile,
+    wish: Wish,
+) -> bool {
+    let lacking = if wish.is_for(&inputs.lock) { lock.without_artifact_digests().len() } else { 0 };
+    if lacking > 0 {
+        let images = count(lacking as u64, "image");
+        setup.output.note(&format!("would build {images} on all platforms for the digests"));
+    }
+    let is_other = project.texts().is_ok_and(|texts| texts.lock.as_deref() != Some(&lock.render()));
+    let loses_digests = wish == Wish::Drop && lock.artifact_format().is_some();
+    is_other || lacking > 0 || loses_digests
+}
+
+/// Fails if a newer tool wrote the lock: this one would lose what it does not know.
+pub(crate) fn require_writable(lock: &LockFile) -> Done {
+    if !lock.is_newer() {
+        return Ok(());
+    }
+    let found = lock.revision();
+    let message = format!("the lock has revision {found}, this tool writes revision {REVISION}");
+    Err(Failure::new(Kind::Stale, "newer-revision", message)
+        .help("use a newer sandbox-images to change it"))
 }
 
 /// Fails with all differences unless the lock satisfies the image set.
@@ -103,6 +156,9 @@ fn summary(dry_run: bool, changed: bool, relocked: &Relocked) -> (&'static str, 
     let resolved = relocked.resolved.len();
     match (changed, dry_run) {
         (false, _) => ("Unchanged", format!("sandbox-images.lock is up to date ({images})")),
+        (true, false) if relocked.lock.artifact_format().is_some() => {
+            ("Locked", format!("{images} with their artifacts, {resolved} of them resolved now"))
+        }
         (true, false) => ("Locked", format!("{images}, {resolved} of them resolved now")),
         (true, true) => {
             ("Planned", format!("would lock {images}, {resolved} of them resolved now"))
@@ -113,6 +169,8 @@ fn summary(dry_run: bool, changed: bool, relocked: &Relocked) -> (&'static str, 
 fn print(setup: &Setup<'_>, changed: bool, resolved: &BTreeSet<ImageName>, lock: &LockFile) {
     if setup.output.json {
         let images = lock.images().map(|(name, _)| name).collect();
-        output::json(&Locked { schema: "sandbox-images/lock/1", changed, resolved, images });
+        let artifact_format = lock.artifact_format();
+        let schema = "sandbox-images/lock/1";
+        output::json(&Locked { schema, changed, resolved, images, artifact_format });
     }
 }

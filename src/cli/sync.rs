@@ -18,7 +18,7 @@ use sandbox_images::plan::selection::{
 use sandbox_images::project::files::Inputs;
 use sandbox_images::project::sync::Synced;
 use sandbox_images::project::{Project, Session};
-use sandbox_images::spec::freshness::is_fixable_offline;
+use sandbox_images::spec::freshness::{is_fixable_offline, to_resolve};
 use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::name::ImageName;
@@ -26,8 +26,10 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::Sync;
-use crate::cli::failure::{Failure, Kind, engine_failures};
+use crate::cli::artifacts::require_format;
+use crate::cli::failure::{Failure, Kind};
 use crate::cli::gc::{Line, line};
+use crate::cli::incomplete::{failure_of, missing};
 use crate::cli::lock::{relock, require_fresh, stale, write};
 use crate::cli::mode::{Collecting, Effect, LockMode, Mode};
 use crate::cli::output::{self, Tone};
@@ -131,6 +133,7 @@ async fn decide(setup: &Setup<'_>, sync: &Sync, mode: &Mode) -> Result<Decided, 
             (session, Some(inputs), lock, resolved)
         }
     };
+    require_format(&lock)?;
     let set = inputs.as_ref().map(|inputs| &inputs.image_set);
     let selection = select(set, &lock, &request);
     let selection = selection.map_err(|error| Failure::of(Kind::Usage, "selection", &error))?;
@@ -159,11 +162,25 @@ async fn fix(
         let failure = stale(inputs, texts);
         return Err(failure.expect("a stale lock is a failure"));
     }
+    require_no_new_digests(inputs, texts)?;
     let relocked = relock(project, inputs, texts, session).await?;
     if mode.effect == Effect::Apply {
         write(project, &relocked.lock.render())?;
     }
     Ok((relocked.lock, relocked.resolved))
+}
+
+/// Fails if a stale image needs digests of artifacts: only `lock` and `update` write them, since they build
+/// for all platforms.
+fn require_no_new_digests(inputs: &Inputs, texts: &Texts) -> Done {
+    let has_digests = inputs.lock.artifact_format().is_some();
+    let needs_new = has_digests && !to_resolve(&inputs.stale).is_empty();
+    match stale(inputs, texts).filter(|_| needs_new) {
+        Some(failure) => Err(failure.help(
+            "run `sandbox-images lock` and commit the result: the lock has digests of artifacts, which `sync` does not write",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn request(sync: &Sync) -> Result<SelectionRequest, Failure> {
@@ -251,25 +268,6 @@ fn summary(synced: &Synced, selection: &Selection, started: Instant) -> (&'stati
     ("Synced", format!("{images}: {fetched} fetched, {built} built ({elapsed:.1?})"))
 }
 
-/// What went wrong, and which images are not whole because of it.
-fn failure_of(synced: &Synced) -> Option<Failure> {
-    let out_of_reach: Vec<&Action> = synced.out_of_reach.iter().collect();
-    let lacking = (!out_of_reach.is_empty()).then(|| missing(&out_of_reach, false));
-    let failure = engine_failures(&synced.failures).into_iter().chain(lacking).reduce(Failure::and);
-    if synced.incomplete.is_empty() {
-        return failure;
-    }
-    let failure = failure.unwrap_or_else(|| {
-        Failure::new(Kind::Missing, "incomplete", "some images are not whole in the store")
-    });
-    let names = |(image, platforms): (&ImageName, &BTreeSet<Platform>)| {
-        let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
-        format!("{image} ({})", platforms.join(", "))
-    };
-    let incomplete: Vec<String> = synced.incomplete.iter().map(names).collect();
-    Some(failure.note(format!("not synced: {}", incomplete.join(", "))))
-}
-
 /// Succeeds exactly if there is nothing to do.
 fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
     let plan = plan(decided)?;
@@ -285,8 +283,8 @@ fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
 fn dry_run(setup: &Setup<'_>, decided: &Decided, mode: &Mode) -> Done {
     let network = mode.network;
     let plan = plan(decided)?;
-    let unreachable: Vec<&Action> =
-        plan.actions.iter().filter(|action| action.needs_network()).collect();
+    let needs_network = |action: &&Action| decided.project.needs_network(action);
+    let unreachable: Vec<&Action> = plan.actions.iter().filter(needs_network).collect();
     if !network && !unreachable.is_empty() {
         return Err(missing(&unreachable, network).with("plan", &plan));
     }
@@ -332,27 +330,4 @@ fn describe(action: &Action) -> String {
         }
         Action::BuildFsmeta(_) | Action::WriteDisk(_) => format!("build {artifact} of {image}"),
     }
-}
-
-/// All that is missing, with its size and the remedies.
-pub(crate) fn missing(actions: &[&Action], network: bool) -> Failure {
-    let bytes: u64 = actions.iter().map(|action| action.download_bytes()).sum();
-    let lines = actions.iter().map(|action| {
-        let (artifact, image) = (action.makes(), &action.origin().image);
-        match action.download_bytes() {
-            0 => format!("{artifact} of {image}"),
-            bytes => format!("{artifact} of {image}, {bytes} bytes"),
-        }
-    });
-    let message = format!(
-        "the store is not in sync: {} missing, {bytes} bytes to fetch\n{}",
-        count(actions.len() as u64, "artifact"),
-        lines.collect::<Vec<_>>().join("\n")
-    );
-    let help = if network {
-        "run `sandbox-images sync`"
-    } else {
-        "run `sandbox-images sync` with a network, or bring the store of a host that has one"
-    };
-    Failure::new(Kind::Missing, "not-in-sync", message).help(help)
 }

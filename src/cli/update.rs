@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use sandbox_images::plan::diff::{LockDiff, diff};
-use sandbox_images::spec::lockfile::{Lock, REVISION};
 use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::name::ImageName;
 use sandbox_images::spec::unknown::UnknownImage;
@@ -12,9 +11,10 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::Update;
+use crate::cli::artifacts::{Wish, complete};
 use crate::cli::difference;
 use crate::cli::failure::{Failure, Kind, engine_failures};
-use crate::cli::lock::write;
+use crate::cli::lock::{require_writable, write};
 use crate::cli::output::{self, Tone};
 use crate::cli::render::printable;
 use crate::cli::report::count;
@@ -44,30 +44,25 @@ pub(crate) fn run(setup: &Setup<'_>, update: &Update) -> Done {
         }
     }
     let session = setup.session(true, None, Some(&inputs.image_set))?;
-    let updated = setup.block_on(async { Ok(project.update(&inputs, &images, &session).await) })?;
-    if let Some(failure) = engine_failures(&updated.failures) {
-        return Err(failure.note("nothing was written"));
-    }
-    let diff = diff(&inputs.lock, &updated.lock);
+    let lock = setup.block_on(async {
+        let updated = project.update(&inputs, &images, &session).await;
+        if let Some(failure) = engine_failures(&updated.failures) {
+            return Err(failure.note("nothing was written"));
+        }
+        if update.dry_run {
+            return Ok(updated.lock);
+        }
+        complete(&project, &inputs, updated.lock, Wish::Keep, &session).await
+    })?;
+    let diff = diff(&inputs.lock, &lock);
     if !update.dry_run {
-        write(&project, &updated.lock.render())?;
+        write(&project, &lock.render())?;
     }
     print(setup, update, &diff);
     if update.exit_code && !diff.images.is_empty() {
         return Err(Failure::told(Kind::Missing));
     }
     Ok(())
-}
-
-/// Fails if a newer tool wrote the lock: this one would lose what it does not know.
-fn require_writable(lock: &Lock) -> Done {
-    if !lock.is_newer() {
-        return Ok(());
-    }
-    let found = lock.revision();
-    let message = format!("the lock has revision {found}, this tool writes revision {REVISION}");
-    Err(Failure::new(Kind::Stale, "newer-revision", message)
-        .help("use a newer sandbox-images to change it"))
 }
 
 /// The images whose tags are to be resolved again. All names that are unknown are told in one run.

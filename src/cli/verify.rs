@@ -1,10 +1,12 @@
 //! `verify`: every byte of the store is hashed again. Writes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use sandbox_images::oci::digest::Digest;
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::artifact::Artifact;
+use sandbox_images::plan::locked::{check_format, locked_digests};
 use sandbox_images::plan::selection::{SelectionRequest, select};
 use sandbox_images::plan::wanted;
 use sandbox_images::project::Project;
@@ -32,7 +34,7 @@ struct Verified {
 struct Damaged {
     artifact: Artifact,
     path: std::path::PathBuf,
-    /// `missing`, `size`, `digest`, `unreadable` or `unexpected`.
+    /// `missing`, `size`, `digest`, `unreadable`, `unexpected`, or `other` than the lock says.
     class: &'static str,
     message: String,
 }
@@ -49,7 +51,7 @@ pub(crate) fn run(setup: &Setup<'_>) -> Done {
         .store()
         .verify(&artifacts, threads, &|_, _| ())
         .map_err(|error| Failure::store(&error))?;
-    let damaged = damaged(&project, &report);
+    let damaged = damaged(&project, &report, &locked(&project));
     let ok = artifacts.len() - damaged.len();
     if damaged.is_empty() {
         setup.output.note(&format!("{ok} artifacts are what their records say"));
@@ -73,15 +75,27 @@ fn wanted_by(project: &Project) -> BTreeSet<Artifact> {
         .unwrap_or_default()
 }
 
-fn damaged(project: &Project, report: &Report) -> Vec<Damaged> {
+/// The digests that the project's lock has of artifacts, if it has some that this tool can judge.
+fn locked(project: &Project) -> BTreeMap<Artifact, Digest> {
+    let Ok(texts) = project.texts() else { return BTreeMap::new() };
+    let lock = texts.parse_lock().ok().flatten().filter(|lock| check_format(lock).is_ok());
+    lock.as_ref().map(locked_digests).unwrap_or_default()
+}
+
+fn damaged(
+    project: &Project,
+    report: &Report,
+    locked: &BTreeMap<Artifact, Digest>,
+) -> Vec<Damaged> {
     let damaged = report.verdicts.iter().filter_map(|(&artifact, verdict)| {
-        let damage = verdict.as_ref().err()?;
-        Some(Damaged {
-            artifact,
-            path: project.store().path_of(artifact),
-            class: damage.class(),
-            message: damage.to_string(),
-        })
+        let (class, message) = match (verdict, locked.get(&artifact)) {
+            (Err(damage), _) => (damage.class(), damage.to_string()),
+            (Ok(record), Some(locked)) if record.digest != *locked => {
+                ("other", format!("the file is `{}`, the lock says `{locked}`", record.digest))
+            }
+            _ => return None,
+        };
+        Some(Damaged { artifact, path: project.store().path_of(artifact), class, message })
     });
     damaged.collect()
 }
@@ -91,7 +105,10 @@ fn failure(ok: usize, damaged: Vec<Damaged>) -> Failure {
     let kind = if only_missing { Kind::Missing } else { Kind::Integrity };
     let failures = damaged.iter().map(|damaged| {
         let Damaged { artifact, path, message, .. } = damaged;
-        let help = "run `sandbox-images sync`: what is missing is made again, what is damaged is moved away first";
+        let help = match damaged.class {
+            "other" => "find out whether the lock was edited or the store is of another build of this tool",
+            _ => "run `sandbox-images sync`: what is missing is made again, what is damaged is moved away first",
+        };
         Failure::new(kind, "artifact-damaged", format!("{artifact}: {message} (`{}`)", path.display())).help(help)
     });
     let failure = failures.reduce(Failure::and).expect("something is damaged");

@@ -153,14 +153,17 @@ async fn fetch_layer(
     layer: &FetchLayer,
     guard: ArtifactGuard,
 ) -> Result<Record, Error> {
-    let source = open(context, &layer.origin, guard.artifact(), layer.size).await?;
+    let source = context.sources.open(&layer.origin.source).await?;
     context.reporter.report(Event::LayerStarted {
         diff_id: layer.diff_id,
         digest: layer.digest,
         size_bytes: layer.size,
         image: layer.origin.image.clone(),
     });
-    layer::fetch(context, &source, layer, guard).await
+    match source {
+        Some(source) => layer::fetch(context, &source, layer, guard).await,
+        None => layer::build_kept(context, layer, guard).await,
+    }
 }
 
 async fn built<T: Send + 'static>(

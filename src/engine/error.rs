@@ -18,6 +18,7 @@ use crate::oci::digest::{DiffId, Digest};
 use crate::oci::document::error::DocumentError;
 use crate::oci::platform::Platform;
 use crate::plan::artifact::Artifact;
+use crate::plan::locked::OtherFormat;
 use crate::registry;
 use crate::spec::source::ImageSource;
 use crate::store;
@@ -36,6 +37,8 @@ pub enum Kind {
     Denied,
     /// Another process held a guard for too long.
     Busy,
+    /// The lock is one that this tool cannot hold a store to.
+    Stale,
 }
 
 /// What goes wrong while decisions are carried out.
@@ -175,6 +178,19 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// What was built, or was there, is not what the lock says that everybody builds.
+    #[error("{artifact} is the file `{actual}`, the lock says `{expected}`")]
+    ArtifactDiffers {
+        /// Which.
+        artifact: Artifact,
+        /// The digest of the file by the lock.
+        expected: Digest,
+        /// The digest of the file in the store.
+        actual: Digest,
+    },
+    /// The lock has digests of artifacts that this tool cannot build.
+    #[error(transparent)]
+    OtherFormat(#[from] OtherFormat),
     /// What it needs could not be made.
     #[error("{artifact} is not made, because {because} is missing")]
     Skipped {
@@ -229,7 +245,9 @@ impl Error {
             | Self::LayerDiffId { .. }
             | Self::Stored(..)
             | Self::PartSize { .. }
+            | Self::ArtifactDiffers { .. }
             | Self::Overlay(..) => Kind::Integrity,
+            Self::OtherFormat(_) => Kind::Stale,
             Self::Offline { .. } | Self::NoNetwork(_) => Kind::Missing,
             _ => Kind::Failed,
         }
@@ -267,6 +285,8 @@ impl Error {
             Self::Merge(_, source) => source.code(),
             Self::LayerImage { .. } | Self::Fsmeta(..) => "erofs",
             Self::TooLong(..) | Self::Vmdk(..) | Self::DmTable(..) => "disk",
+            Self::ArtifactDiffers { .. } => "artifact-mismatch",
+            Self::OtherFormat(_) => "artifact-format",
             Self::Output { .. } => "output",
             Self::Skipped { .. } => "skipped",
             Self::Aborted(_) | Self::NotOpened(_) => "aborted",
@@ -285,6 +305,12 @@ impl Error {
             | Self::NoPlatform { .. } => {
                 Some("name those that exist in `platforms` of the image, or take another image")
             }
+            Self::ArtifactDiffers { .. } => Some(
+                "find out whether the lock was edited or the store is of another build of this tool: delete the file to build it again",
+            ),
+            Self::OtherFormat(_) => Some(
+                "use the sandbox-images that wrote it, or write the lock anew with `lock --artifacts` or `--no-artifacts`",
+            ),
             Self::Offline { .. } => Some(
                 "run `sandbox-images sync` once with a network, or bring the store of a host that has one",
             ),

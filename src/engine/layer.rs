@@ -60,7 +60,7 @@ pub(super) async fn fetch(
 ) -> Result<Record, Error> {
     let is_kept = source.is_remote() && layer.size >= PARTIAL_BYTES_MIN;
     let mut transfers = 1;
-    let (partial, (ingest, warnings)) = loop {
+    let (partial, built) = loop {
         let partial = if is_kept { context.run.partial(layer.digest, layer.size) } else { None };
         match transfer(context, source, layer, partial.clone()).await {
             Ok(built) => break (partial, built),
@@ -75,6 +75,45 @@ pub(super) async fn fetch(
             }
         }
     };
+    commit(context, layer, built, guard, partial.as_deref()).await
+}
+
+/// Builds the image of `layer` with no network, of what an earlier run kept of its blob, and commits it under
+/// `guard`. What was kept must be all of it; what turns out to be something else is dropped.
+pub(super) async fn build_kept(
+    context: &Context,
+    layer: &FetchLayer,
+    guard: ArtifactGuard,
+) -> Result<Record, Error> {
+    let offline = || Error::Offline {
+        artifact: Artifact::Layer(layer.diff_id),
+        size_bytes: layer.size,
+        reference: layer.origin.source.clone(),
+    };
+    let kept = context.run.partial(layer.digest, layer.size);
+    let kept = kept.filter(|kept| kept.kept_bytes() == layer.size).ok_or_else(offline)?;
+    let ingest = context.run.ingest(image_bytes_max(&context.limits))?;
+    let (wanted, limits) = (layer.clone(), context.limits);
+    let blob = kept.reader(io::empty());
+    let built = blocking(guard.artifact(), move || build(blob, &wanted, ingest, &limits)).await;
+    match built {
+        Ok(built) => commit(context, layer, built, guard, Some(&kept)).await,
+        Err(error) if error.is_wrong_blob() => {
+            kept.discard();
+            Err(offline())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Commits an image, and drops what was kept of its blob.
+async fn commit(
+    context: &Context,
+    layer: &FetchLayer,
+    (ingest, warnings): Built,
+    guard: ArtifactGuard,
+    partial: Option<&Partial>,
+) -> Result<Record, Error> {
     context.warn(&layer.origin.image, &format!("layer `{}`", layer.digest), &warnings);
     let artifact = guard.artifact();
     let record = blocking(artifact, move || Ok(ingest.commit(guard, Expected::default())?)).await?;

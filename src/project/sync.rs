@@ -2,7 +2,8 @@
 //!
 //! Documents first, then the chain of each image, then layers, then what is built of them. An image whose
 //! documents are missing or contradict its block is left out of the rest, and nothing is fetched on its
-//! word; all others go on. When everything is committed, the project's root is.
+//! word; all others go on. When everything is committed, the project's root is. Where the lock has digests of
+//! artifacts, what is in the store is held to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::oci::platform::Platform;
 use crate::plan::action::Action;
 use crate::plan::artifact::Artifact;
 use crate::plan::event::{Event, Totals};
+use crate::plan::locked::{check_format, locked_digests};
 use crate::plan::room::Room;
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
@@ -77,6 +79,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn run(&self, selection: &Selection, synced: &mut Synced) -> Result<(), Error> {
+        check_format(self.lock)?;
         let mut missing = self.project.plan(self.lock, selection)?;
         self.session.reporter.report(Event::Planned(missing.totals()));
         let selection = &self.within_reach(selection, &missing, synced);
@@ -88,6 +91,7 @@ impl Work<'_> {
             if !all_within_reach {
                 return Ok(());
             }
+            self.compare(selection, synced);
             self.sweep_remains(selection, &BTreeSet::new());
             let noted = match self.note_root() {
                 // Whoever may not write to a store may still use what is in it.
@@ -107,6 +111,7 @@ impl Work<'_> {
         self.check_room(selection, &missing)?;
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
+        self.compare(selection, synced);
         self.note_root()?;
         Ok(())
     }
@@ -140,13 +145,34 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Notes which files in the store are not what the lock says. What is not there is told elsewhere.
+    fn compare(&self, selection: &Selection, synced: &mut Synced) {
+        let locked = locked_digests(self.lock);
+        let mut told = BTreeSet::new();
+        for (name, platform) in pairs(selection).filter(|_| !locked.is_empty()) {
+            for artifact in wanted(self.lock, &only(name, platform)) {
+                let Some(&expected) = locked.get(&artifact) else { continue };
+                let Ok(file) = self.project.store().open(artifact) else { continue };
+                let actual = file.record().digest;
+                if actual == expected {
+                    continue;
+                }
+                synced.is_incomplete(name, platform);
+                if told.insert(artifact) {
+                    let error = Error::ArtifactDiffers { artifact, expected, actual };
+                    synced.failures.push((name.clone(), error));
+                }
+            }
+        }
+    }
+
     /// Leaves out, where there is no network, the images that need something from one.
     fn within_reach(&self, selection: &Selection, plan: &Plan, synced: &mut Synced) -> Selection {
         if self.session.registry.is_some() {
             return selection.clone();
         }
         let mut lost = BTreeSet::new();
-        for action in plan.actions.iter().filter(|action| action.needs_network()) {
+        for action in plan.actions.iter().filter(|action| self.project.needs_network(action)) {
             lost.insert(action.makes());
             match self.project.store().open(action.makes()) {
                 Err(error) if error.class() == Class::Integrity => {

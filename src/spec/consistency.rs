@@ -1,7 +1,8 @@
 //! Does a lock contradict itself.
 //!
 //! A digest names one content, so wherever a lock has it, it has the same size and, if it is a layer's, the
-//! same `diff_id`; and an image without an index is its manifest. Each block has a `sum` of its own, so a
+//! same `diff_id`; what is built of the same layers has the same digest; and an image without an index is its
+//! manifest. Each block has a `sum` of its own, so a
 //! contradiction between two blocks, or one that was written with a right sum, is found only here. Whether a
 //! block is what the registry has is not: that needs the documents, and `sync` looks at them.
 
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::oci::digest::{DiffId, Digest};
 use crate::spec::diagnostic::{Diagnostic, Source};
-use crate::spec::lockfile::{Lock, LockedImage, LockedPlatform};
+use crate::spec::lockfile::{Lock, LockedImage, LockedLayer, LockedPlatform};
 use crate::spec::name::ImageName;
 
 /// What a lock says about the content that a digest names.
@@ -23,17 +24,21 @@ struct Fact {
 /// Every place at which `lock` says something else than it said before, in its order.
 pub fn contradictions(lock: &Lock) -> Vec<Diagnostic> {
     let mut known: BTreeMap<Digest, (Fact, &ImageName)> = BTreeMap::new();
+    let mut known_built: BTreeMap<String, (Digest, &ImageName)> = BTreeMap::new();
     let mut found = Vec::new();
     for (name, image) in lock.images() {
+        for (artifact, digest) in built(image) {
+            let (first, user) = *known_built.entry(artifact.clone()).or_insert((digest, name));
+            if first != digest {
+                let users = users(user, name);
+                let message = format!("{artifact} has the digest {first} and {digest} in {users}");
+                found.push(problem(lock, name, message));
+            }
+        }
         for (digest, fact) in facts(image) {
             let (first, user) = known.entry(digest).or_insert((fact, name));
             if let Some(text) = conflict(digest, *first, fact) {
-                let users = if *user == name {
-                    format!("image `{name}`")
-                } else {
-                    format!("images `{user}` and `{name}`")
-                };
-                let message = format!("{text} in {users}");
+                let message = format!("{text} in {}", users(user, name));
                 found.push(problem(lock, name, message));
             }
         }
@@ -46,6 +51,22 @@ pub fn contradictions(lock: &Lock) -> Vec<Diagnostic> {
     // What two platforms share is wrong in both, and told once.
     found.dedup();
     found
+}
+
+fn users(first: &ImageName, other: &ImageName) -> String {
+    if first == other {
+        return format!("image `{first}`");
+    }
+    format!("images `{first}` and `{other}`")
+}
+
+/// What is built of the image, where its digest is locked.
+fn built(image: &LockedImage) -> impl Iterator<Item = (String, Digest)> {
+    image.platforms.values().flat_map(|locked| {
+        let fsmeta = locked.fsmeta.map(|digest| (format!("fsmeta {}", locked.chain_id()), digest));
+        let layer = |layer: &LockedLayer| Some((format!("layer {}", layer.diff_id), layer.erofs?));
+        fsmeta.into_iter().chain(locked.layers.iter().filter_map(layer)).collect::<Vec<_>>()
+    })
 }
 
 fn problem(lock: &Lock, name: &ImageName, message: String) -> Diagnostic {
@@ -98,6 +119,8 @@ mod tests {
 
     const LOCK: &str = include_str!("../../tests/data/locks/v1.lock");
 
+    const ARTIFACTS: &str = include_str!("../../tests/data/locks/v1-artifacts.lock");
+
     #[track_caller]
     fn check(right: &str, wrong: &str, expected: &[&str]) {
         assert!(LOCK.contains(right), "{right}");
@@ -123,6 +146,20 @@ mod tests {
             "b7c9b9b3646ae0ab27a973770c4d442b9379d3b6e176402ddedfc91f71bc1321",
             &["has 1022 bytes and"],
         );
+    }
+
+    #[test]
+    fn what_is_built_of_one_layer_has_one_digest() {
+        let lock = Lock::parse(ARTIFACTS).unwrap();
+        assert_eq!(contradictions(&lock), []);
+        let erofs = lock.images().next().unwrap().1.platforms.values().next().unwrap().layers[0]
+            .erofs
+            .unwrap();
+        let edited = ARTIFACTS.replacen(&erofs.to_string(), &Digest::of("else").to_string(), 1);
+        let found = contradictions(&Lock::parse(&edited).unwrap());
+        let [problem] = &found[..] else { panic!("{found:?}") };
+        assert!(problem.message.starts_with("layer sha256:"), "{}", problem.message);
+        assert!(problem.message.ends_with("in images `alpine` and `base`"), "{}", problem.message);
     }
 
     #[test]

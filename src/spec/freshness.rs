@@ -50,7 +50,8 @@ pub enum Reason {
     PlatformAdded,
     /// An image is locked for a platform that is not wanted any more.
     PlatformRemoved,
-    /// The lock's block was edited: its sum, or its source's digest, does not fit.
+    /// The lock's block was edited: its sum, or its source's digest, does not fit, or it lacks digests of
+    /// artifacts that other blocks have.
     InconsistentBlock,
     /// The lock would have to be written, and a newer tool's must not be.
     NewerRevision,
@@ -349,6 +350,9 @@ fn inconsistency(
 ) -> Option<String> {
     if !lock.is_consistent(name.as_str()) {
         return Some(format!("the lock's block of `{name}` was edited: its sum does not fit"));
+    }
+    if let Some(text) = lock.artifact_contradiction(locked) {
+        return Some(format!("the lock's block of `{name}` {text}"));
     }
     let given = wanted.source.reference()?.digest()?;
     (given != locked.digest).then(|| format!("locked with digest {}", locked.digest))

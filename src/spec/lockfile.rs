@@ -29,6 +29,8 @@ mod markers;
 
 mod read;
 
+pub mod artifacts;
+
 pub mod merge;
 
 #[cfg(test)]

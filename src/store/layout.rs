@@ -136,6 +136,14 @@ fn check_owner(directory: &Directory) -> Result<(), Error> {
     Err(Error::Foreign { path: directory.path().to_owned(), owner, user })
 }
 
+/// Opens the directory of downloads that broke off, if there is one.
+pub(super) fn open_partials(store: &Path) -> Result<Option<Directory>, Error> {
+    match open_version(store)? {
+        Some(version) => version.descend("partial"),
+        None => Ok(None),
+    }
+}
+
 /// All directories that a writer needs, open.
 #[derive(Debug)]
 pub(super) struct Layout {

@@ -5,6 +5,9 @@ use sandbox_images::spec::lockfile::Lock;
 
 const V1: &str = include_str!("../data/locks/v1.lock");
 
+/// With digests of artifacts in all blocks.
+const V1_ARTIFACTS: &str = include_str!("../data/locks/v1-artifacts.lock");
+
 #[test]
 fn version_1_is_read_and_written_back_byte_for_byte() {
     let lock = Lock::parse(V1).unwrap();
@@ -13,6 +16,15 @@ fn version_1_is_read_and_written_back_byte_for_byte() {
     assert!(names.iter().all(|name| lock.is_consistent(name)));
     assert_eq!(lock.artifact_format(), Some(1));
     assert_eq!(lock.render(), V1);
+}
+
+#[test]
+fn a_lock_with_the_digests_of_all_artifacts_is_read_and_written_back() {
+    let lock = Lock::parse(V1_ARTIFACTS).unwrap();
+    assert!(lock.images().all(|(name, _)| lock.is_consistent(name.as_str())));
+    assert_eq!(lock.artifact_format(), Some(1));
+    assert!(lock.without_artifact_digests().is_empty());
+    assert_eq!(lock.render(), V1_ARTIFACTS);
 }
 
 #[test]

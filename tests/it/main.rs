@@ -34,6 +34,7 @@ mod inspect_auth;
 mod large;
 mod layers;
 mod lock;
+mod lock_artifacts;
 mod lock_merges;
 mod lock_versions;
 mod offline;

@@ -118,6 +118,29 @@ fn what_is_kept_is_checked_like_everything_else() {
 }
 
 #[test]
+fn a_download_that_is_whole_is_built_without_a_network() {
+    let layer = layer(KEPT);
+    let (mut registry, project) = locked(&layer);
+    kill_after(&registry, &project, &layer, 9 * MIB);
+    registry.stop();
+    project.run(&["sync", "--frozen", "--dry-run"]).exits(4);
+    project.run(&["sync", "--frozen"]).exits(4);
+
+    let kept = partial(&project, &layer);
+    let mut damaged = layer.blob.clone();
+    damaged[MIB] ^= 1;
+    fs::write(&kept, damaged).unwrap();
+    project.run(&["sync", "--frozen"]).exits(4);
+    assert!(!kept.exists(), "what is not the blob is dropped");
+
+    fs::write(&kept, &layer.blob).unwrap();
+    project.run(&["sync", "--frozen", "--dry-run"]).exits(0);
+    project.run(&["sync", "--frozen"]).exits(0);
+    project.run(&["verify"]).exits(0);
+    assert!(!kept.exists());
+}
+
+#[test]
 fn a_wrong_layer_is_not_kept() {
     let layer = layer(KEPT);
     let (registry, project) = locked(&layer);

@@ -37,9 +37,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn open(bytes: &[u8]) -> Result<Members, Error> {
+    open_with(bytes, &Limits::default())
+}
+
+fn open_with(bytes: &[u8], limits: &Limits) -> Result<Members, Error> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
-    Members::open(file.path(), &Limits::default())
+    Members::open(file.path(), limits)
 }
 
 /// What the archive is refused for, packed or not.
@@ -152,6 +156,16 @@ fn more_entries_than_any_image_has_are_refused() {
         }
     });
     refused(&many, "has more than 100000 entries");
+}
+
+#[test]
+fn a_compressed_archive_unpacks_to_no_more_than_is_allowed() {
+    let bytes = archive(|tar| file(tar, "a", &"x".repeat(100_000)));
+    let limits = Limits { unpacked_bytes_max: 50_000, ..Limits::default() };
+    assert!(open_with(&bytes, &limits).is_ok(), "what is not compressed is as long as its file");
+    let error = open_with(&gzip(&bytes), &limits).unwrap_err();
+    let Error::Unpack { source, .. } = error else { panic!("{error}") };
+    assert_eq!(source.code(), "layer-limit");
 }
 
 #[test]

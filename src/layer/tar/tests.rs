@@ -316,3 +316,27 @@ fn what_is_too_much_is_refused_before_it_is_read() {
          (`limits.unpacked-bytes-max` in the user's `config.toml` raises this)",
     );
 }
+
+#[test]
+fn data_that_is_passed_over_ends_where_it_would_have() {
+    let tar = Tar::default().file("a", "12345").file("empty", "").file("b", "6").end();
+    let mut reader = TarReader::new(&Limits::default());
+    let mut input = &tar.0[..];
+    let mut places = Vec::new();
+    loop {
+        match reader.next(&mut input).unwrap() {
+            Event::Entry(entry) => {
+                let start = reader.position_bytes();
+                let skipped = reader.skip_data();
+                input = &input[usize::try_from(skipped).unwrap()..];
+                places.push((String::from_utf8(entry.path).unwrap(), start, skipped));
+            }
+            Event::Data { .. } => panic!("it was passed over"),
+            Event::EntryEnd | Event::EndOfArchive => {}
+            Event::NeedInput => break,
+        }
+    }
+    reader.finish().unwrap();
+    let place = |name: &str, start, size| (name.to_owned(), start, size);
+    assert_eq!(places, [place("a", 512, 5), place("empty", 1536, 0), place("b", 2048, 1)]);
+}

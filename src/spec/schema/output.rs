@@ -30,6 +30,8 @@ pub(super) enum Output {
         resolved: Vec<String>,
         /// All images that are locked.
         images: Vec<String>,
+        /// The format of the artifacts whose digests are locked; `null` if none are.
+        artifact_format: Option<u64>,
     },
     /// `init`
     #[schemars(rename = "sandbox-images/init/1")]

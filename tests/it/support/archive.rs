@@ -52,18 +52,18 @@ pub(crate) fn docker_entries(images: &[(&[&str], &Image)]) -> Vec<TarEntry> {
             image.platforms.values().next().expect("a platform");
         let config_name = named(&config.digest, ".json");
         let mut files = vec![file(&config_name, image.blobs[&config.digest].clone())];
-        let mut names = Vec::new();
+        let mut layer_files = Vec::new();
         for layer in layers {
             let name = named(&layer.digest, ".tar");
             files.push(file(&name, image.blobs[&layer.digest].clone()));
-            names.push(name);
+            layer_files.push(name);
         }
         for file in files {
             if !entries.iter().any(|entry| entry.path == file.path) {
                 entries.push(file);
             }
         }
-        manifest.push(json!({ "Config": config_name, "RepoTags": tags, "Layers": names }));
+        manifest.push(json!({ "Config": config_name, "RepoTags": tags, "Layers": layer_files }));
     }
     entries.push(file("manifest.json", json!(manifest).to_string()));
     entries

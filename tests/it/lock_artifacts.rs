@@ -1,0 +1,293 @@
+//! `lock --artifacts`: the lock has the digests of what is built, and `sync` holds everybody to them.
+
+use std::fs;
+
+use sandbox_images::oci::digest::Digest;
+use sandbox_images::spec::lockfile::Lock;
+
+use crate::support::fixture::{project_naming, registry_and_project, serve, two_platforms};
+use crate::support::image::{Image, Layer};
+use crate::support::project::{Project, Ran};
+use crate::support::registry::TestRegistry;
+
+const BASE: &str = "/etc/ 0755\n/etc/motd 0644 hello";
+
+/// An image of two layers on two platforms, of which one has a layer more.
+fn image() -> Image {
+    let [base, app, more] = [BASE, "/app 0755 run", "/more 0644 x"].map(Layer::new);
+    Image::multi(&[("linux/amd64", vec![&base, &app]), ("linux/arm64", vec![&base, &app, &more])])
+}
+
+fn locked() -> (TestRegistry, Project) {
+    let (registry, project) = registry_and_project(&image());
+    project.run(&["lock", "--artifacts"]).exits(0);
+    (registry, project)
+}
+
+/// Exit code, standard output and standard error as one text, without what differs from run to run.
+fn seen(project: &Project, host: &str, arguments: &[&str]) -> String {
+    let Ran { code, stdout, stderr } = project.run(arguments);
+    let text = format!("exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}");
+    let marks = "^".repeat(host.len());
+    text.replace(host, "HOST").replace(&marks, "^^^^")
+}
+
+/// The lock as a value.
+fn lock_of(project: &Project) -> Lock {
+    Lock::parse(&project.lock_text()).unwrap()
+}
+
+/// Changes the block of `app` and writes it with a sum that is right.
+fn tamper(
+    project: &Project,
+    change: impl FnOnce(&mut sandbox_images::spec::lockfile::LockedPlatform),
+) {
+    let mut lock = lock_of(project);
+    let mut image = lock.image("app").unwrap().clone();
+    change(image.platforms.get_mut(&"linux/amd64".parse().unwrap()).unwrap());
+    lock.insert("app".parse().unwrap(), image);
+    fs::write(project.lock_path(), lock.render()).unwrap();
+}
+
+/// Adds a line to the project's `[images]`.
+fn add_line(project: &Project, line: &str) {
+    let path = project.directory().join("sandbox-images.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(path, format!("{text}{line}\n")).unwrap();
+}
+
+#[test]
+fn the_lock_names_the_files_that_are_built_on_every_platform() {
+    let (registry, project) = locked();
+    let lock = lock_of(&project);
+    assert_eq!(lock.artifact_format(), Some(1));
+    let built = project.artifacts();
+    let digests = lock.artifact_digests();
+    assert_eq!((digests.layers.len(), digests.fsmetas.len()), (3, 2));
+    for (diff_id, digest) in &digests.layers {
+        assert_eq!(built[&format!("layers/{}.erofs", diff_id.hex())], *digest);
+    }
+    for (chain_id, digest) in &digests.fsmetas {
+        assert_eq!(built[&format!("fsmeta/{}.erofs", chain_id.hex())], *digest);
+    }
+    project.run(&["check", "--in-sync"]).exits(0);
+    project.run(&["verify"]).exits(0);
+
+    registry.clear_requests();
+    let text = project.lock_text();
+    project.run(&["lock"]).exits(0);
+    project.run(&["lock", "--artifacts"]).exits(0);
+    project.run(&["lock", "--artifacts", "--check"]).exits(0);
+    project.run(&["sync", "--frozen"]).exits(0);
+    assert_eq!(project.lock_text(), text);
+    assert!(registry.requests().is_empty());
+}
+
+#[test]
+fn whoever_builds_writes_the_same_lock_and_can_take_it_back() {
+    let (registry, project) = locked();
+    let other = project_naming(&[("app", &format!("{}/app:1", registry.host()))]);
+    other.run(&["lock"]).exits(0);
+    let plain = other.lock_text();
+    other.run(&["lock", "--artifacts", "--check"]).exits(3);
+    other.run(&["sync"]).exits(0);
+    assert_eq!(other.lock_text(), plain, "`sync` writes no digests of artifacts");
+    other.run(&["lock", "--artifacts"]).exits(0);
+    assert_eq!(other.lock_text(), project.lock_text());
+    project.run(&["lock", "--no-artifacts", "--check"]).exits(3);
+    project.run(&["lock", "--no-artifacts"]).exits(0);
+    assert_eq!(project.lock_text(), plain);
+    project.run(&["lock", "--no-artifacts", "--check"]).exits(0);
+}
+
+#[test]
+fn a_lock_that_has_them_keeps_them() {
+    let (registry, project) = locked();
+    let at = |name: &str, tag: &str| format!("{}/{name}:{tag}", registry.host());
+    let complete = |project: &Project| {
+        let lock = lock_of(project);
+        assert_eq!(lock.artifact_format(), Some(1));
+        assert!(lock.without_artifact_digests().is_empty(), "{}", lock.render());
+        project.run(&["check"]).exits(0);
+    };
+    let app = || lock_of(&project).image("app").cloned();
+    let before = app();
+
+    serve(&registry, "tool", "1", &two_platforms(&[&Layer::new(BASE), &Layer::new("/t 0755 t")]));
+    project.run(&["add", &at("tool", "1")]).exits(0);
+    complete(&project);
+    assert_eq!(app(), before);
+
+    serve(&registry, "tool", "1", &two_platforms(&[&Layer::new("/t 0755 moved")]));
+    project.run(&["update", "tool"]).exits(0);
+    complete(&project);
+    assert_eq!(app(), before);
+
+    add_line(&project, &format!("again = \"{}\"", at("tool", "1")));
+    project.run(&["lock"]).exits(0);
+    complete(&project);
+
+    project.run(&["remove", "tool", "again"]).exits(0);
+    complete(&project);
+    assert_eq!(app(), before);
+}
+
+#[test]
+fn sync_writes_none_and_asks_for_lock() {
+    let (registry, project) = locked();
+    serve(&registry, "tool", "1", &two_platforms(&[&Layer::new("/t 0755 t")]));
+    add_line(&project, &format!("tool = \"{}/tool:1\"", registry.host()));
+    let text = project.lock_text();
+    insta::assert_snapshot!(seen(&project, &registry.host(), &["sync"]), @r###"
+    exit 3
+    --- stdout
+    --- stderr
+    error[lock-stale]: sandbox-images.lock does not match sandbox-images.toml (1 difference)
+     --> sandbox-images.toml:5:8
+      |
+    5 | tool = "HOST/tool:1"
+      |        ^^^^^^^^^^^^^ image `tool` is not locked
+      |
+    help: run `sandbox-images lock` and commit the result: the lock has digests of artifacts, which `sync` does not write
+    "###);
+    assert_eq!(project.lock_text(), text);
+
+    // To take an image out needs no digest.
+    let path = project.directory().join("sandbox-images.toml");
+    let set = fs::read_to_string(&path).unwrap();
+    let without: Vec<&str> = set.lines().filter(|line| !line.starts_with("tool")).collect();
+    fs::write(&path, without.join("\n")).unwrap();
+    project.run(&["sync", "--offline"]).exits(0);
+}
+
+#[test]
+fn other_bytes_in_the_same_format_are_5_with_both_digests() {
+    let (registry, project) = locked();
+    let right = lock_of(&project);
+    let wrong = Digest::of("other");
+    tamper(&project, |platform| platform.layers[0].erofs = Some(wrong));
+    project.run(&["check"]).exits(3);
+    fs::write(project.lock_path(), {
+        let mut lock = right.clone();
+        let mut image = right.image("app").unwrap().clone();
+        for platform in image.platforms.values_mut() {
+            platform.layers[0].erofs = Some(wrong);
+        }
+        lock.insert("app".parse().unwrap(), image);
+        lock.render()
+    })
+    .unwrap();
+    project.run(&["check"]).exits(0);
+
+    let platform = &right.image("app").unwrap().platforms[&"linux/amd64".parse().unwrap()];
+    let (diff_id, built) = (platform.layers[0].diff_id, platform.layers[0].erofs.unwrap());
+    let told = seen(&project, &registry.host(), &["sync", "--frozen", "--platform", "linux/amd64"]);
+    let told = told
+        .replace(&wrong.to_string(), "WRONG")
+        .replace(&built.to_string(), "BUILT")
+        .replace(&diff_id.to_string(), "DIFF_ID");
+    insta::assert_snapshot!(told, @r###"
+    exit 5
+    --- stdout
+    --- stderr
+    error[artifact-mismatch]: app: layer DIFF_ID is the file `BUILT`, the lock says `WRONG`
+     |
+    help: find out whether the lock was edited or the store is of another build of this tool: delete the file to build it again
+    note: not synced: app (linux/amd64)
+    "###);
+    let told = project.run(&["verify"]).exits(5).stderr;
+    assert!(told.contains(&wrong.to_string()) && told.contains(&built.to_string()), "{told}");
+    fs::remove_dir_all(project.store()).unwrap();
+    project.run(&["sync", "--locked"]).exits(5);
+}
+
+#[test]
+fn a_format_that_this_tool_does_not_write_is_3() {
+    let (registry, project) = locked();
+    let text = project.lock_text();
+    let newer = text.replace("artifact-format = 1", "artifact-format = 9");
+    fs::write(project.lock_path(), &newer).unwrap();
+    project.run(&["check"]).exits(0);
+    insta::assert_snapshot!(seen(&project, &registry.host(), &["sync", "--frozen"]), @r###"
+    exit 3
+    --- stdout
+    --- stderr
+    error[artifact-format]: the lock has digests of artifacts in format 9, this tool writes format 1
+     |
+    help: use the sandbox-images that wrote it, or write the lock anew with `lock --artifacts` or `--no-artifacts`
+    "###);
+    project.run(&["sync", "--check"]).exits(3);
+    project.run(&["lock"]).exits(0);
+    assert_eq!(project.lock_text(), newer, "what is fresh stays as it is");
+    project.run(&["lock", "--artifacts"]).exits(0);
+    assert_eq!(project.lock_text(), text);
+}
+
+#[test]
+fn digests_for_some_are_inconsistent_and_lock_completes_them() {
+    let (registry, project) = locked();
+    let text = project.lock_text();
+    tamper(&project, |platform| platform.layers[1].erofs = None);
+    insta::assert_snapshot!(seen(&project, &registry.host(), &["check"]), @r###"
+    exit 3
+    --- stdout
+    --- stderr
+    error[lock-stale]: sandbox-images.lock does not match sandbox-images.toml (1 difference)
+     --> sandbox-images.toml:4:7
+      |
+    4 | app = "HOST/app:1"
+      |       ^^^^^^^^^^^^ the lock's block of `app` lacks digests of artifacts, which the lock is to have
+      |
+    help: run `sandbox-images lock` and commit the result
+    "###);
+    project.run(&["lock", "--check"]).exits(3);
+    project.run(&["sync"]).exits(3);
+    // The tag has moved on: the pin must not.
+    serve(&registry, "app", "1", &two_platforms(&[&Layer::new("/x 0644 x")]));
+    project.run(&["lock"]).exits(0);
+    assert_eq!(project.lock_text(), text);
+}
+
+#[test]
+fn what_cannot_be_built_leaves_the_lock_as_it_was() {
+    let mut layer = Layer::new(BASE);
+    layer.diff_id = Digest::of("another tar").to_string();
+    let (_registry, project) = registry_and_project(&two_platforms(&[&layer]));
+    let told = project.run(&["lock", "--artifacts"]).exits(5).stderr;
+    assert!(told.contains("error[diff-id-mismatch]"), "{told}");
+    assert!(!project.lock_path().exists());
+}
+
+#[test]
+fn a_dry_run_and_a_check_build_nothing() {
+    let (registry, project) = registry_and_project(&image());
+    insta::assert_snapshot!(seen(&project, &registry.host(), &["lock", "--artifacts", "--dry-run"]), @r###"
+    exit 0
+    --- stdout
+    --- stderr
+      Resolved app 3fbcd872bcdc (linux/amd64, linux/arm64)
+    would build 1 image on all platforms for the digests
+    Would lock 1 image, 1 of them resolved now
+    "###);
+    project.run(&["lock"]).exits(0);
+    let text = project.lock_text();
+    insta::assert_snapshot!(seen(&project, &registry.host(), &["lock", "--artifacts", "--dry-run", "--json", "-q"]), @r###"
+    exit 0
+    --- stdout
+    {"schema":"sandbox-images/lock/1","changed":true,"resolved":[],"images":["app"],"artifact_format":null}
+    --- stderr
+    "###);
+    insta::assert_snapshot!(seen(&project, &registry.host(), &["lock", "--artifacts", "--check"]), @r###"
+    exit 3
+    --- stdout
+    --- stderr
+    error[artifact-digests]: the lock has no digests of artifacts
+     |
+    help: run `sandbox-images lock --artifacts` and commit the result
+    "###);
+    project
+        .run(&["add", "--dry-run", "--name", "again", &format!("{}/app:1", registry.host())])
+        .exits(0);
+    assert_eq!(project.lock_text(), text);
+    assert!(!project.store().exists());
+}
