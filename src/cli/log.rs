@@ -36,7 +36,7 @@ pub(crate) fn install(global: &Global, environment: &Environment, output: Output
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let targets = targets(flag, environment.log.as_deref().unwrap_or_default())?;
+    let targets = targets(flag, environment.log.as_deref())?;
     if output.quiet || targets.iter().all(|(_, level)| level == LevelFilter::OFF) {
         return Ok(());
     }
@@ -49,7 +49,8 @@ pub(crate) fn install(global: &Global, environment: &Environment, output: Output
 
 /// What is heard: `flag` of everything, and what `filter` says, such as `debug` or
 /// `sandbox_images::registry=trace,info`.
-fn targets(flag: LevelFilter, filter: &str) -> Result<Targets, Failure> {
+fn targets(flag: LevelFilter, filter: Option<&str>) -> Result<Targets, Failure> {
+    let Some(filter) = filter else { return Ok(Targets::new().with_target(OWN, flag)) };
     let wrong = |why: String| {
         let message = format!("`SANDBOX_IMAGES_LOG` is `{filter}`, which is not a filter: {why}");
         Failure::new(Kind::Usage, "log-filter", message)
@@ -132,7 +133,7 @@ mod tests {
 
     #[track_caller]
     fn check(flag: LevelFilter, filter: &str, heard: &[(&str, Level)], not: &[(&str, Level)]) {
-        let targets = targets(flag, filter).ok().unwrap();
+        let targets = targets(flag, Some(filter).filter(|filter| !filter.is_empty())).ok().unwrap();
         for (target, level) in heard {
             assert!(targets.would_enable(target, level), "{filter}: {target} {level}");
         }
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn a_filter_that_cannot_be_meant_is_refused() {
         for filter in ["hyper=trace", "loud", "sandbox_images=loud", "sandbox_images_other=trace"] {
-            assert!(targets(LevelFilter::OFF, filter).is_err(), "{filter}");
+            assert!(targets(LevelFilter::OFF, Some(filter)).is_err(), "{filter}");
         }
     }
 }

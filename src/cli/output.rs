@@ -41,6 +41,15 @@ pub(crate) enum Tone {
     Hint,
 }
 
+/// An event of the program's own, in the form of the library's.
+#[derive(Debug, Serialize)]
+struct Named<'a> {
+    v: u32,
+    event: &'a str,
+    #[serde(flatten)]
+    fields: Value,
+}
+
 /// Columns of the verb of a line.
 const VERB_CHARS: usize = 10;
 
@@ -132,12 +141,10 @@ impl Output {
     }
 
     /// Writes an event of the program's own beside those of the library.
-    pub(crate) fn event(self, name: &str, mut fields: Value) {
-        let mut event = json!({ "v": VERSION, "event": name });
-        if let (Some(event), Some(fields)) = (event.as_object_mut(), fields.as_object_mut()) {
-            event.append(fields);
-        }
-        screen::tell(&format!("{}\n", neutral::json(&event.to_string())));
+    pub(crate) fn event(self, name: &str, fields: Value) {
+        let event = Named { v: VERSION, event: name, fields };
+        let line = serde_json::to_string(&event).expect("an event has string keys only");
+        screen::tell(&format!("{}\n", neutral::json(&line)));
     }
 }
 

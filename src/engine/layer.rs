@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread;
 
 use futures_util::TryStreamExt as _;
+use tracing::debug;
 
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::layer::LayerWriter;
@@ -62,6 +63,9 @@ pub(super) async fn fetch(
     let mut transfers = 1;
     let (partial, (ingest, warnings)) = loop {
         let partial = if is_kept { context.run.partial(layer.digest, layer.size) } else { None };
+        if let Some(kept_bytes) = partial.as_ref().map(|partial| partial.kept_bytes()) {
+            debug!("has {kept_bytes} of {} bytes of layer `{}`", layer.size, layer.digest);
+        }
         match transfer(context, source, layer, partial.clone()).await {
             Ok(built) => break (partial, built),
             Err(Broken { error, others_to_blame }) => {
@@ -71,6 +75,7 @@ pub(super) async fn fetch(
                 if !error.is_wrong_blob() || (transfers == TRANSFERS_MAX && !others_to_blame) {
                     return Err(error);
                 }
+                debug!("fetches layer `{}` once more: {error}", layer.digest);
                 transfers += u32::from(!others_to_blame);
             }
         }

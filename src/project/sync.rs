@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tracing::{debug, trace};
+
 use crate::engine::apply::{self, Failure};
 use crate::engine::chain::Block;
 use crate::engine::context::Context;
@@ -78,6 +80,7 @@ impl Work<'_> {
     async fn run(&self, selection: &Selection, synced: &mut Synced) -> Result<(), Error> {
         let missing = self.project.plan(self.lock, selection)?;
         self.session.reporter.report(Event::Planned(missing.totals()));
+        self.log(selection, &missing);
         let selection = &self.within_reach(selection, &missing, synced);
         if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await.is_empty() {
             return match self.note_root() {
@@ -89,6 +92,28 @@ impl Work<'_> {
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
         Ok(self.note_root()?)
+    }
+
+    /// Says what the store has, and why each other thing is made.
+    fn log(&self, selection: &Selection, missing: &Plan) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let lacking: BTreeSet<Artifact> = missing.actions.iter().map(Action::makes).collect();
+        let (store, wanted) = (self.project.store(), wanted(self.lock, selection));
+        for artifact in wanted.difference(&lacking) {
+            trace!("has {artifact}");
+        }
+        debug!("the store has {} of {} artifacts", wanted.len() - lacking.len(), wanted.len());
+        for action in &missing.actions {
+            let (artifact, image) = (action.makes(), &action.origin().image);
+            let why = match store.open(artifact) {
+                Err(error) => error.to_string(),
+                Ok(_) => "it has come meanwhile".to_owned(),
+            };
+            let bytes = action.download_bytes();
+            debug!("makes {artifact} for {image}, fetching {bytes} bytes: {why}");
+        }
     }
 
     /// Leaves out, where there is no network, the images that need something from one.

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod annotations;
 mod architecture;
 mod auth_topologies;
 mod cache_key;
@@ -33,8 +34,10 @@ mod layers;
 mod lock;
 mod lock_merges;
 mod lock_versions;
+mod logs;
 mod offline;
 mod private_registry;
+mod progress;
 mod real_image;
 mod reference;
 mod registry;
@@ -46,5 +49,6 @@ mod store;
 mod sync;
 mod tar_differential;
 mod tar_reader;
+mod terminal;
 mod update;
 mod why;
