@@ -15,6 +15,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use tracing::debug;
 
@@ -24,7 +25,7 @@ use crate::engine::ahead::{AheadReader, Filler, ahead};
 use crate::engine::context::{Context, blocking};
 use crate::engine::error::Error;
 use crate::engine::pipe::{Sender, pipe};
-use crate::engine::progress::{Progress, Watched};
+use crate::engine::progress::{Progress, REPORT_EVERY, Watched};
 use crate::engine::source::{Blob, Source};
 use crate::layer::builder::error::ChangesetError;
 use crate::layer::changeset::Changeset;
@@ -162,7 +163,7 @@ fn report(context: &Context, layer: &FetchLayer, warnings: &Warnings) {
 
 /// Passes the stream on, and reports how far it is.
 async fn feed(mut stream: BlobStream, sender: Sender, mut progress: Progress) -> Result<(), Error> {
-    while let Some(bytes) = stream.try_next().await? {
+    while let Some(bytes) = next(&mut stream, &mut progress).await? {
         progress.add(bytes.len() as u64);
         if !sender.send(bytes).await {
             return Ok(());
@@ -170,6 +171,17 @@ async fn feed(mut stream: BlobStream, sender: Sender, mut progress: Progress) ->
     }
     progress.end();
     Ok(())
+}
+
+/// The next bytes. Before a pause is waited for, what came before it is told.
+async fn next(stream: &mut BlobStream, progress: &mut Progress) -> Result<Option<Bytes>, Error> {
+    loop {
+        tokio::select! {
+            biased;
+            next = stream.try_next() => return Ok(next?),
+            () = tokio::time::sleep(REPORT_EVERY), if progress.is_behind() => progress.tell(),
+        }
+    }
 }
 
 /// Reads the blob to its end and builds the image, on two threads.

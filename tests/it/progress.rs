@@ -98,7 +98,18 @@ fn on_a_terminal_what_is_done_stays_and_leads_on() {
     let mut shown: Vec<String> = lines(&shown);
     let summary = shown.iter().position(|line| line.starts_with("Synced")).expect("a summary");
     shown[..summary].sort();
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    Built disk of app
+    Built disk of base
+    Fetched layer of app, 2.9 MiB
+    Fetched layer of app, 90 B
+    Merged layers of app, 8.0 KiB
+    Merged layers of base, 8.0 KiB
+    Resolved app
+    Resolved base
+    Synced 2 images: 2.9 MiB fetched, 2 layers and 2 disks built
+    Next `sandbox-images path app` prints where its disk is
+    "#);
 }
 
 #[test]
@@ -115,7 +126,13 @@ fn a_dumb_terminal_gets_lines_without_colour() {
 fn a_log_gets_a_line_for_each_artifact() {
     let (_registry, project) = registry_and_project(&two_platforms(&[&layer()]));
     let ran = project.run(&["sync"]).exits(0);
-    insta::assert_snapshot!(lines(&ran.stderr).join("\n"), @"");
+    insta::assert_snapshot!(lines(&ran.stderr).join("\n"), @r#"
+    Resolved app
+    Fetched layer of app, 2.9 MiB
+    Merged layers of app, 8.0 KiB
+    Built disk of app
+    Synced 1 image: 2.9 MiB fetched, 1 layer and 1 disk built
+    "#);
     assert_eq!(ran.stdout, "");
     let again = project.run(&["sync"]).exits(0);
     assert_eq!(lines(&again.stderr), [" Unchanged 1 image in sync".trim()]);

@@ -79,15 +79,15 @@ fn answer(status: u16) -> Effect {
 fn only_the_named_image_moves() {
     let world = moved();
     let before = ["app", "base", "same"].map(|name| world.block(name));
-    insta::assert_snapshot!(world.said(&["update", "app"]), @r"
+    insta::assert_snapshot!(world.said(&["update", "app"]), @r#"
     exit 0
     IMAGE          OLD           NEW           LAYERS  DOWNLOAD
     app            old-root-dig  new-root-dig
       linux/amd64  old-amd64-di  new-amd64-di  +1 -1   94 B
       linux/arm64  old-arm64-di  new-arm64-di  +1 -1   94 B
     ---
-    Updated 1 image in sandbox-images.lock
-    ");
+       Updated 1 image in sandbox-images.lock
+    "#);
     assert_ne!(world.block("app"), before[0]);
     assert_eq!(world.block("base"), before[1]);
     assert_eq!(world.block("same"), before[2]);
@@ -99,7 +99,7 @@ fn only_the_named_image_moves() {
 fn a_dry_run_says_the_same_and_writes_nothing() {
     let world = moved();
     let before = world.project.lock_text();
-    insta::assert_snapshot!(world.said(&["update", "--dry-run", "--exit-code"]), @r"
+    insta::assert_snapshot!(world.said(&["update", "--dry-run", "--exit-code"]), @r#"
     exit 4
     IMAGE          OLD           NEW           LAYERS  DOWNLOAD
     app            old-root-dig  new-root-dig
@@ -109,9 +109,9 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
       linux/amd64  old-amd64-di  new-amd64-di  +1 -1   94 B
       linux/arm64  old-arm64-di  new-arm64-di  +1 -1   94 B
     ---
-    Would update 2 images in sandbox-images.lock
-    ");
-    insta::assert_snapshot!(world.said(&["update", "base", "--dry-run", "--markdown"]), @r"
+       Planned would update 2 images in sandbox-images.lock
+    "#);
+    insta::assert_snapshot!(world.said(&["update", "base", "--dry-run", "--markdown"]), @r#"
     exit 0
     | image | source | platform | old | new | layers | download |
     |---|---|---|---|---|---|---|
@@ -119,16 +119,16 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
     | base | `r.example/base:1` | linux/amd64 | `old-amd64-di` | `new-amd64-di` | +1 -1 | 94 B |
     | base | `r.example/base:1` | linux/arm64 | `old-arm64-di` | `new-arm64-di` | +1 -1 | 94 B |
     ---
-    Would update 1 image in sandbox-images.lock
-    ");
+       Planned would update 1 image in sandbox-images.lock
+    "#);
     assert_eq!(world.project.lock_text(), before);
 
     world.run(&["update", "--exit-code"]).exits(4);
-    insta::assert_snapshot!(world.said(&["update", "--exit-code"]), @r"
+    insta::assert_snapshot!(world.said(&["update", "--exit-code"]), @r#"
     exit 0
     ---
-    no pin moved
-    ");
+     Unchanged no pin moved
+    "#);
     let unmoved = world.run(&["update", "--markdown"]).exits(0);
     assert_eq!(unmoved.stdout, "No image moved.\n");
 }
@@ -163,12 +163,12 @@ fn an_image_given_by_digest_stays_and_a_group_moves() {
     fs::write(world.project.directory().join("sandbox-images.toml"), text).expect("written");
     world.run(&["lock"]).exits(0);
     let before = world.project.lock_text();
-    insta::assert_snapshot!(world.said(&["update", "app"]), @r"
+    insta::assert_snapshot!(world.said(&["update", "app"]), @r#"
     exit 0
     ---
     app is given by digest in sandbox-images.toml and stays
-    no pin moved
-    ");
+     Unchanged no pin moved
+    "#);
     assert_eq!(world.project.lock_text(), before);
     insta::assert_snapshot!(world.said(&["outdated"]), @r"
     exit 0
