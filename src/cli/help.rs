@@ -82,13 +82,13 @@ fn commands(command: &Command) -> String {
     let last = GROUPS.len() - 1;
     let mut text = String::new();
     for (place, (heading, names)) in GROUPS.iter().enumerate() {
-        text.push_str(&format!("{head}{heading}:{end}\n"));
+        text.extend([format!("{head}{heading}:{end}\n")]);
         let named = names.iter().filter_map(|name| command.find_subcommand(name));
         let others =
             command.get_subcommands().filter(|one| place == last && !known(one.get_name()));
         for one in named.chain(others).filter(|one| !one.is_hide_set()) {
             let about = one.get_about().map(StyledStr::to_string).unwrap_or_default();
-            text.push_str(&format!("  {:NAME_CHARS$}{about}\n", one.get_name()));
+            text.extend([format!("  {:NAME_CHARS$}{about}\n", one.get_name())]);
         }
         text.push('\n');
     }

@@ -20,7 +20,7 @@ use crate::cli::args::{Global, Progress};
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::neutral::one_line;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, event as event_line};
 use crate::cli::screen;
 
 /// What the targets of this program and its library begin with.
@@ -59,7 +59,7 @@ fn targets(flag: LevelFilter, filter: Option<&str>) -> Result<Targets, Failure> 
     let asked = Targets::from_str(filter).map_err(|error| wrong(error.to_string()))?;
     let mut everything = flag;
     let mut targets = Targets::new();
-    for (target, level) in asked.iter() {
+    for (target, level) in &asked {
         match target {
             "" => everything = everything.max(level),
             own if own == OWN || own.starts_with("sandbox_images::") => {
@@ -92,7 +92,7 @@ impl<S: Subscriber> Layer<S> for Lines {
             let target = metadata.target();
             let message = format!("{message}{fields}");
             let fields = json!({ "level": level, "target": target, "message": message });
-            return self.output.event("log", fields);
+            return event_line("log", fields);
         }
         let after = self.started.elapsed().as_secs_f64();
         let text = one_line(&format!("{message}{fields}"));

@@ -17,6 +17,7 @@ use crate::cli::screen;
 
 /// How this run prints.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is decided by itself")]
 pub(crate) struct Output {
     /// Data and failures are JSON.
     pub(crate) json: bool,
@@ -77,7 +78,7 @@ impl Output {
             return;
         }
         if self.progress == Progress::Json {
-            return self.event("note", json!({ "message": text }));
+            return event("note", json!({ "message": text }));
         }
         screen::tell(&format!("{}\n", printable(text)));
     }
@@ -88,7 +89,7 @@ impl Output {
             return;
         }
         if self.progress == Progress::Json {
-            return self.event("note", json!({ "message": format!("{verb} {text}") }));
+            return event("note", json!({ "message": format!("{verb} {text}") }));
         }
         let color = match tone {
             Tone::Done => AnsiColor::Green,
@@ -126,7 +127,7 @@ impl Output {
         }
         if self.progress == Progress::Json && !self.quiet {
             for problem in value["diagnostics"].as_array().into_iter().flatten() {
-                self.event("diagnostic", problem.clone());
+                event("diagnostic", problem.clone());
             }
             for note in &failure.notes {
                 self.note(note);
@@ -138,13 +139,6 @@ impl Output {
             let workspace = environment.workspace.as_deref();
             screen::tell(&Annotations { failure, workspace }.lines());
         }
-    }
-
-    /// Writes an event of the program's own beside those of the library.
-    pub(crate) fn event(self, name: &str, fields: Value) {
-        let event = Named { v: VERSION, event: name, fields };
-        let line = serde_json::to_string(&event).expect("an event has string keys only");
-        screen::tell(&format!("{}\n", neutral::json(&line)));
     }
 }
 
@@ -163,4 +157,11 @@ pub(crate) fn json(value: &impl Serialize) {
     let mut line = serde_json::to_string(value).expect("what is printed has string keys only");
     line.push('\n');
     data(neutral::json(&line));
+}
+
+/// Writes an event of the program's own beside those of the library.
+pub(crate) fn event(name: &str, fields: Value) {
+    let event = Named { v: VERSION, event: name, fields };
+    let line = serde_json::to_string(&event).expect("an event has string keys only");
+    screen::tell(&format!("{}\n", neutral::json(&line)));
 }

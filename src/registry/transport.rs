@@ -355,12 +355,11 @@ fn log_answer(
     };
     let range = request.range.as_deref().map(|range| format!(" {range}")).unwrap_or_default();
     let shown = if shows_credential { ", with a credential" } else { "" };
-    match answer {
-        Ok(answer) => {
-            let status = answer.status().as_u16();
-            debug!("{method} {place}{range}: {status} after {elapsed:.1?}{shown}");
-        }
-        Err(_) => debug!("{method} {place}{range}: no answer after {elapsed:.1?}{shown}"),
+    let elapsed = format!("after {elapsed:.1?}{shown}");
+    if let Ok(answer) = answer {
+        debug!("{method} {place}{range}: {} {elapsed}", answer.status().as_u16());
+    } else {
+        debug!("{method} {place}{range}: no answer {elapsed}");
     }
 }
 
