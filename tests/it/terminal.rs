@@ -19,7 +19,8 @@ const EVIL: &str = "e\u{1b}[31mv\u{1b}[2J\u{9b}2Ji\u{7}\u{1b}]0;t\u{7}\u{202e}l\
 
 /// What stands for [`EVIL`] in a basic string of TOML.
 fn in_toml() -> String {
-    EVIL.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect()
+    let numbers: Vec<String> = EVIL.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+    numbers.concat()
 }
 
 fn is_obeyed(c: char) -> bool {
@@ -119,7 +120,8 @@ fn in_a_lock_in_a_configuration_and_in_words() {
 
 #[test]
 fn in_a_layer() {
-    let evil: String = EVIL.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+    let evil: Vec<String> = EVIL.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+    let evil = evil.concat();
     let lines = format!("/{evil} 0644 text\n/link -> {evil}\n/x 0644 xattr:user.{evil}=1 text\n");
     let layer = Layer::new(&lines);
     let (_registry, project) = registry_and_project(&two_platforms(&[&layer]));
