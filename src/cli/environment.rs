@@ -8,6 +8,7 @@ use etcetera::BaseStrategy as _;
 
 /// What the environment says, as values.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is what a variable says")]
 pub(crate) struct Environment {
     /// `CI` is set, and not to nothing, `0` or `false`.
     pub(crate) ci: bool,

@@ -10,7 +10,7 @@ use clap::{Command, CommandFactory as _, Error, FromArgMatches as _};
 
 use crate::cli::args::Arguments;
 use crate::cli::environment::Environment;
-use crate::cli::neutral::printable;
+use crate::cli::neutral::{one_line, printable};
 use crate::cli::screen;
 
 /// The commands by what they are for. One that is in none of these stands with the last.
@@ -32,10 +32,18 @@ pub(crate) fn arguments(environment: &Environment) -> Result<Arguments, ExitCode
     if asks_for_all(&words) {
         return Err(data(&all(command), &words, environment));
     }
-    let parsed = of_program(command)
-        .try_get_matches_from(&words)
-        .and_then(|matches| Arguments::from_arg_matches(&matches));
-    parsed.map_err(|error| tell(&error, &words, environment))
+    let command = of_program(command);
+    let parse = |words: &[OsString]| {
+        let matches = command.clone().try_get_matches_from(words)?;
+        Arguments::from_arg_matches(&matches)
+    };
+    parse(&words).map_err(|error| {
+        // An error repeats words, and clap cuts some codes out of them and leaves others: it is that of the
+        // same words without any.
+        let words: Vec<OsString> =
+            words.iter().map(|word| one_line(&word.to_string_lossy()).into()).collect();
+        tell(&parse(&words).err().unwrap_or(error), &words, environment)
+    })
 }
 
 /// Whether the long help of the program itself is asked for.
@@ -74,13 +82,13 @@ fn commands(command: &Command) -> String {
     let last = GROUPS.len() - 1;
     let mut text = String::new();
     for (place, (heading, names)) in GROUPS.iter().enumerate() {
-        text.push_str(&format!("{head}{heading}:{end}\n"));
+        text.extend([format!("{head}{heading}:{end}\n")]);
         let named = names.iter().filter_map(|name| command.find_subcommand(name));
         let others =
             command.get_subcommands().filter(|one| place == last && !known(one.get_name()));
         for one in named.chain(others).filter(|one| !one.is_hide_set()) {
             let about = one.get_about().map(StyledStr::to_string).unwrap_or_default();
-            text.push_str(&format!("  {:NAME_CHARS$}{about}\n", one.get_name()));
+            text.extend([format!("  {:NAME_CHARS$}{about}\n", one.get_name())]);
         }
         text.push('\n');
     }
@@ -106,20 +114,15 @@ fn data(text: &StyledStr, words: &[OsString], environment: &Environment) -> Exit
     ExitCode::FAILURE
 }
 
-/// The text in colours where they are wanted. They are codes for the terminal, so where words from outside
-/// hold such codes too, there are none.
+/// The text in colours where they are wanted.
 fn shown(
     text: &StyledStr,
     is_screen: bool,
     words: &[OsString],
     environment: &Environment,
 ) -> String {
-    let is_harmless = words.iter().all(|word| {
-        let word = word.to_string_lossy();
-        printable(&word) == word
-    });
     let by_itself = is_screen && !environment.no_color && !environment.is_dumb;
-    if is_harmless && color(words).unwrap_or(by_itself) {
+    if color(words).unwrap_or(by_itself) {
         return text.ansi().to_string();
     }
     printable(&text.to_string())

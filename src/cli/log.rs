@@ -20,7 +20,7 @@ use crate::cli::args::{Global, Progress};
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::neutral::one_line;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, event as event_line};
 use crate::cli::screen;
 
 /// What the targets of this program and its library begin with.
@@ -36,7 +36,7 @@ pub(crate) fn install(global: &Global, environment: &Environment, output: Output
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let targets = targets(flag, environment.log.as_deref().unwrap_or_default())?;
+    let targets = targets(flag, environment.log.as_deref())?;
     if output.quiet || targets.iter().all(|(_, level)| level == LevelFilter::OFF) {
         return Ok(());
     }
@@ -49,7 +49,8 @@ pub(crate) fn install(global: &Global, environment: &Environment, output: Output
 
 /// What is heard: `flag` of everything, and what `filter` says, such as `debug` or
 /// `sandbox_images::registry=trace,info`.
-fn targets(flag: LevelFilter, filter: &str) -> Result<Targets, Failure> {
+fn targets(flag: LevelFilter, filter: Option<&str>) -> Result<Targets, Failure> {
+    let Some(filter) = filter else { return Ok(Targets::new().with_target(OWN, flag)) };
     let wrong = |why: String| {
         let message = format!("`SANDBOX_IMAGES_LOG` is `{filter}`, which is not a filter: {why}");
         Failure::new(Kind::Usage, "log-filter", message)
@@ -58,7 +59,7 @@ fn targets(flag: LevelFilter, filter: &str) -> Result<Targets, Failure> {
     let asked = Targets::from_str(filter).map_err(|error| wrong(error.to_string()))?;
     let mut everything = flag;
     let mut targets = Targets::new();
-    for (target, level) in asked.iter() {
+    for (target, level) in &asked {
         match target {
             "" => everything = everything.max(level),
             own if own == OWN || own.starts_with("sandbox_images::") => {
@@ -91,7 +92,7 @@ impl<S: Subscriber> Layer<S> for Lines {
             let target = metadata.target();
             let message = format!("{message}{fields}");
             let fields = json!({ "level": level, "target": target, "message": message });
-            return self.output.event("log", fields);
+            return event_line("log", fields);
         }
         let after = self.started.elapsed().as_secs_f64();
         let text = one_line(&format!("{message}{fields}"));
@@ -132,7 +133,7 @@ mod tests {
 
     #[track_caller]
     fn check(flag: LevelFilter, filter: &str, heard: &[(&str, Level)], not: &[(&str, Level)]) {
-        let targets = targets(flag, filter).ok().unwrap();
+        let targets = targets(flag, Some(filter).filter(|filter| !filter.is_empty())).ok().unwrap();
         for (target, level) in heard {
             assert!(targets.would_enable(target, level), "{filter}: {target} {level}");
         }
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn a_filter_that_cannot_be_meant_is_refused() {
         for filter in ["hyper=trace", "loud", "sandbox_images=loud", "sandbox_images_other=trace"] {
-            assert!(targets(LevelFilter::OFF, filter).is_err(), "{filter}");
+            assert!(targets(LevelFilter::OFF, Some(filter)).is_err(), "{filter}");
         }
     }
 }

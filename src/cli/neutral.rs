@@ -49,7 +49,7 @@ pub(crate) fn json(text: &str) -> String {
             continue;
         }
         for unit in c.encode_utf16(&mut [0; 2]) {
-            safe.push_str(&format!("\\u{unit:04x}"));
+            safe.extend([format!("\\u{unit:04x}")]);
         }
     }
     safe

@@ -17,6 +17,7 @@ use crate::cli::screen;
 
 /// How this run prints.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is decided by itself")]
 pub(crate) struct Output {
     /// Data and failures are JSON.
     pub(crate) json: bool,
@@ -39,6 +40,15 @@ pub(crate) enum Tone {
     Notice,
     /// Something that could be done next.
     Hint,
+}
+
+/// An event of the program's own, in the form of the library's.
+#[derive(Debug, Serialize)]
+struct Named<'a> {
+    v: u32,
+    event: &'a str,
+    #[serde(flatten)]
+    fields: Value,
 }
 
 /// Columns of the verb of a line.
@@ -68,7 +78,7 @@ impl Output {
             return;
         }
         if self.progress == Progress::Json {
-            return self.event("note", json!({ "message": text }));
+            return event("note", json!({ "message": text }));
         }
         screen::tell(&format!("{}\n", printable(text)));
     }
@@ -79,7 +89,7 @@ impl Output {
             return;
         }
         if self.progress == Progress::Json {
-            return self.event("note", json!({ "message": format!("{verb} {text}") }));
+            return event("note", json!({ "message": format!("{verb} {text}") }));
         }
         let color = match tone {
             Tone::Done => AnsiColor::Green,
@@ -117,7 +127,7 @@ impl Output {
         }
         if self.progress == Progress::Json && !self.quiet {
             for problem in value["diagnostics"].as_array().into_iter().flatten() {
-                self.event("diagnostic", problem.clone());
+                event("diagnostic", problem.clone());
             }
             for note in &failure.notes {
                 self.note(note);
@@ -129,15 +139,6 @@ impl Output {
             let workspace = environment.workspace.as_deref();
             screen::tell(&Annotations { failure, workspace }.lines());
         }
-    }
-
-    /// Writes an event of the program's own beside those of the library.
-    pub(crate) fn event(self, name: &str, mut fields: Value) {
-        let mut event = json!({ "v": VERSION, "event": name });
-        if let (Some(event), Some(fields)) = (event.as_object_mut(), fields.as_object_mut()) {
-            event.append(fields);
-        }
-        screen::tell(&format!("{}\n", neutral::json(&event.to_string())));
     }
 }
 
@@ -156,4 +157,11 @@ pub(crate) fn json(value: &impl Serialize) {
     let mut line = serde_json::to_string(value).expect("what is printed has string keys only");
     line.push('\n');
     data(neutral::json(&line));
+}
+
+/// Writes an event of the program's own beside those of the library.
+pub(crate) fn event(name: &str, fields: Value) {
+    let event = Named { v: VERSION, event: name, fields };
+    let line = serde_json::to_string(&event).expect("an event has string keys only");
+    screen::tell(&format!("{}\n", neutral::json(&line)));
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
+use tracing::{debug, trace};
 
 use crate::engine::context::{Context, blocking};
 use crate::engine::error::Error;
@@ -113,9 +114,13 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
     let run = context.run.clone();
     let claim = blocking(artifact, move || Ok(run.claim(artifact)?)).await?;
     let guard = match claim {
-        Claim::Present(_) => return Ok(None),
+        Claim::Present(_) => {
+            debug!("{artifact} is in the store meanwhile");
+            return Ok(None);
+        }
         Claim::Mine(guard) => guard,
     };
+    trace!("begins {artifact} for {}", action.origin().image);
     let record = match action {
         Action::FetchDocument(document) => fetch_document(context, document, guard).await?,
         Action::FetchLayer(layer) => fetch_layer(context, layer, guard).await?,

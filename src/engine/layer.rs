@@ -15,7 +15,9 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
+use tracing::debug;
 
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::layer::LayerWriter;
@@ -23,7 +25,7 @@ use crate::engine::ahead::{AheadReader, Filler, ahead};
 use crate::engine::context::{Context, blocking};
 use crate::engine::error::{Error, not_stored};
 use crate::engine::pipe::{Sender, pipe};
-use crate::engine::progress::{Progress, Watched};
+use crate::engine::progress::{Progress, REPORT_EVERY, Watched};
 use crate::engine::source::{Blob, Source};
 use crate::layer::builder::error::ChangesetError;
 use crate::layer::changeset::Changeset;
@@ -62,6 +64,9 @@ pub(super) async fn fetch(
     let mut transfers = 1;
     let (partial, built) = loop {
         let partial = if is_kept { context.run.partial(layer.digest, layer.size) } else { None };
+        if let Some(kept_bytes) = partial.as_ref().map(|partial| partial.kept_bytes()) {
+            debug!("has {kept_bytes} of {} bytes of layer `{}`", layer.size, layer.digest);
+        }
         match transfer(context, source, layer, partial.clone()).await {
             Ok(built) => break (partial, built),
             Err(Broken { error, others_to_blame }) => {
@@ -71,6 +76,7 @@ pub(super) async fn fetch(
                 if !error.is_wrong_blob() || (transfers == TRANSFERS_MAX && !others_to_blame) {
                     return Err(error);
                 }
+                debug!("fetches layer `{}` once more: {error}", layer.digest);
                 transfers += u32::from(!others_to_blame);
             }
         }
@@ -180,7 +186,7 @@ async fn transfer(
 
 /// Passes the stream on, and reports how far it is.
 async fn feed(mut stream: BlobStream, sender: Sender, mut progress: Progress) -> Result<(), Error> {
-    while let Some(bytes) = stream.try_next().await? {
+    while let Some(bytes) = next(&mut stream, &mut progress).await? {
         progress.add(bytes.len() as u64);
         if !sender.send(bytes).await {
             return Ok(());
@@ -188,6 +194,17 @@ async fn feed(mut stream: BlobStream, sender: Sender, mut progress: Progress) ->
     }
     progress.end();
     Ok(())
+}
+
+/// The next bytes. Before a pause is waited for, what came before it is told.
+async fn next(stream: &mut BlobStream, progress: &mut Progress) -> Result<Option<Bytes>, Error> {
+    loop {
+        tokio::select! {
+            biased;
+            next = stream.try_next() => return Ok(next?),
+            () = tokio::time::sleep(REPORT_EVERY), if progress.is_behind() => progress.tell(),
+        }
+    }
 }
 
 /// Reads the blob to its end and builds the image, on two threads.

@@ -11,7 +11,7 @@ use crate::plan::event::{Event, Reporter};
 use crate::spec::name::ImageName;
 
 /// The shortest time between two reports on one layer.
-const REPORT_EVERY: Duration = Duration::from_millis(100);
+pub(super) const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// One transfer of a layer.
 pub(super) struct Progress {
@@ -21,6 +21,7 @@ pub(super) struct Progress {
     size_bytes: u64,
     received_bytes: u64,
     reported: Instant,
+    reported_bytes: u64,
 }
 
 impl Progress {
@@ -33,6 +34,7 @@ impl Progress {
             size_bytes: layer.size,
             received_bytes: kept_bytes,
             reported: Instant::now(),
+            reported_bytes: kept_bytes,
         };
         progress.report();
         progress
@@ -42,9 +44,19 @@ impl Progress {
     pub(super) fn add(&mut self, bytes: u64) {
         self.received_bytes += bytes;
         if self.reported.elapsed() >= REPORT_EVERY {
-            self.reported = Instant::now();
-            self.report();
+            self.tell();
         }
+    }
+
+    /// Whether more has come than was reported.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.reported_bytes != self.received_bytes
+    }
+
+    /// Reports how much has come.
+    pub(super) fn tell(&mut self) {
+        (self.reported, self.reported_bytes) = (Instant::now(), self.received_bytes);
+        self.report();
     }
 
     /// No more will come.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use tracing::debug;
 
 use crate::engine::error::Error;
 use crate::engine::resolve::{Resolved, resolve};
@@ -55,6 +56,9 @@ pub(super) async fn relock(
         let pin = if moving.contains(name) { None } else { pin(inputs, name) };
         (name, resolve_one(name, spec, pin, sources, session).await)
     });
+    for (name, spec) in &inputs.image_set.images {
+        log_decision(inputs, moving, name, spec);
+    }
     let mut results = stream::iter(results).buffer_unordered(IMAGES_AT_ONCE);
     while let Some((name, result)) = results.next().await {
         match result {
@@ -68,6 +72,20 @@ pub(super) async fn relock(
     }
     relocked.failures.sort_by(|(one, _), (other, _)| one.cmp(other));
     relocked
+}
+
+/// Says why an image is resolved, or that it is not.
+fn log_decision(inputs: &Inputs, moving: &BTreeSet<ImageName>, name: &ImageName, spec: &ImageSpec) {
+    let stale = inputs.stale.iter().filter(|stale| stale.image.as_ref() == Some(name));
+    let reasons: Vec<&str> = stale.map(|stale| stale.reason.as_str()).collect();
+    let source = &spec.source;
+    if moving.contains(name) && !source.is_pinned() {
+        debug!("resolves {name} ({source}): its tag is to be asked for again");
+    } else if reasons.is_empty() {
+        debug!("keeps the pin of {name} ({source})");
+    } else {
+        debug!("resolves {name} ({source}): {}", reasons.join(", "));
+    }
 }
 
 /// Whether an image whose block is right was found where it is: its block may say more than its registry.

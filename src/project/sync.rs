@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tracing::{debug, trace};
+
 use crate::engine::apply::{self, Failure};
 use crate::engine::chain::Block;
 use crate::engine::context::Context;
@@ -82,6 +84,7 @@ impl Work<'_> {
         check_format(self.lock)?;
         let mut missing = self.project.plan(self.lock, selection)?;
         self.session.reporter.report(Event::Planned(missing.totals()));
+        self.log(selection, &missing);
         let selection = &self.within_reach(selection, &missing, synced);
         let all_within_reach = synced.is_complete();
         if !all_within_reach {
@@ -163,6 +166,28 @@ impl Work<'_> {
                     synced.failures.push((name.clone(), error));
                 }
             }
+        }
+    }
+
+    /// Says what the store has, and why each other thing is made.
+    fn log(&self, selection: &Selection, missing: &Plan) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let lacking: BTreeSet<Artifact> = missing.actions.iter().map(Action::makes).collect();
+        let (store, wanted) = (self.project.store(), wanted(self.lock, selection));
+        for artifact in wanted.difference(&lacking) {
+            trace!("has {artifact}");
+        }
+        debug!("the store has {} of {} artifacts", wanted.len() - lacking.len(), wanted.len());
+        for action in &missing.actions {
+            let (artifact, image) = (action.makes(), &action.origin().image);
+            let why = match store.open(artifact) {
+                Err(error) => error.to_string(),
+                Ok(_) => "it has come meanwhile".to_owned(),
+            };
+            let bytes = action.download_bytes();
+            debug!("makes {artifact} for {image}, fetching {bytes} bytes: {why}");
         }
     }
 

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::{Client, Url};
 use tokio::time::Instant;
+use tracing::{debug, trace};
 
 use crate::oci::reference::Reference;
 use crate::registry::cause::is_by;
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::Clients;
 use crate::registry::credentials::Credential;
-use crate::registry::credentials::lookup::look_up;
+use crate::registry::credentials::lookup::{Origin, look_up};
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::reach::{Naming, Reach};
@@ -165,6 +166,7 @@ impl Slot {
         let client = asker.clients.named(asker.settings, &realm, naming)?;
         let repository = asker.reference.repository();
         let scope = scope.unwrap_or_else(|| format!("repository:{repository}:pull"));
+        debug!("asks `{}` for a token for {scope}", ShownUrl::of(&realm));
         asker.settings.events.tell(RegistryEvent::Token {
             registry: registry.to_owned(),
             repository: repository.to_owned(),
@@ -180,6 +182,7 @@ impl Slot {
             Error::Transport { source, .. } if is_by::<TooNear>(&source) => too_near,
             other => other,
         })?;
+        trace!("got a token for {:.0?}", token.lifetime);
         // A tenth of its life is left for what is under way.
         let renew_at = Instant::now().checked_add(token.lifetime.mul_f64(0.9));
         Ok(bearer(&token.secret, renew_at))
@@ -247,6 +250,18 @@ impl Asker<'_> {
         let rule = registries.get(self.reference.registry());
         let given = rule.and_then(|rule| rule.credential.as_ref());
         let lookup = look_up(self.reference, given, credential_files, timeouts.helper).await;
+        let registry = self.reference.registry();
+        match (&lookup.credential, &lookup.origin) {
+            (None, _) => debug!("shows `{registry}` no credential"),
+            (Some(_), Origin::Given) => debug!("shows `{registry}` what the configuration gives"),
+            (Some(_), Origin::GivenHelper(name) | Origin::Helper { name, .. }) => {
+                debug!("shows `{registry}` what the helper `{name}` gives");
+            }
+            (Some(_), Origin::File(path)) => {
+                debug!("shows `{registry}` what `{}` holds", path.display());
+            }
+            (Some(_), Origin::Nobody) => {}
+        }
         for problem in lookup.problems {
             self.ignored(problem);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, AUTHORIZATION, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::Instant;
+use tracing::{debug, trace};
 
 use crate::oci::document::media_type;
 use crate::oci::reference::{DOCKER_HUB, Reference};
@@ -207,7 +208,10 @@ impl Transport {
         if let Some(shown) = shown {
             builder = builder.header(AUTHORIZATION, header(&shown.header));
         }
-        builder.send().await.map_err(|source| Error::transport(ShownUrl::of(url), source))
+        let asked = Instant::now();
+        let answer = builder.send().await;
+        log_answer(url, request, shown.is_some(), naming, asked.elapsed(), answer.as_ref());
+        answer.map_err(|source| Error::transport(ShownUrl::of(url), source))
     }
 
     /// Leaves a mirror that has failed to the next place on the route; `false` where there is none.
@@ -224,7 +228,8 @@ impl Transport {
         }
         let advanced = route.advance();
         if advanced {
-            let reason = with_causes(error);
+            let (reason, next) = (with_causes(error), route.place().host());
+            debug!("asks `{next}` instead of the mirror `{mirror}`: {reason}");
             self.settings.events.tell(RegistryEvent::MirrorFailed { registry, mirror, reason });
         }
         advanced
@@ -246,6 +251,7 @@ impl Transport {
         let failures_max = self.settings.retry.failures_per_registry_max;
         let pause = tries.after(&error);
         let Some(pause) = pause.filter(|_| self.hosts.may_fail_again(host, failures_max)) else {
+            trace!("gives up: {}", with_causes(&error));
             return Err(limited(error, Duration::ZERO));
         };
         let (Pause::Own(delay) | Pause::Asked(delay)) = pause;
@@ -256,6 +262,7 @@ impl Transport {
             self.hosts.pause(host, delay);
         }
         let (registry, reason) = (host.to_owned(), with_causes(&error));
+        debug!("asks `{registry}` again in {delay:.1?}: {reason}");
         self.settings.events.tell(RegistryEvent::Retry { registry, reason, delay });
         match pause {
             Pause::Own(delay) => tokio::time::sleep(delay).await,
@@ -269,6 +276,7 @@ impl Transport {
         while let Some(until) = self.hosts.paused_until(host) {
             let (registry, now) = (host.to_owned(), Instant::now());
             let delay = until.saturating_duration_since(now);
+            debug!("waits {delay:.1?} for `{registry}`, which asked for a pause");
             self.settings.events.tell(RegistryEvent::Waiting { registry, delay });
             tokio::time::sleep_until(until).await;
         }
@@ -324,8 +332,34 @@ impl Transport {
             Err(error) if is_refused(&error) => return Ok(Scheme::Http),
             Err(_) => Scheme::Http,
         };
+        debug!("`{registry}` is on this machine and speaks {scheme}");
         self.hosts.set_scheme(registry, scheme);
         Ok(scheme)
+    }
+}
+
+/// Notes a request and its answer. Of where a redirect leads only the origin is told: some storages have
+/// keys in their paths.
+fn log_answer(
+    url: &Url,
+    request: &Request<'_>,
+    shows_credential: bool,
+    naming: Option<Naming>,
+    elapsed: Duration,
+    answer: Result<&Response, &reqwest::Error>,
+) {
+    let method = &request.method;
+    let place = match naming {
+        None => ShownUrl::of(url).to_string(),
+        Some(_) => format!("{}/…", url.origin().ascii_serialization()),
+    };
+    let range = request.range.as_deref().map(|range| format!(" {range}")).unwrap_or_default();
+    let shown = if shows_credential { ", with a credential" } else { "" };
+    let elapsed = format!("after {elapsed:.1?}{shown}");
+    if let Ok(answer) = answer {
+        debug!("{method} {place}{range}: {} {elapsed}", answer.status().as_u16());
+    } else {
+        debug!("{method} {place}{range}: no answer {elapsed}");
     }
 }
 

@@ -47,11 +47,11 @@ fn what_is_added_and_removed_again_leaves_both_files_as_they_were() {
 
     let added = project.run(&["add", &at("app"), &at("team/tool"), "--progress", "none"]);
 
-    insta::assert_snapshot!(said(&registry, &added), @r"
+    insta::assert_snapshot!(said(&registry, &added), @r#"
     exit 0
     ---
-    Added app, tool; 2 images resolved
-    ");
+         Added app, tool; 2 images resolved
+    "#);
     let expected = format!(
         "manifest-version = 1   # the first\r\n\r\n[images]\r\napp = \"{}\"\r\nbase = \"{}\"\r\ntool = \"{}\"\r\n# none yet\r\n",
         at("app"),
@@ -63,11 +63,11 @@ fn what_is_added_and_removed_again_leaves_both_files_as_they_were() {
 
     registry.clear_requests();
     let removed = project.run(&["remove", "tool", "app"]);
-    insta::assert_snapshot!(said(&registry, &removed), @r"
+    insta::assert_snapshot!(said(&registry, &removed), @r#"
     exit 0
     ---
-    Removed app, tool; 0 images resolved
-    ");
+       Removed app, tool; 0 images resolved
+    "#);
     assert_eq!(files(&project), before);
     assert!(registry.requests().is_empty(), "taking something away asks nobody");
 }
@@ -138,7 +138,7 @@ fn a_dry_run_prints_the_diff_and_writes_nothing() {
     +app = "r.example/app:1"
      # none yet
     ---
-    Would add app; the lock is as it was
+       Planned would add app; the lock is as it was
     "#);
     let with_lock = project.run(&["add", &at, "--dry-run"]).exits(0);
     assert!(with_lock.stdout.contains("\n+++ b/sandbox-images.lock\n"), "{}", with_lock.stdout);

@@ -22,12 +22,12 @@ fn said(ran: &Ran) -> String {
 #[test]
 fn a_new_project_can_be_locked_and_has_its_attributes() {
     let project = nothing();
-    insta::assert_snapshot!(said(&project.run(&["init"])), @r"
+    insta::assert_snapshot!(said(&project.run(&["init"])), @r#"
     exit 0
     ---
-    Wrote sandbox-images.toml and .gitattributes
-    Next: `sandbox-images add alpine:3.20`, then `sandbox-images sync`
-    ");
+         Wrote sandbox-images.toml and .gitattributes
+          Next `sandbox-images add alpine:3.20`, then `sandbox-images sync`
+    "#);
     insta::assert_snapshot!(text(&project, ".gitattributes"), @"sandbox-images.lock linguist-generated text eol=lf");
     let written = text(&project, "sandbox-images.toml");
     assert!(written.contains("`sandbox-images schema images`"), "{written}");

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod annotations;
 mod architecture;
 mod archives;
 mod auth_topologies;
@@ -37,9 +38,11 @@ mod lock;
 mod lock_artifacts;
 mod lock_merges;
 mod lock_versions;
+mod logs;
 mod offline;
 mod pins;
 mod private_registry;
+mod progress;
 mod real_image;
 mod reference;
 mod registry;
@@ -54,5 +57,6 @@ mod sync;
 mod tar_differential;
 mod tar_reader;
 mod untouched;
+mod terminal;
 mod update;
 mod why;

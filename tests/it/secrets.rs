@@ -77,9 +77,9 @@ fn assert_files_are_clean(folder: &Path) -> usize {
 fn assert_keeps_secrets(project: &Project, exits: i32, prepare: impl Fn(&mut Command)) {
     for (number, form) in [
         &["--progress", "json"][..],
-        &["--progress", "plain", "--color", "always"],
+        &["--progress", "plain", "--color", "always", "-vv"],
         &["--json"],
-        &["--json", "--progress", "json"],
+        &["--json", "--progress", "json", "-vv"],
     ]
     .into_iter()
     .enumerate()
@@ -91,7 +91,9 @@ fn assert_keeps_secrets(project: &Project, exits: i32, prepare: impl Fn(&mut Com
             let mut command = project.command(&[&[*word], form].concat());
             prepare(&mut command);
             command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
+            command.env("SANDBOX_IMAGES_LOG", "trace").env("GITHUB_ACTIONS", "true");
             let ran = Ran::of(&mut command);
+            assert!(ran.stderr.contains("debug") || *word == "verify", "{}", ran.stderr);
             assert_clean(&format!("`{word}` {form:?}, output"), ran.stdout.as_bytes());
             assert_clean(&format!("`{word}` {form:?}, messages"), ran.stderr.as_bytes());
             ran.exits(exits);

@@ -42,4 +42,6 @@ pub(crate) mod qemu;
 
 pub(crate) mod project;
 
+pub(crate) mod terminal;
+
 pub(crate) mod fixture;

@@ -79,7 +79,7 @@ fn answer(status: u16) -> Effect {
 fn only_the_named_image_moves() {
     let world = moved();
     let before = ["app", "base", "same"].map(|name| world.block(name));
-    insta::assert_snapshot!(world.said(&["update", "app"]), @r"
+    insta::assert_snapshot!(world.said(&["update", "app"]), @r#"
     exit 0
     app changed, 2.3 KiB to fetch
       source  r.example/app:1
@@ -92,8 +92,8 @@ fn only_the_named_image_moves() {
         + a7395ed60a62  94 B
     0 added, 1 changed, 0 removed, 2 unchanged; 2.3 KiB to fetch
     ---
-    Updated 1 image in sandbox-images.lock
-    ");
+       Updated 1 image in sandbox-images.lock
+    "#);
     assert_ne!(world.block("app"), before[0]);
     assert_eq!(world.block("base"), before[1]);
     assert_eq!(world.block("same"), before[2]);
@@ -105,7 +105,7 @@ fn only_the_named_image_moves() {
 fn a_dry_run_says_the_same_and_writes_nothing() {
     let world = moved();
     let before = world.project.lock_text();
-    insta::assert_snapshot!(world.said(&["update", "--dry-run", "--exit-code"]), @r"
+    insta::assert_snapshot!(world.said(&["update", "--dry-run", "--exit-code"]), @r#"
     exit 4
     app changed, 2.3 KiB to fetch
       source  r.example/app:1
@@ -127,9 +127,9 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
         + a7395ed60a62  94 B
     0 added, 2 changed, 0 removed, 1 unchanged; 2.3 KiB to fetch
     ---
-    Would update 2 images in sandbox-images.lock
-    ");
-    insta::assert_snapshot!(world.said(&["update", "base", "--dry-run", "--markdown"]), @r"
+       Planned would update 2 images in sandbox-images.lock
+    "#);
+    insta::assert_snapshot!(world.said(&["update", "base", "--dry-run", "--markdown"]), @r#"
     exit 0
     | image | change | source | digest | layers | to fetch |
     |---|---|---|---|---|--:|
@@ -137,16 +137,16 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
 
     0 added, 1 changed, 0 removed, 2 unchanged; 2.3 KiB to fetch
     ---
-    Would update 1 image in sandbox-images.lock
-    ");
+       Planned would update 1 image in sandbox-images.lock
+    "#);
     assert_eq!(world.project.lock_text(), before);
 
     world.run(&["update", "--exit-code"]).exits(4);
-    insta::assert_snapshot!(world.said(&["update", "--exit-code"]), @r"
+    insta::assert_snapshot!(world.said(&["update", "--exit-code"]), @r#"
     exit 0
     ---
-    no pin moved
-    ");
+     Unchanged no pin moved
+    "#);
     let unmoved = world.run(&["update", "--markdown"]).exits(0);
     assert_eq!(unmoved.stdout, "0 added, 0 changed, 0 removed, 3 unchanged; 0 B to fetch\n");
 }
@@ -183,12 +183,12 @@ fn an_image_given_by_digest_stays_and_a_group_moves() {
     fs::write(world.project.directory().join("sandbox-images.toml"), text).expect("written");
     world.run(&["lock"]).exits(0);
     let before = world.project.lock_text();
-    insta::assert_snapshot!(world.said(&["update", "app"]), @r"
+    insta::assert_snapshot!(world.said(&["update", "app"]), @r#"
     exit 0
     ---
     app is given by digest in sandbox-images.toml and stays
-    no pin moved
-    ");
+     Unchanged no pin moved
+    "#);
     assert_eq!(world.project.lock_text(), before);
     insta::assert_snapshot!(world.said(&["outdated"]), @r"
     exit 0

@@ -7,7 +7,7 @@ use sandbox_images::spec::diagnostic::{Diagnostic, Severity};
 use serde::Serialize;
 
 use crate::cli::failure::{Failure, Problem};
-use crate::cli::render::printable;
+use crate::cli::neutral::one_line;
 use crate::cli::texts::{Text, Texts};
 
 /// How bad a finding is.
@@ -87,7 +87,7 @@ impl Finding {
         let Self { code, subject, message, help, .. } = self;
         let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
         let text = format!("{level:<8} {code:<22} {subject}: {message}{help}");
-        printable(&text).replace('\n', " ") + "\n"
+        one_line(&text.replace('\n', " ")) + "\n"
     }
 }
 

@@ -137,7 +137,8 @@ impl Bars {
             return;
         };
         if self.status.is_none() {
-            let bar = ProgressBar::new_spinner().with_style(self.style("{prefix:>10} {wide_msg}"));
+            let bar = ProgressBar::new_spinner().with_prefix(verb);
+            let bar = bar.with_style(self.style("{prefix:>10} {wide_msg}"));
             self.status = Some(self.multi.insert(self.layers.len(), bar));
         }
         if let Some(status) = &self.status {
@@ -153,23 +154,25 @@ impl Bars {
             }
             return;
         }
-        if self.total.is_none() {
-            self.total = Some(self.multi.add(self.bar(0, String::new())));
+        let is_new = self.total.is_none();
+        let total = self.total.take().unwrap_or_else(|| {
+            self.multi.add(self.bar(self.state.planned_bytes(), String::new()).with_prefix("Total"))
+        });
+        total.set_length(self.state.planned_bytes());
+        total.set_position(self.state.bytes());
+        if is_new || self.jumps != self.state.jumps {
+            self.jumps = self.state.jumps;
+            total.reset_eta();
         }
-        if let Some(total) = &self.total {
-            set_prefix(total, "Total");
-            total.set_length(self.state.planned_bytes());
-            total.set_position(self.state.bytes());
-            if self.jumps != self.state.jumps {
-                self.jumps = self.state.jumps;
-                total.reset_eta();
-            }
-            total.set_message(pace(total));
-        }
+        total.set_message(pace(&total));
+        self.total = Some(total);
     }
 
     fn bar(&self, size_bytes: u64, name: String) -> ProgressBar {
-        ProgressBar::new(size_bytes).with_style(self.style(self.form.template())).with_message(name)
+        ProgressBar::new(size_bytes)
+            .with_style(self.style(self.form.template()))
+            .with_prefix("Fetching")
+            .with_message(name)
     }
 
     fn style(&self, template: &str) -> ProgressStyle {
@@ -210,8 +213,9 @@ impl Show for Bars {
 
 /// Speed, and how long it will take.
 fn pace(total: &ProgressBar) -> String {
+    const UNKNOWN_BEFORE: Duration = Duration::from_secs(1);
     let per_second = total.per_sec();
-    if per_second < 1.0 {
+    if per_second < 1.0 || total.elapsed() < UNKNOWN_BEFORE {
         return String::new();
     }
     #[expect(

@@ -278,7 +278,7 @@ fn named(things: impl ExactSizeIterator<Item = String>) -> String {
     let more = things.len().saturating_sub(NAMED_MAX);
     let mut names = things.take(NAMED_MAX).collect::<Vec<_>>().join(", ");
     if more > 0 {
-        names.push_str(&format!(" and {more} more"));
+        names.extend([format!(" and {more} more")]);
     }
     names
 }

@@ -20,9 +20,9 @@ pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 
-/// A time as a person reads it: `7 s`, `2 min 5 s`, `1 h 0 min`.
+/// A time as a person reads it, in whole seconds: `7 s`, `2 min 5 s`, `1 h 0 min`.
 pub(crate) fn duration(time: Duration) -> String {
-    match time.as_secs() {
+    match time.saturating_add(Duration::from_millis(500)).as_secs() {
         seconds @ ..60 => format!("{seconds} s"),
         seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
