@@ -19,6 +19,7 @@ mod credentials;
 mod diagnostics;
 mod diff;
 mod disk;
+mod docs;
 mod doctor;
 mod edit;
 mod erofs;
