@@ -63,7 +63,7 @@ fn pages() -> Vec<Page> {
         let name = format!("examples/{}/README.md", entry.unwrap().file_name().to_string_lossy());
         names.extend(root.join(&name).is_file().then_some(name));
     }
-    names.retain(|name| name.ends_with(".md"));
+    names.retain(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"));
     names.sort();
     names.into_iter().map(|name| Page::read(root, name)).collect()
 }

@@ -145,7 +145,7 @@ impl Stage {
         let text = ran.stdout.replace(&home, "/home/me").replace(&project, "/home/me/project");
         // Who follows a page has no registry of ours that stands for all others.
         let lines = text.lines().filter(|line| !line.contains(" as a mirror of "));
-        lines.map(|line| format!("{line}\n")).collect()
+        lines.flat_map(|line| [line, "\n"]).collect()
     }
 
     /// Runs a block as a script that ends at the first failure.
