@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::fixture::project_naming;
+use crate::support::needs::needs;
 use crate::support::process::{bounded, run};
 use crate::support::project::Project;
 
@@ -54,6 +55,9 @@ fn each_shell_gets_a_script_that_knows_every_command() {
 
 #[test]
 fn bash_reads_its_script() {
+    if !needs(&["bash"]) {
+        return;
+    }
     let project = project_naming(&[]);
     let script = project.run(&["completions", "bash"]).text();
     fs::write(project.directory().join("completions"), script).unwrap();
