@@ -17,10 +17,15 @@ use crate::cli::setup::Setup;
 /// What people call the program.
 const PROGRAM: &str = "sandbox-images";
 
+/// How the script for bash begins the label of a command where it looks for it, and where it sets it: of a
+/// program whose name has a dash, `clap_complete` 4.6 makes two different ones, so that none is ever found.
+const LABEL_ASKED: &str = "sandbox__subcmd__images__";
+const LABEL_SET: &str = "sandbox__images__";
+
 pub(crate) fn completions(completions: &Completions) {
     let mut script = Vec::new();
     clap_complete::generate(completions.shell, &mut Arguments::command(), PROGRAM, &mut script);
-    output::data(script);
+    output::data(String::from_utf8_lossy(&script).replace(LABEL_ASKED, LABEL_SET));
 }
 
 pub(crate) fn schema(schema: &Schema) {

@@ -54,6 +54,8 @@ pub enum ReferenceProblem {
     Empty,
     /// 64 hex digits are an image's ID on one machine, not a name.
     ImageId,
+    /// It begins as a URL does.
+    Scheme,
     /// The registry is not a host name or an address in brackets.
     Host,
     /// The host's name exceeds [`HOST_BYTES_MAX`].
@@ -79,6 +81,9 @@ impl fmt::Display for ReferenceProblem {
         f.write_str(match self {
             Self::Empty => "a name is missing",
             Self::ImageId => "64 hex digits are an image ID of one machine, not a name",
+            Self::Scheme => {
+                "a reference begins with the registry, without a scheme such as `https://`"
+            }
             Self::Host => "the registry is not a host name",
             Self::HostTooLong => "the registry's name is longer than 255 bytes",
             Self::Port => "the registry's port is not a number from 1 to 65535",
@@ -134,6 +139,9 @@ impl Reference {
 
     fn read(text: &str, default_registry: &str) -> Result<Self, Fault> {
         let parts = Parts::of(text);
+        if let Some(offset) = text.find("://") {
+            return Err((ReferenceProblem::Scheme, offset));
+        }
         if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err((ReferenceProblem::ImageId, 0));
         }

@@ -9,6 +9,8 @@ mod scene;
 
 mod manifest_file;
 
+mod manifest_values;
+
 mod lock;
 
 mod config;

@@ -21,6 +21,7 @@ mod credentials;
 mod diagnostics;
 mod diff;
 mod disk;
+mod docs;
 mod doctor;
 mod edit;
 mod erofs;

@@ -100,7 +100,7 @@ fn what_is_wrong_is_said_with_its_place() {
     refused("[::1/a", ReferenceProblem::Host, 0);
     refused("[::1%eth0]/a.", ReferenceProblem::Host, 1);
     refused("[::1]x/a", ReferenceProblem::Host, 5);
-    refused("https://r.io/a", ReferenceProblem::Port, 6);
+    refused("https://r.io/a", ReferenceProblem::Scheme, 5);
     refused("r.io:/a", ReferenceProblem::Port, 5);
     refused("r.io:+1/a", ReferenceProblem::Port, 5);
     refused("r.io:65536/a", ReferenceProblem::Port, 5);

@@ -125,6 +125,9 @@ fn values_are_checked_where_they_stand() {
 fn newer_files_are_refused_before_their_keys_are_judged() {
     refused("manifest-version = 2\nnew-key = 1", "unknown-version", "2", "reads version 1");
     refused("requires-tool = '>=99.0'\nnew-key = 1", "tool-too-old", "'>=99.0'", "99.0.0 or newer");
+    // The program's own version is said alone: the rest is for the newer one to judge.
+    let text = "manifest-version = 9\nrequires-tool = '>=99.0'\n[channels]\na = 1";
+    refused(text, "tool-too-old", "'>=99.0'", "install a newer sandbox-images");
     refused("requires-tool = '1'", "invalid-value", "'1'", ">=0.1");
     assert!(read::image_set("requires-tool = '>=1.2.3'", Version(1, 2, 3)).is_ok());
     assert!(read::image_set("requires-tool = '>=1.2.3'", Version(1, 2, 2)).is_err());

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::scene::{locked, plain, shows, shows_under, shows_with, synced};
 use crate::support::fixture::project_naming;
+use crate::support::needs::needs;
 use crate::support::project::Project;
 
 #[test]
@@ -221,6 +222,9 @@ fn digests_that_nobody_has() {
 
 #[test]
 fn a_lock_to_compare_with_that_is_not_there() {
+    if !needs(&["git"]) {
+        return;
+    }
     let (_registry, project) = locked(&[&plain("/a 0644 a")]);
     let variable = [("GIT_CEILING_DIRECTORIES", "/")];
     let seen = shows_with(&project, &["unknown-revision"], &["diff", "main"], &variable);

@@ -29,7 +29,7 @@ pub(super) fn shows_with(
 ) -> String {
     let run =
         |arguments: &[&str]| Ran::of(project.command(arguments).envs(variables.iter().copied()));
-    compared(project, codes, run(arguments), &run(&[arguments, &["--json"]].concat()))
+    compared(project, codes, &run(arguments), &run(&[arguments, &["--json"]].concat()))
 }
 
 /// As [`shows`], run by a shell that makes the machine small or odd first.
@@ -43,12 +43,12 @@ pub(super) fn shows_under(
     let script = format!("{script}; exec \"$0\" \"$@\"");
     let run =
         |arguments: &[&str]| Ran::of(&mut project.command_under(&["sh", "-c", &script], arguments));
-    compared(project, codes, run(arguments), &run(&[arguments, &["--json"]].concat()))
+    compared(project, codes, &run(arguments), &run(&[arguments, &["--json"]].concat()))
 }
 
 /// What people saw, if programs saw the same.
 #[track_caller]
-pub(super) fn compared(project: &Project, codes: &[&str], people: Ran, programs: &Ran) -> String {
+pub(super) fn compared(project: &Project, codes: &[&str], people: &Ran, programs: &Ran) -> String {
     let document: Value = serde_json::from_str(&programs.stdout)
         .unwrap_or_else(|error| panic!("{error}: {people:?} {programs:?}"));
     let found = codes_of(&document);
@@ -60,7 +60,7 @@ pub(super) fn compared(project: &Project, codes: &[&str], people: Ran, programs:
     }
     assert_eq!(document["exit_code"], programs.code);
     assert_eq!(people.code, programs.code, "{people:?}");
-    shown(project, &people)
+    shown(project, people)
 }
 
 /// Runs the program for people, and in a new store once more with `--progress json`, demands that both warn

@@ -152,7 +152,7 @@ fn somebody_ends_the_run() {
     let json = [&SYNC[..], &["--json"]].concat();
     let people = interrupted(&project, &registry, &SYNC, Signal::INT);
     let programs = interrupted(&project, &registry, &json, Signal::INT);
-    insta::assert_snapshot!(compared(&project, &["interrupted"], people, &programs), @r###"
+    insta::assert_snapshot!(compared(&project, &["interrupted"], &people, &programs), @r###"
     exit 130
     --- stdout
     --- stderr
@@ -160,7 +160,7 @@ fn somebody_ends_the_run() {
     "###);
     let people = interrupted(&project, &registry, &SYNC, Signal::TERM);
     let programs = interrupted(&project, &registry, &json, Signal::TERM);
-    insta::assert_snapshot!(compared(&project, &["interrupted"], people, &programs), @r###"
+    insta::assert_snapshot!(compared(&project, &["interrupted"], &people, &programs), @r###"
     exit 143
     --- stdout
     --- stderr

@@ -4,8 +4,8 @@
 //! `regexp.go` (its terminals), `normalize.go` (Docker's short names).
 
 use sandbox_images::oci::reference::ReferenceProblem::{
-    self, Digest, Empty, Host, HostTooLong, ImageId, Port, Repository, RepositoryTooLong, Tag,
-    TagTooLong, UpperCase,
+    self, Digest, Empty, Host, HostTooLong, ImageId, Port, Repository, RepositoryTooLong, Scheme,
+    Tag, TagTooLong, UpperCase,
 };
 
 /// A text, and the registry, the repository and the suffix (tag and digest) that are read in it.
@@ -286,8 +286,8 @@ pub(super) const REFUSED: &[Refused] = &[
     ("r.example: 1/a", Port, 10),
     ("r.example:1:2/a", Port, 10),
     ("r.example:٣/a", Port, 10),
-    ("https://r.example/a", Port, 6),
-    ("docker://alpine", Port, 7),
+    ("https://r.example/a", Scheme, 5),
+    ("docker://alpine", Scheme, 6),
     ("[::1]:/a", Port, 6),
     ("ann:pw@r.example/a", Digest, 7),
     // Lengths.
