@@ -158,9 +158,9 @@ async fn transfer(
     let kept_bytes = partial.as_ref().map_or(0, |partial| partial.kept_bytes());
     let progress = Progress::begin(context, layer, kept_bytes);
     match source.blob(layer.digest, layer.size, kept_bytes)? {
-        Blob::Local(content) => {
-            let content = Watched::new(content, progress);
-            Ok(blocking(artifact, move || build(content, &wanted, ingest, &limits)).await?)
+        Blob::Local(blob) => {
+            let blob = Watched::new(blob, progress);
+            Ok(blocking(artifact, move || build(blob, &wanted, ingest, &limits)).await?)
         }
         Blob::Stream(stream) => {
             if kept_bytes > 0 {
