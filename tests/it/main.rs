@@ -57,7 +57,7 @@ mod survival;
 mod sync;
 mod tar_differential;
 mod tar_reader;
-mod untouched;
 mod terminal;
+mod untouched;
 mod update;
 mod why;
