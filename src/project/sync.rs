@@ -309,7 +309,9 @@ impl Work<'_> {
             let Some(locked) = image.platforms.get(platform) else { continue };
             let has_failed = !wanted(self.lock, &only(name, platform)).is_disjoint(failed);
             let block = Block { name, image, platform, locked };
-            let heal = heal.filter(|_| !has_failed);
+            // Without a network what is damaged stays where it is, and is told.
+            let is_reachable = self.session.registry.is_some() || image.source.is_local();
+            let heal = heal.filter(|_| !has_failed && is_reachable);
             let desk = Desk::Store { store: self.project.store(), heal };
             let documents = Documents { block, desk };
             let checked = documents.check(self.allows_mismatch(name)).await.err();
