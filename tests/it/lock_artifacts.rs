@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sandbox_images::oci::digest::Digest;
+use sandbox_images::oci::digest::{DiffId, Digest};
 use sandbox_images::spec::lockfile::Lock;
 
 use crate::support::fixture::{project_naming, registry_and_project, serve, two_platforms};
@@ -191,13 +191,39 @@ fn other_bytes_in_the_same_format_are_5_with_both_digests() {
     --- stdout
     --- stderr
     error[artifact-mismatch]: app: layer DIFF_ID is the file `BUILT`, the lock says `WRONG`
-    help: find out whether the lock was edited or the store is of another build of this tool: delete the file to build it again
+    help: `sandbox-images verify --repair` makes the file again; if it is the same, find out whether the lock was edited or is of another build of this tool
     note: not synced: app (linux/amd64)
     ");
-    let told = project.run(&["verify"]).exits(5).stderr;
+    let told = project.run(&["verify"]).exits(5);
+    assert!(told.stderr.contains("error[artifact-mismatch]"), "{}", told.stderr);
+    let told = told.stdout;
     assert!(told.contains(&wrong.to_string()) && told.contains(&built.to_string()), "{told}");
+    for arguments in [
+        &["path", "app"][..],
+        &["disk", "app", "--format", "vmdk"],
+        &["inspect", "tree", "app"],
+        &["sync", "--check"],
+        &["sync", "--frozen", "--dry-run"],
+        &["check", "--in-sync"],
+    ] {
+        let told = project.run(arguments).exits(5).stderr;
+        assert!(told.contains("error[artifact-mismatch]"), "{arguments:?}: {told}");
+    }
+    assert!(project.run(&["list"]).text().contains("missing"));
+    // What is made again is the same, and the lock's word counts.
+    project.run(&["verify", "--repair"]).exits(5);
+    wrong_bytes_never_become_visible(&project, diff_id);
     fs::remove_dir_all(project.store()).unwrap();
-    project.run(&["sync", "--locked"]).exits(5);
+    wrong_bytes_never_become_visible(&project, diff_id);
+}
+
+/// Whoever builds what the lock does not mean fails before anybody can see it.
+fn wrong_bytes_never_become_visible(project: &Project, diff_id: DiffId) {
+    let told = project.run(&["sync", "--locked"]).exits(5).stderr;
+    assert!(told.contains("error[artifact-mismatch]"), "{told}");
+    let told = project.run(&["path", "app"]).exits(4).stderr;
+    assert!(told.contains("error[artifact-missing]"), "{told}");
+    assert!(!project.stored("layers").contains(&format!("{}.erofs", diff_id.hex())));
 }
 
 #[test]

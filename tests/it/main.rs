@@ -60,4 +60,5 @@ mod tar_reader;
 mod terminal;
 mod untouched;
 mod update;
+mod verify;
 mod why;

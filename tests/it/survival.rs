@@ -4,6 +4,8 @@
 
 mod scene;
 
+mod vandal;
+
 mod processes;
 
 mod signals;
@@ -15,3 +17,7 @@ mod space;
 mod surroundings;
 
 mod planted;
+
+mod damage;
+
+mod races;

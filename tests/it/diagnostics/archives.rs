@@ -100,7 +100,7 @@ fn another_digest_than_that_of_what_is_built() {
     --- stdout
     --- stderr
     error[artifact-mismatch]: app: layer sha256:DIGEST is the file `sha256:DIGEST`, the lock says `sha256:DIGEST`
-    help: find out whether the lock was edited or the store is of another build of this tool: delete the file to build it again
+    help: `sandbox-images verify --repair` makes the file again; if it is the same, find out whether the lock was edited or is of another build of this tool
     note: not synced: app (linux/amd64)
     ");
 }
