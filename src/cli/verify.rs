@@ -89,17 +89,15 @@ fn tell(
         output::text(&table(verified, repaired, &users));
     }
     let report = report(verified, repaired, &users, project.store());
-    match failure {
-        Some(failure) => Err(failure.with("verified", &report)),
-        None => {
-            let (verb, text) = summary(verified, repaired);
-            setup.output.say(Tone::Done, verb, &text);
-            if setup.output.json {
-                output::json(&report);
-            }
-            Ok(())
-        }
+    if let Some(failure) = failure {
+        return Err(failure.with("verified", &report));
     }
+    let (verb, text) = summary(verified, repaired);
+    setup.output.say(Tone::Done, verb, &text);
+    if setup.output.json {
+        output::json(&report);
+    }
+    Ok(())
 }
 
 fn summary(verified: &Verified, repaired: Option<&Repaired>) -> (&'static str, String) {
