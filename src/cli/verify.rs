@@ -89,17 +89,15 @@ fn tell(
         output::text(&table(verified, repaired, &users));
     }
     let report = report(verified, repaired, &users, project.store());
-    match failure {
-        Some(failure) => Err(failure.with("verified", &report)),
-        None => {
-            let (verb, text) = summary(verified, repaired);
-            setup.output.say(Tone::Done, verb, &text);
-            if setup.output.json {
-                output::json(&report);
-            }
-            Ok(())
-        }
+    if let Some(failure) = failure {
+        return Err(failure.with("verified", &report));
     }
+    let (verb, text) = summary(verified, repaired);
+    setup.output.say(Tone::Done, verb, &text);
+    if setup.output.json {
+        output::json(&report);
+    }
+    Ok(())
 }
 
 fn summary(verified: &Verified, repaired: Option<&Repaired>) -> (&'static str, String) {
@@ -115,6 +113,7 @@ fn summary(verified: &Verified, repaired: Option<&Repaired>) -> (&'static str, S
 /// What is wrong and was left alone.
 fn found(verified: &Verified) -> Option<Failure> {
     let all = verified.examined;
+    let artifacts = |flaws: &[&Flaw]| count(flaws.len() as u64, "artifact");
     let (missing, damaged): (Vec<&Flaw>, Vec<&Flaw>) =
         verified.flaws.values().partition(|flaw| flaw.is_missing());
     let (other, damaged): (Vec<&Flaw>, Vec<&Flaw>) = damaged
@@ -123,17 +122,17 @@ fn found(verified: &Verified) -> Option<Failure> {
     let repair =
         "run `sandbox-images verify --repair`: what is damaged is moved away and made again";
     let damaged = (!damaged.is_empty()).then(|| {
-        let text = format!("{} of {all} artifacts cannot be used", damaged.len());
+        let text = format!("{} of {all} cannot be used", artifacts(&damaged));
         Failure::new(Kind::Integrity, "artifact-damaged", text).help(repair)
     });
     let other = other.first().map(|_| {
-        let text = format!("{} of {all} artifacts are not what the lock says", other.len());
+        let text = format!("{} of {all} not as the lock says", artifacts(&other));
         Failure::new(Kind::Integrity, "artifact-mismatch", text).help(
             "`sandbox-images verify --repair` makes them again; if they are the same, find out whether the lock was edited or is of another build of this tool",
         )
     });
     let missing = (!missing.is_empty()).then(|| {
-        let text = format!("{} of {all} artifacts are missing", missing.len());
+        let text = format!("{} of {all} missing", artifacts(&missing));
         Failure::new(Kind::Missing, "artifact-missing", text).help("run `sandbox-images sync`")
     });
     damaged.into_iter().chain(other).chain(missing).reduce(Failure::and)

@@ -4,6 +4,7 @@
 //! that project's next sync, which knows where it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::engine::context::blocking;
 use crate::engine::error::Error;
@@ -88,7 +89,7 @@ impl Project {
             request.lock.iter().flat_map(|lock| wanted(lock, &verified.selection)).collect();
         let own = Store::absolute(self.lock_path())?;
         let mut roots = self.store().roots()?;
-        roots.retain(|root| own != std::path::Path::new(&root.lock));
+        roots.retain(|root| own != Path::new(&root.lock));
         let mut outcome = |artifact| match left.remove(&artifact) {
             None => Outcome::Repaired,
             Some(flaw) if flaw.is_missing() && !wanted_here.contains(&artifact) => {

@@ -12,7 +12,7 @@ use crate::engine::chain::Block;
 use crate::engine::context::blocking;
 use crate::engine::error::Error;
 use crate::engine::structure::{self, Stacks};
-use crate::oci::digest::Digest;
+use crate::oci::digest::{ChainId, Digest};
 use crate::oci::document::config::ImageConfig;
 use crate::oci::document::parsed::{CONFIG_BYTES_MAX, Parsed as _};
 use crate::oci::platform::Platform;
@@ -29,6 +29,7 @@ use crate::spec::name::ImageName;
 use crate::store::Store;
 use crate::store::error::{Damage, Error as StoreError};
 use crate::store::survey::Strays;
+use crate::words::with_causes;
 
 /// What is to be verified.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +97,7 @@ impl fmt::Display for Flaw {
             Self::Wrong(Error::NotDerived { expected, actual, .. }) => {
                 write!(f, "the file is `{actual}`, its layers make `{expected}`")
             }
-            Self::Wrong(error) => f.write_str(&crate::words::with_causes(error)),
+            Self::Wrong(error) => f.write_str(&with_causes(error)),
         }
     }
 }
@@ -249,7 +250,7 @@ fn stacks(store: &Store, lock: Option<&Lock>) -> Result<Stacks, Error> {
     for artifact in store.recorded()? {
         let Artifact::Blob(digest) = artifact else { continue };
         if let Some(config) = config(store, digest) {
-            let chain_id = crate::oci::digest::ChainId::of(config.diff_ids.iter().copied());
+            let chain_id = ChainId::of(config.diff_ids.iter().copied());
             stacks.entry(chain_id).or_insert(config.diff_ids);
         }
     }

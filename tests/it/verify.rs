@@ -76,16 +76,12 @@ fn what_was_committed_wrongly_is_found_by_deep_and_made_again() {
     ] {
         let (artifact, file) = only(&project, folder, kind);
         let mut bytes = fs::read(&file).unwrap();
-        match kind {
-            // The root's mode, of another kind of file; where the disk is a text, its adapter.
-            "disk" => {
-                let text = String::from_utf8(bytes).unwrap();
-                bytes = text.replace("\"ide\"", "\"lsi\"").into_bytes();
-            }
-            _ => {
-                let last = bytes.len() - 4096;
-                bytes[last..last + 64].fill(0xff);
-            }
+        if kind == "disk" {
+            let text = String::from_utf8(bytes).unwrap();
+            bytes = text.replace("\"ide\"", "\"lsi\"").into_bytes();
+        } else {
+            let last = bytes.len() - 4096;
+            bytes[last..last + 64].fill(0xff);
         }
         commit(&project, artifact, &bytes);
         project.run(&["verify"]).exits(0);

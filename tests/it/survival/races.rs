@@ -46,9 +46,9 @@ fn processes_and_damage_race_and_nothing_that_is_wanted_is_lost() {
             drop(fs::remove_dir_all(scene.project.store()));
         }
         let all = if is_whole { targets(&scene.project.store()) } else { Vec::new() };
-        let (racers, damages) = run(&scene, &mut vandal, &all);
+        let (started, damages) = run(&scene, &mut vandal, &all);
         struck += damages.len();
-        let after = format!("race {race} of {racers:?}, with\n{}", listed(&damages));
+        let after = format!("race {race} of {started:?}, with\n{}", listed(&damages));
         if is_whole {
             untouched_is_there(&scene, &all, &damages, &after);
         }
@@ -81,7 +81,7 @@ fn run(
             damages.extend(vandal.strike(&target));
         }
     }
-    let racers = children.iter().map(|(arguments, _)| *arguments).collect();
+    let started = children.iter().map(|(arguments, _)| *arguments).collect();
     for (arguments, child) in children {
         let output = child.wait_with_output().expect("the program ends");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -92,7 +92,7 @@ fn run(
         );
         assert!(code == 0 || said.contains("error["), "{arguments:?}: {code}\n{said}");
     }
-    (racers, damages)
+    (started, damages)
 }
 
 /// Demands that what the vandal left alone is as it was: nobody deletes what a root keeps.
