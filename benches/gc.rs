@@ -27,7 +27,7 @@ use sandbox_images::store::guard::Caller;
 use tempfile::TempDir;
 
 const PROJECTS: usize = 200;
-const IMAGES: usize = 490;
+const IMAGES: usize = 530;
 const IMAGES_OF_A_PROJECT: usize = 12;
 const UNWANTED: usize = 1000;
 
