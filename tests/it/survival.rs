@@ -2,13 +2,15 @@
 //!
 //! Each test ends in the same way: the next `sync` needs no flags, and the store is what it would have been.
 
-mod scene;
+pub(crate) mod scene;
 
 mod processes;
 
 mod signals;
 
 mod kills;
+
+mod power;
 
 mod space;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use crate::support::fixture::{registry_and_project, two_platforms};
 use crate::support::image::Layer;
@@ -49,6 +50,36 @@ impl Scene {
         let ran = self.project.run(&["verify"]);
         assert_eq!(ran.code, 0, "verify after {after}: {}", ran.stderr);
         assert_golden(&self.project.store(), &self.golden, after);
+    }
+}
+
+/// Moments of something that takes a while, spread evenly and with nothing to do with each other: multiples of
+/// the golden ratio.
+#[derive(Debug)]
+pub(crate) struct Moments {
+    whole: Duration,
+    picked: u32,
+}
+
+impl Moments {
+    /// Moments of `work`, which is done once to see how long it takes.
+    pub(crate) fn of<T>(work: impl FnOnce() -> T) -> Self {
+        let started = Instant::now();
+        work();
+        Self { whole: started.elapsed(), picked: 0 }
+    }
+
+    /// The next moment, from the beginning.
+    pub(crate) fn pick(&mut self) -> Duration {
+        const GOLDEN_RATIO: f64 = 0.618_033_988_749_895;
+        self.picked += 1;
+        self.whole.mul_f64((f64::from(self.picked) * GOLDEN_RATIO).fract())
+    }
+
+    /// Learns whether the work was still under way at the last moment: how long it takes changes with what
+    /// else the machine does.
+    pub(crate) fn learn(&mut self, met: bool) {
+        self.whole = self.whole.mul_f64(if met { 1.02 } else { 0.95 });
     }
 }
 
