@@ -1,6 +1,7 @@
 //! The power is cut at each failpoint.
 
 use crate::scenario::Scenario;
+use crate::scene::measured;
 use crate::support::needs::needs;
 use crate::support::power::{FileSystem, POWER_NEEDS, PoweredDisk, wrong_artifacts};
 use crate::world::World;
@@ -31,7 +32,7 @@ fn cut_at_each_step(kind: FileSystem) {
             }
         }
     }
-    eprintln!("measured: {cuts} power cuts at failpoints on {}", kind.name());
+    measured(&format!("{cuts} power cuts at failpoints on {}", kind.name()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use sandbox_images::store::failpoint::edges::EDGES;
 
 use crate::inside;
 use crate::scenario::Scenario;
-use crate::scene::times;
+use crate::scene::{measured, times};
 use crate::support::project::Ran;
 use crate::world::World;
 
@@ -77,7 +77,7 @@ fn sweep(scenario: Scenario) {
             }
         }
     }
-    eprintln!("measured: {trials} failures of {} steps in {scenario:?}", world.passed.len());
+    measured(&format!("{trials} failures of {} steps in {scenario:?}", world.passed.len()));
     assert!(trials > 0);
 }
 

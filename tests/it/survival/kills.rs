@@ -1,9 +1,8 @@
 //! Killed at any moment, by a signal that no program sees.
 
-use std::io::{self, Write as _};
 use std::thread;
 
-use super::scene::{Moments, Scene, times};
+use super::scene::{Moments, Scene, measured, times};
 use crate::support::image::Layer;
 
 #[test]
@@ -28,7 +27,6 @@ fn a_sync_that_is_killed_at_any_moment_is_finished_by_the_next() {
             scene.empty();
         }
     }
-    writeln!(io::stderr(), "measured: {killed} of {kills} syncs were killed, at {moments:.1?}")
-        .expect("standard error takes a line");
+    measured(&format!("{killed} of {kills} syncs were killed, at {moments:.1?}"));
     assert!(killed > 0);
 }

@@ -1,12 +1,11 @@
 //! The power is cut at any moment: what is left is a store that may lack things and is wrong in nothing.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::process::{Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use super::scene::{Moments, Scene, times};
+use super::scene::{Moments, Scene, measured, times};
 use crate::support::image::Layer;
 use crate::support::needs::needs;
 use crate::support::power::{FileSystem, POWER_NEEDS, PoweredDisk, wrong_artifacts};
@@ -114,11 +113,7 @@ fn cuts(kind: FileSystem) {
         met += u64::from(was_met);
     }
     let name = kind.name();
-    writeln!(
-        io::stderr(),
-        "measured: {met} of {rounds} power cuts on {name} met a running program"
-    )
-    .expect("standard error takes a line");
+    measured(&format!("{met} of {rounds} power cuts on {name} met a running program"));
     assert!(met > 0);
 }
 

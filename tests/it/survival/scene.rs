@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::support::fixture::{registry_and_project, two_platforms};
@@ -90,6 +91,11 @@ pub(crate) fn succeeds_or_says_why(ran: &Ran, during: &str) {
     assert!(!stderr.contains("panicked"), "{during}: {stderr}");
     let says_why = *code == 1 && stderr.contains("error[") && stderr.contains("help:");
     assert!(*code == 0 || says_why, "{during}: exit code {code}\n{stderr}");
+}
+
+/// Tells what was measured, straight to the terminal: what tests print is shown only when they fail.
+pub(crate) fn measured(text: &str) {
+    writeln!(io::stderr(), "measured: {text}").expect("standard error takes a line");
 }
 
 /// How often a test does what it does: as the environment wishes, for long runs, or `usual` times.
