@@ -6,6 +6,9 @@ mod environment;
 
 mod texts;
 
+#[cfg(feature = "failpoints")]
+mod failpoints;
+
 mod failure;
 
 mod neutral;
@@ -100,7 +103,11 @@ pub(crate) fn main() -> ExitCode {
         Err(code) => return code,
     };
     let output = Output::new(&arguments.global, &environment);
+    #[cfg(feature = "failpoints")]
+    failpoints::set(&environment);
     let done = run(&arguments, &environment, output);
+    #[cfg(feature = "failpoints")]
+    failpoints::tell(&environment).expect("a test can be told which failpoints were passed");
     screen::clear();
     match done.and_then(|()| all_written()) {
         Ok(()) => ExitCode::SUCCESS,

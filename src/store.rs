@@ -9,6 +9,8 @@
 
 pub mod error;
 
+pub mod failpoint;
+
 mod directory;
 
 pub mod record;
@@ -58,10 +60,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{Timespec, Timestamps, UTIME_OMIT, futimens};
 use rustix::io::Errno;
 
-use self::directory::Found;
+use self::directory::{Directory, Found};
 use self::error::{Damage, Error, KeeperKind};
 use self::guard::Caller;
 use self::layout::{Layout, Shelf, Shelves};
@@ -209,7 +210,7 @@ impl Store {
         let Found::File(record, _) = records.find(&name)? else {
             return Ok(());
         };
-        match touch(&record, now) {
+        match touch(records, &record, now) {
             Ok(()) | Err(Errno::ROFS | Errno::PERM | Errno::ACCESS) => Ok(()),
             Err(error) => Err(Error::io("set the time of", records.path_of(&name), error)),
         }
@@ -343,14 +344,12 @@ impl Store {
 
 /// Sets the mtime of `file` to `now`, if it is over a day from it, before or after: a clock that was
 /// wrong once must not stop the account for ever.
-fn touch(file: &File, now: SystemTime) -> Result<(), Errno> {
+fn touch(records: &Directory, file: &File, now: SystemTime) -> Result<(), Errno> {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now_seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let noted = rustix::fs::fstat(file)?.st_mtime;
     if noted.abs_diff(now_seconds) < TOUCH_EVERY.as_secs() {
         return Ok(());
     }
-    let unchanged = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-    let used = Timespec { tv_sec: now_seconds, tv_nsec: 0 };
-    futimens(file, &Timestamps { last_access: unchanged, last_modification: used })
+    records.touch(file, now_seconds)
 }

@@ -32,6 +32,12 @@ pub(crate) struct Environment {
     pub(crate) credential_files: Vec<PathBuf>,
     /// Where programs are looked for.
     pub(crate) search_path: Vec<PathBuf>,
+    /// `SANDBOX_IMAGES_FAILPOINT`: what fails where.
+    #[cfg(feature = "failpoints")]
+    pub(crate) failpoint: Option<String>,
+    /// `SANDBOX_IMAGES_FAILPOINTS_PASSED`: the file that is told how often each failpoint was passed.
+    #[cfg(feature = "failpoints")]
+    pub(crate) failpoints_passed: Option<PathBuf>,
 }
 
 impl Environment {
@@ -53,6 +59,11 @@ impl Environment {
             search_path: variable("PATH")
                 .map(|path| env::split_paths(&path).collect())
                 .unwrap_or_default(),
+            #[cfg(feature = "failpoints")]
+            failpoint: variable("SANDBOX_IMAGES_FAILPOINT")
+                .map(|value| value.to_string_lossy().into_owned()),
+            #[cfg(feature = "failpoints")]
+            failpoints_passed: variable("SANDBOX_IMAGES_FAILPOINTS_PASSED").map(PathBuf::from),
         }
     }
 }

@@ -225,6 +225,17 @@ pub(crate) fn unreadable(error: &FileError) -> Failure {
     Failure::new(Kind::Usage, "file", with_causes(error))
 }
 
+/// A file of the project could not be written.
+pub(crate) fn unwritten(error: &FileError) -> Failure {
+    let advice = match error {
+        FileError::Changed(_) => "run the command again",
+        _ => {
+            "see that there is room and that this user may write there, then run the command again"
+        }
+    };
+    Failure::of(Kind::Failed, "file", error).help(advice)
+}
+
 /// The texts as diagnostics point into them.
 pub(crate) fn shown(project: &Project, texts: FileTexts) -> Texts {
     let image_set = texts.image_set.as_deref().map(without_secrets);

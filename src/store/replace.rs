@@ -1,7 +1,8 @@
 //! Files outside of any store that the user asked for: the lock, a disk in another form.
 //!
 //! A reader sees the old file or the new one, never a part, also after a crash: a new file beside the old
-//! one is filled, made durable, and takes its name and its mode.
+//! one is filled, made durable, and takes its name and its mode. It is locked meanwhile; so what a run that
+//! was killed left of one is told by its free lock, and the next run removes it.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -9,6 +10,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use tempfile::NamedTempFile;
+
+use crate::store::failpoint::{Step, failpoint_outside};
 
 /// What begins the names of files that are not finished.
 const PART_PREFIX: &str = ".sandbox-images.part.";
@@ -22,15 +25,18 @@ pub fn replace(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) ->
         Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
         Err(_) => readable_by_all(),
     };
-    part(&target, permissions, fill)?.persist(&target).map_err(|error| error.error)?;
-    File::open(folder_of(&target))?.sync_all()
+    let part = part(&target, permissions, fill)?;
+    failpoint_outside(Step::Rename)?;
+    part.persist(&target).map_err(|error| error.error)?;
+    sync_names(&target)
 }
 
 /// Makes the new file `target` that `fill` fills. What is there already stays, and is an error.
 pub fn create(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let part = part(target, readable_by_all(), fill)?;
+    failpoint_outside(Step::Rename)?;
     part.persist_noclobber(target).map_err(|error| error.error)?;
-    File::open(folder_of(target))?.sync_all()
+    sync_names(target)
 }
 
 /// A full and durable file beside `target`.
@@ -39,11 +45,52 @@ fn part(
     permissions: Permissions,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<NamedTempFile> {
-    let mut part = tempfile::Builder::new().prefix(PART_PREFIX).tempfile_in(folder_of(target))?;
+    sweep_parts(target);
+    failpoint_outside(Step::Create)?;
+    let mut part = loop {
+        let part = tempfile::Builder::new().prefix(PART_PREFIX).tempfile_in(folder_of(target))?;
+        // Not every file system has locks. Where none are, nobody removes parts either.
+        let _ = fs4::FileExt::try_lock(part.as_file());
+        // Before it was locked, somebody may have taken it for one that was left.
+        if part.path().try_exists()? {
+            break part;
+        }
+    };
+    failpoint_outside(Step::Write)?;
     fill(part.as_file_mut())?;
+    failpoint_outside(Step::Mode)?;
     part.as_file().set_permissions(permissions)?;
+    failpoint_outside(Step::Sync)?;
     part.as_file().sync_all()?;
     Ok(part)
+}
+
+/// Makes the name of `target` durable.
+fn sync_names(target: &Path) -> io::Result<()> {
+    failpoint_outside(Step::SyncNames)?;
+    File::open(folder_of(target))?.sync_all()
+}
+
+/// Removes what killed runs left beside `target`. What cannot be removed stays: it harms nobody.
+pub fn sweep_parts(target: &Path) {
+    let entries = fs::read_dir(folder_of(target)).into_iter().flatten();
+    for entry in entries.filter_map(Result::ok) {
+        let is_part = entry.file_name().to_string_lossy().starts_with(PART_PREFIX);
+        if is_part && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = remove_left(&entry.path());
+        }
+    }
+}
+
+/// Removes a part that nobody has locked.
+#[expect(clippy::disallowed_methods, reason = "it lies in no store")]
+fn remove_left(part: &Path) -> io::Result<()> {
+    let file = File::open(part)?;
+    if fs4::FileExt::try_lock(&file).is_ok() {
+        failpoint_outside(Step::Unlink)?;
+        fs::remove_file(part)?;
+    }
+    Ok(())
 }
 
 /// The directory that `file` lies in.
@@ -88,6 +135,22 @@ mod tests {
         replace(&target, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_goes_and_what_another_fills_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = |name: &str| {
+            let path = folder.path().join(format!("{PART_PREFIX}{name}"));
+            File::options().create_new(true).write(true).open(path).unwrap()
+        };
+        drop(part("left"));
+        let others = part("others");
+        fs4::FileExt::try_lock(&others).unwrap();
+        replace(&folder.path().join("a"), |file| file.write_all(b"a")).unwrap();
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, [format!("{PART_PREFIX}others"), "a".to_owned()]);
     }
 
     #[test]

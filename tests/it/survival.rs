@@ -2,7 +2,7 @@
 //!
 //! Each test ends in the same way: the next `sync` needs no flags, and the store is what it would have been.
 
-mod scene;
+pub(crate) mod scene;
 
 mod vandal;
 
@@ -11,6 +11,8 @@ mod processes;
 mod signals;
 
 mod kills;
+
+mod power;
 
 mod space;
 
