@@ -15,6 +15,8 @@ mod documents;
 
 pub mod sync;
 
+pub mod publish;
+
 pub mod gc;
 
 pub mod artifacts;
