@@ -139,12 +139,7 @@ impl Error {
     /// What it means to the caller.
     pub fn kind(&self) -> engine::error::Kind {
         match self {
-            Self::Store(error) => match error.class() {
-                store::error::Class::Failed => engine::error::Kind::Failed,
-                store::error::Class::Missing => engine::error::Kind::Missing,
-                store::error::Class::Integrity => engine::error::Kind::Integrity,
-                store::error::Class::Busy => engine::error::Kind::Busy,
-            },
+            Self::Store(error) => error.class().into(),
             Self::Engine(error) => error.kind(),
             Self::Layer(..) | Self::Document { .. } | Self::NotText(_) | Self::Layers { .. } => {
                 engine::error::Kind::Integrity

@@ -28,7 +28,11 @@ mod lock;
 
 mod note;
 
+mod folders;
+
 mod content;
+
+mod copy;
 
 mod place;
 
@@ -38,8 +42,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use self::content::Content;
+use self::folders::Folders;
 use self::note::{Note, id_of};
-use self::place::{Folders, Placing};
+use self::place::Placing;
 use crate::engine::collect::Withdrawn;
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;

@@ -1,73 +1,22 @@
 //! Publishing one image: what of it is there, and how the rest gets there.
 
 use std::io;
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 
-use crate::disk::erofs::portable::{Patch, Portable, portable};
+use crate::disk::erofs::portable::{Portable, portable};
 use crate::disk::erofs::reader::Image as ErofsImage;
-use crate::disk::file::ReadAt;
-use crate::engine::raw::copy_data;
-use crate::oci::digest::{DiffId, Digest, Hasher};
+use crate::oci::digest::{DiffId, Digest};
 use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
-use crate::publish::folder::{Folder, Found, Part};
+use crate::publish::folder::{Folder, Part};
 use crate::publish::microsandbox::content::Content;
+use crate::publish::microsandbox::copy::{copy_of, digest_of, digest_of_part, put};
+use crate::publish::microsandbox::folders::Folders;
 use crate::publish::microsandbox::lock::{self, Held};
 use crate::publish::microsandbox::note::{Note, NotedFile, path};
 use crate::publish::microsandbox::{Published, metadata, names};
 use crate::store::guard::Caller;
 use crate::store::publication::Publication;
 use crate::store::stored::StoredFile;
-
-/// Bytes that are hashed at once.
-const BUFFER_BYTES: u64 = 1 << 20;
-
-/// The directories of a cache.
-#[derive(Debug)]
-pub(super) struct Folders {
-    root: Folder,
-    pub(super) layers: Folder,
-    pub(super) fsmeta: Folder,
-    pub(super) vmdk: Folder,
-    pub(super) manifests: Folder,
-}
-
-impl Folders {
-    /// Opens those of the cache at `path`, making what is missing.
-    pub(super) fn make(path: &Path) -> Result<Self, Error> {
-        let root = Folder::make_all(path)?;
-        Ok(Self {
-            layers: root.make(names::LAYERS)?,
-            fsmeta: root.make(names::FSMETA)?,
-            vmdk: root.make(names::VMDK)?,
-            manifests: root.make(names::MANIFESTS)?,
-            root,
-        })
-    }
-
-    /// Opens those of the cache at `path`. `None` if one is missing.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>, Error> {
-        let Some(root) = Folder::open(path)? else {
-            return Ok(None);
-        };
-        let [layers, fsmeta, vmdk, manifests] =
-            [names::LAYERS, names::FSMETA, names::VMDK, names::MANIFESTS]
-                .map(|name| root.child(name));
-        let (Some(layers), Some(fsmeta), Some(vmdk), Some(manifests)) =
-            (layers?, fsmeta?, vmdk?, manifests?)
-        else {
-            return Ok(None);
-        };
-        Ok(Some(Self { root, layers, fsmeta, vmdk, manifests }))
-    }
-
-    /// Where the cache is, without symbolic links.
-    pub(super) fn path(&self) -> &Path {
-        self.root.path()
-    }
-}
 
 /// What is there under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -391,66 +340,4 @@ impl<'a> Placing<'a> {
 
 fn whole(stored: &StoredFile) -> NotedFile {
     NotedFile::whole(stored.record().size_bytes, stored.record().digest)
-}
-
-/// Gives the store's file a second name, or copies it where that cannot be.
-fn put(
-    stored: &StoredFile,
-    folder: &Folder,
-    name: &str,
-    published: &mut Published,
-) -> Result<(), Error> {
-    if folder.link(stored, name)? {
-        published.linked += 1;
-        return folder.sync();
-    }
-    published.copied += 1;
-    copy_of(stored, folder, name, &[])?.seal()
-}
-
-/// A copy of the store's file with `patches` over it, not finished. It shares blocks with the store's where
-/// the file system can.
-fn copy_of<'f>(
-    stored: &StoredFile,
-    folder: &'f Folder,
-    name: &str,
-    patches: &[Patch],
-) -> Result<Part<'f>, Error> {
-    let part = folder.part(name)?;
-    let size_bytes = stored.record().size_bytes;
-    let fill = || {
-        if rustix::fs::ioctl_ficlone(&part.file, stored.as_fd()).is_err() {
-            part.file.set_len(size_bytes)?;
-            copy_data(stored, size_bytes, &part.file, 0)?;
-        }
-        patches
-            .iter()
-            .try_for_each(|patch| part.file.write_all_at(&patch.bytes, patch.offset_bytes))
-    };
-    fill().map_err(|error| Error::io("write", &part.path, error))?;
-    Ok(part)
-}
-
-fn digest_of_part(part: &Part<'_>, size_bytes: u64) -> Result<Digest, Error> {
-    hashed(size_bytes, |offset, buffer| part.file.read_exact_at(buffer, offset))
-        .map_err(|error| Error::io("read", &part.path, error))
-}
-
-/// The digest of a file's bytes.
-pub(super) fn digest_of(found: &Found) -> io::Result<Digest> {
-    hashed(found.size_bytes, |offset, buffer| found.read_at(offset, buffer))
-}
-
-fn hashed(size_bytes: u64, read: impl Fn(u64, &mut [u8]) -> io::Result<()>) -> io::Result<Digest> {
-    let mut hasher = Hasher::new();
-    let mut buffer = Vec::new();
-    let mut offset = 0;
-    while offset < size_bytes {
-        let count = (size_bytes - offset).min(BUFFER_BYTES);
-        buffer.resize(usize::try_from(count).map_err(io::Error::other)?, 0);
-        read(offset, &mut buffer)?;
-        hasher.update(&buffer);
-        offset += count;
-    }
-    Ok(hasher.finish())
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::cache::{cache_of, files, lease, locked, publish, safe, target, two_layers};
 use crate::support::fixture::{project_naming, serve, two_platforms};
 use crate::support::image::Layer;
-use crate::support::project::Project;
+use crate::support::project::{Project, Ran};
 use crate::support::registry::TestRegistry;
 
 /// Two images that share a layer, synced and published.
@@ -144,4 +144,19 @@ fn a_cache_that_is_gone_keeps_nothing_from_being_deleted() {
     let report = without_tool(&project);
     assert_eq!(report["withdrawn"], Value::Array(vec![]));
     assert!(!cache_of(&project).exists());
+}
+
+#[test]
+fn a_damaged_note_keeps_nothing_from_being_deleted() {
+    let (_registry, project) = world();
+    let cache = cache_of(&project);
+    let before = there(&cache);
+    let notes = project.store().join("v1/publications");
+    fs::write(fs::read_dir(&notes).unwrap().next().unwrap().unwrap().path(), "{}").unwrap();
+    project.run(&["remove", "tool"]).exits(0);
+    project.run(&["sync", "--no-gc"]).exits(0);
+    let mut gc = project.command(&["gc"]);
+    let ran = Ran::of(gc.env("GITHUB_ACTIONS", "true")).exits(0);
+    assert!(ran.stderr.contains("publish-not-withdrawn"), "{}", ran.stderr);
+    assert_eq!(there(&cache), before, "nobody knows what is ours");
 }

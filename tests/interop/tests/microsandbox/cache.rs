@@ -1,17 +1,13 @@
-//! microsandbox's own crate, asked with no network for images in a cache that only `sandbox-images` filled.
-//!
-//! The program under test is named by `SANDBOX_IMAGES`; without it, it is the one that `cargo build` makes
-//! beside this workspace. The images come from a registry of the project's own tests.
-
-mod scene;
+//! A cache that only `sandbox-images` filled, asked for images with no network.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 
 use microsandbox_image::erofs::{ErofsEntryKind, ErofsReader};
 use microsandbox_image::{GlobalCache, PullOptions, PullPolicy, Reference, Registry};
-use scene::Scene;
 use serde_json::Value;
+
+use crate::scene::Scene;
 
 /// Layers of every kind of entry; the second one hides and replaces some of the first.
 const LAYERS: [&str; 2] = ["base", "change"];
