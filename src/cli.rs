@@ -45,6 +45,8 @@ mod artifacts;
 
 mod lock;
 
+mod publish;
+
 mod edit;
 
 mod update;
@@ -162,6 +164,7 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         (Command::Path(path), None) => path::run(&setup, path),
         (Command::Disk(disk), None) => disk::run(&setup, disk),
         (Command::List(list), None) => list::run(&setup, list),
+        (Command::Publish(publish), None) => publish::run(&setup, publish),
         (Command::Verify(verify), None) => verify::run(&setup, verify),
         (Command::Gc(gc), None) => gc::run(&setup, gc),
         (Command::Roots(roots), None) => roots::run(&setup, roots),

@@ -18,7 +18,7 @@ mod progress;
 
 mod layer;
 
-mod raw;
+pub(crate) mod raw;
 
 pub mod disk;
 

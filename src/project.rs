@@ -19,6 +19,8 @@ mod parts;
 
 pub mod sync;
 
+pub mod publish;
+
 pub mod gc;
 
 pub mod artifacts;

@@ -49,6 +49,8 @@ pub mod survey;
 
 pub mod exclusive;
 
+pub mod publication;
+
 pub mod verify;
 
 pub mod replace;

@@ -4,12 +4,15 @@ pub(crate) mod reading;
 
 pub(crate) mod keeping;
 
+pub(crate) mod publishing;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sandbox_images::spec::duration;
+use sandbox_images::spec::publish_target::PublishTarget;
 use serde::Serialize;
 
 /// Lock and sync OCI images as bootable disks for microVM sandboxes.
@@ -141,6 +144,8 @@ pub(crate) enum Command {
     Disk(Disk),
     /// Show the images, their pins and whether they are in the store
     List(List),
+    /// Hand synced images to another program's cache
+    Publish(publishing::Publish),
     /// Hash the store again and compare it with its records and the lock
     Verify(keeping::Verify),
     /// Delete from the store what no project and no sandbox wants
@@ -306,6 +311,9 @@ pub(crate) struct Sync {
     pub(crate) prune: bool,
     #[arg(long, help = "Delete nothing from the store [env: SANDBOX_IMAGES_NO_GC]")]
     pub(crate) no_gc: bool,
+    /// Hand the images to microsandbox's cache too: microsandbox or microsandbox=DIR; may be given again
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) publish: Vec<PublishTarget>,
     /// How many layers at once
     #[arg(short, value_name = "N", env = "SANDBOX_IMAGES_CONCURRENCY", hide_env_values = true)]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,

@@ -28,6 +28,8 @@ pub(crate) struct Environment {
     pub(crate) default_store: Option<PathBuf>,
     /// Where a configuration is that nobody named: `$XDG_CONFIG_HOME/sandbox-images/config.toml`.
     pub(crate) default_config: Option<PathBuf>,
+    /// Where microsandbox keeps its images: `$MSB_HOME/cache`, else `~/.microsandbox/cache`.
+    pub(crate) microsandbox_cache: Option<PathBuf>,
     /// Where credentials may be, in the order in which they are asked.
     pub(crate) credential_files: Vec<PathBuf>,
     /// Where programs are looked for.
@@ -55,6 +57,10 @@ impl Environment {
             log: variable("SANDBOX_IMAGES_LOG").map(|value| value.to_string_lossy().into_owned()),
             default_config: config.as_ref().map(|config| config.join("sandbox-images/config.toml")),
             default_store: base.map(|base| base.cache_dir().join("sandbox-images")),
+            microsandbox_cache: variable("MSB_HOME")
+                .map(PathBuf::from)
+                .or(home.as_ref().map(|home| home.join(".microsandbox")))
+                .map(|microsandbox| microsandbox.join("cache")),
             credential_files: credential_files(home, config),
             search_path: variable("PATH")
                 .map(|path| env::split_paths(&path).collect())

@@ -42,6 +42,17 @@ pub enum Kind {
     Stale,
 }
 
+impl From<store::error::Class> for Kind {
+    fn from(class: store::error::Class) -> Self {
+        match class {
+            store::error::Class::Failed => Self::Failed,
+            store::error::Class::Missing => Self::Missing,
+            store::error::Class::Integrity => Self::Integrity,
+            store::error::Class::Busy => Self::Busy,
+        }
+    }
+}
+
 /// What goes wrong while decisions are carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -252,12 +263,7 @@ impl Error {
                 registry::error::ErrorKind::Denied => Kind::Denied,
                 _ => Kind::Failed,
             },
-            Self::Store(error) => match error.class() {
-                store::error::Class::Failed => Kind::Failed,
-                store::error::Class::Missing => Kind::Missing,
-                store::error::Class::Integrity => Kind::Integrity,
-                store::error::Class::Busy => Kind::Busy,
-            },
+            Self::Store(error) => error.class().into(),
             Self::Archive(error) if error.is_integrity() => Kind::Integrity,
             Self::Document { source, .. } if source.is_integrity() => Kind::Integrity,
             Self::Chain(_)

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use fs4::TryLockError;
 use serde::{Deserialize, Serialize};
 
+use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::store::directory::{Directory, Found};
 use crate::store::error::Error;
@@ -190,6 +191,34 @@ impl Drop for ExclusiveGuard {
         // Who holds the guard with others does not sign it: they must not be taken for this one.
         let _ = self.layout.guards.resize(STORE, &self.file, 0);
     }
+}
+
+/// Proof that this process alone publishes to a place, or withdraws from it, until it is dropped.
+#[derive(Debug)]
+pub(super) struct PublicationGuard {
+    // Held for its lock.
+    _file: File,
+}
+
+impl PublicationGuard {
+    /// Waits for whoever publishes to the place `id`.
+    pub(super) fn take(layout: &Layout, id: Digest, caller: &Caller) -> Result<Self, Error> {
+        let name = publication_guard_name(id);
+        let file = wait_for(&layout.guards, &name, Share::One, "a place to publish to", caller)?;
+        sign(&file, caller);
+        Ok(Self { _file: file })
+    }
+
+    /// As [`PublicationGuard::take`], but `None` where it would have to wait.
+    pub(super) fn try_take(layout: &Layout, id: Digest) -> Result<Option<Self>, Error> {
+        let file = try_lock(&layout.guards, &publication_guard_name(id), Share::One)?;
+        Ok(file.map(|file| Self { _file: file }))
+    }
+}
+
+/// There are as many of these files as places that were ever published to, so they stay.
+fn publication_guard_name(id: Digest) -> String {
+    format!("publication-{}", id.hex())
 }
 
 /// Writes into a guard file who holds it. The lock is the guard and the text a courtesy: a full disk is for

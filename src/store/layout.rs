@@ -20,6 +20,9 @@ pub(super) const CACHE_TAG: (&str, &str) = (
      # This directory is the store of sandbox-images: all in it can be fetched or built again.\n",
 );
 
+/// Notes on what was published; made when something first is.
+const PUBLICATIONS: &str = "publications";
+
 /// Where the artifacts of one kind and their records lie.
 #[derive(Debug)]
 pub(super) struct Shelf {
@@ -136,6 +139,14 @@ fn check_owner(directory: &Directory) -> Result<(), Error> {
     Err(Error::Foreign { path: directory.path().to_owned(), owner, user })
 }
 
+/// Opens the directory of notes on what was published, if there is one.
+pub(super) fn open_publications(store: &Path) -> Result<Option<Directory>, Error> {
+    match open_version(store)? {
+        Some(version) => version.descend(PUBLICATIONS),
+        None => Ok(None),
+    }
+}
+
 /// Opens the directory of downloads that broke off, if there is one.
 pub(super) fn open_partials(store: &Path) -> Result<Option<Directory>, Error> {
     match open_version(store)? {
@@ -187,6 +198,11 @@ impl Layout {
         let Self { roots, leases, runs, quarantine, guards, partials, .. } = self;
         let shelves = self.shelves.0.values().flat_map(|shelf| [&shelf.files, &shelf.records]);
         shelves.chain([roots, leases, runs, quarantine, guards, partials])
+    }
+
+    /// Opens the directory of notes on what was published, making it if it is missing.
+    pub(super) fn publications(&self) -> Result<Directory, Error> {
+        self.store.make(VERSION)?.make(PUBLICATIONS)
     }
 
     /// Where `artifact` lies.

@@ -112,6 +112,11 @@ impl Run {
         ingest.commit(guard, Expected::default())
     }
 
+    /// What the run works with.
+    pub(super) fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
     /// Writes a project's root, whole and durable.
     pub(super) fn publish_root(&self, name: &str, json: &[u8]) -> Result<(), Error> {
         let roots = &self.workspace.layout.roots;

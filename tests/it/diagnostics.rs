@@ -25,6 +25,8 @@ mod layers;
 
 mod merges;
 
+mod publishing;
+
 mod warnings;
 
 mod store;
@@ -46,6 +48,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("kernel-too-old", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
     ("kernel-without-erofs", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
     ("program", "tests/it/doctor.rs", "findings"),
+    (
+        "publish-not-withdrawn",
+        "tests/it/publish/withdrawal.rs",
+        "a_damaged_note_keeps_nothing_from_being_deleted",
+    ),
     ("store-cannot-be-made", STORE, "a_store_is_there_or_can_be_made"),
     ("store-denied", ERRORS, "an_error_of_the_operating_system_becomes_one_that_says_what_to_do"),
     (

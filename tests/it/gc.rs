@@ -168,7 +168,7 @@ fn an_empty_store_holds_nothing_to_collect() {
     insta::assert_snapshot!(seen(&project, &["gc", "--json"]), @r###"
     exit 0
     --- stdout
-    {"schema":"sandbox-images/gc/1","dry_run":false,"removed":{"files":0,"bytes":0},"kept":{"files":0,"bytes":0},"items":[]}
+    {"schema":"sandbox-images/gc/1","dry_run":false,"removed":{"files":0,"bytes":0},"kept":{"files":0,"bytes":0},"items":[],"withdrawn":[]}
     --- stderr
     "###);
     assert!(!project.store().exists());

@@ -44,6 +44,7 @@ mod offline;
 mod pins;
 mod private_registry;
 mod progress;
+mod publish;
 mod real_image;
 mod reference;
 mod registry;

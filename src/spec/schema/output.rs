@@ -80,6 +80,8 @@ pub(super) enum Output {
         resolved: Vec<String>,
         /// What would be deleted.
         removed: Vec<Collected>,
+        /// What would be handed to other programs: image, target and directory.
+        published: Vec<Value>,
     },
     /// `sync`
     #[schemars(rename = "sandbox-images/sync/1")]
@@ -90,6 +92,16 @@ pub(super) enum Output {
         images: Vec<Value>,
         /// What was deleted.
         removed: Vec<Collected>,
+        /// Each image in each cache that it was handed to.
+        published: Vec<Published>,
+    },
+    /// `publish`
+    #[schemars(rename = "sandbox-images/publish/1")]
+    Publish {
+        /// Each image in the cache that it was handed to.
+        published: Vec<Published>,
+        /// Images that are not locked for this machine's platform.
+        skipped: Vec<Value>,
     },
     /// `check`
     #[schemars(rename = "sandbox-images/check/1")]
@@ -193,6 +205,8 @@ pub(super) enum Output {
         kept: Sum,
         /// Everything in the store, and why it stays or goes.
         items: Vec<Collected>,
+        /// What left other programs' caches before.
+        withdrawn: Vec<Withdrawn>,
     },
     /// `roots`
     #[schemars(rename = "sandbox-images/roots/1")]
@@ -254,6 +268,40 @@ pub(super) enum Output {
         /// `anonymous`, `basic`, `identity-token` or `registry-token`.
         kind: String,
     },
+}
+
+/// An image in another program's cache.
+#[derive(JsonSchema)]
+pub(super) struct Published {
+    /// The image's name.
+    image: String,
+    /// The program: `microsandbox`.
+    target: String,
+    /// The program's directory, absolute.
+    directory: String,
+    /// What the image can be asked for by there.
+    references: Vec<String>,
+    /// Whether anything was written.
+    changed: bool,
+    /// Files that are the store's own under a second name.
+    linked: u64,
+    /// Files that were copied.
+    copied: u64,
+    /// Layers without attributes that the program does not read.
+    altered: u64,
+}
+
+/// What was taken out of another program's cache.
+#[derive(JsonSchema)]
+pub(super) struct Withdrawn {
+    /// The cache's directory; the store, where it is not known which.
+    cache: String,
+    /// Files that were removed, by their paths in it.
+    removed: Vec<String>,
+    /// Files that stay for now, because they are used.
+    kept: Vec<String>,
+    /// Why not all was looked at.
+    problem: Option<String>,
 }
 
 /// The SHA-256 of some bytes.
