@@ -22,6 +22,8 @@ mod raw;
 
 pub mod disk;
 
+pub mod layers_dir;
+
 mod build;
 
 mod schedule;

@@ -27,12 +27,14 @@ const FSMETA_BYTES_MAX: u64 = 16 << 30;
 /// Bytes that are gathered for one write.
 const OUTPUT_BYTES: usize = 256 << 10;
 
-/// Merges the layers of `stack` and commits their metadata. Answers also what was decided on the way.
+/// Merges the layers of `stack` and commits their metadata. Tells when the one is done and the other begins,
+/// and answers also what was decided on the way.
 pub(super) fn fsmeta(
     store: &Store,
     run: &Run,
     stack: &Stack,
     guard: ArtifactGuard,
+    writing: impl FnOnce(),
 ) -> Result<(Record, Warnings), Error> {
     let artifact = guard.artifact();
     let images = stack
@@ -41,6 +43,7 @@ pub(super) fn fsmeta(
         .map(|&layer| open_layer(store, layer))
         .collect::<Result<Vec<_>, _>>()?;
     let merged = merge_images(artifact, stack, &images)?;
+    writing();
     let images: Vec<LayerImage> = stack
         .layers
         .iter()

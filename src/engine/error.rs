@@ -101,6 +101,14 @@ pub enum Error {
         /// Where it would come from.
         reference: ImageSource,
     },
+    /// An image is to be taken as it was pulled before, and was not.
+    #[error("`{reference}` was not pulled into this store for {platform}")]
+    NotPulled {
+        /// Where the image would come from.
+        reference: ImageSource,
+        /// The platform.
+        platform: Platform,
+    },
     /// A layer came whole, with other bytes than its digest names.
     #[error("layer `{expected}` from `{reference}` has digest `{actual}`")]
     LayerDigest {
@@ -248,7 +256,7 @@ impl Error {
             | Self::ArtifactDiffers { .. }
             | Self::Overlay(..) => Kind::Integrity,
             Self::OtherFormat(_) => Kind::Stale,
-            Self::Offline { .. } | Self::NoNetwork(_) => Kind::Missing,
+            Self::Offline { .. } | Self::NoNetwork(_) | Self::NotPulled { .. } => Kind::Missing,
             _ => Kind::Failed,
         }
     }
@@ -277,6 +285,7 @@ impl Error {
             | Self::NoPlatform { .. } => "no-platform",
             Self::Document { .. } => "unsupported-image",
             Self::Offline { .. } | Self::NoNetwork(_) => "offline",
+            Self::NotPulled { .. } => "not-pulled",
             Self::LayerDigest { .. } => "digest-mismatch",
             Self::LayerDiffId { .. } => "diff-id-mismatch",
             Self::Layer { source, .. } => source.code(),
@@ -310,6 +319,9 @@ impl Error {
             ),
             Self::OtherFormat(_) => Some(
                 "use the sandbox-images that wrote it, or write the lock anew with `lock --artifacts` or `--no-artifacts`",
+            ),
+            Self::NotPulled { .. } => Some(
+                "pull it once with `--policy if-missing`, by the same name and for the same platform",
             ),
             Self::Offline { .. } => Some(
                 "run `sandbox-images sync` once with a network, or bring the store of a host that has one",

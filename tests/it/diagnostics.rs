@@ -41,6 +41,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("kernel", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
     ("kernel-too-old", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
     ("kernel-without-erofs", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
+    ("layers-dir", "tests/it/pull/layers.rs", "what_a_directory_lacks_is_told"),
     ("program", "tests/it/doctor.rs", "findings"),
     ("store-cannot-be-made", STORE, "a_store_is_there_or_can_be_made"),
     ("store-denied", ERRORS, "an_error_of_the_operating_system_becomes_one_that_says_what_to_do"),
