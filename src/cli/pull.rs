@@ -36,7 +36,8 @@ struct Report<'a> {
 /// An image that is in the store.
 #[derive(Debug, Serialize)]
 struct Image<'a> {
-    image: &'a str,
+    #[serde(rename = "image")]
+    name: &'a str,
     /// Canonically.
     source: String,
     platform: &'a Platform,
@@ -200,7 +201,7 @@ fn described<'a>(pulled: &'a Pulled, handed_out: &'a [HandedOut]) -> Image<'a> {
         handed_out: handed_out.get(place).map(|layer| &layer.path),
     };
     Image {
-        image: pulled.name.as_str(),
+        name: pulled.name.as_str(),
         source: pulled.source.to_string(),
         platform: &pulled.platform,
         digest: pulled.digest,

@@ -12,7 +12,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{fstat, syncfs};
+use rustix::fs::fstat;
 
 use crate::disk::erofs::reader::Image;
 use crate::engine::error::Error;
@@ -21,11 +21,8 @@ use crate::engine::raw::copy_data;
 use crate::oci::digest::{DiffId, HashingReader};
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
-use crate::store::replace::{folder_of, replace};
+use crate::store::replace::{fill_directory, folder_of, replace};
 use crate::store::stored::StoredFile;
-
-/// What begins the names of directories that are not finished.
-const PART_PREFIX: &str = ".sandbox-images.part.";
 
 /// What a layer is handed out as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,23 +119,5 @@ fn unpack_beside(
         return Ok(Ok(Vec::new()));
     }
     let tree = image.tree(0).map_err(|error| Error::Stored(artifact, error))?;
-    Ok(filled(target, |directory| unpack(image, &tree, directory)))
-}
-
-/// A directory that `fill` fills beside `target`, which then takes its name.
-fn filled<T>(target: &Path, fill: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
-    let folder = folder_of(target);
-    let part = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder)?;
-    let layer = part.path().join("layer");
-    fs::create_dir(&layer)?;
-    let directory = File::open(&layer)?;
-    let done = fill(&directory)?;
-    // One for all files: a layer has thousands, and each by itself would wait for the disk.
-    syncfs(&directory)?;
-    match fs::rename(&layer, target) {
-        Err(_) if fs::symlink_metadata(target).is_ok_and(|there| there.is_dir()) => {}
-        renamed => renamed?,
-    }
-    File::open(folder)?.sync_all()?;
-    Ok(done)
+    Ok(fill_directory(target, |directory| unpack(image, &tree, directory)))
 }

@@ -108,8 +108,7 @@ fn every_command_does_what_its_page_shows() {
 
 /// Demands that a block stands in one of the programs in `examples`, which are built and run.
 fn is_in_an_example(page: &Page, block: &Block) {
-    let lines =
-        |text: &str| text.lines().map(|line| format!("{}\n", line.trim())).collect::<String>();
+    let lines = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut programs =

@@ -114,7 +114,7 @@ fn what_was_pulled_is_kept_for_thirty_days() {
 fn an_index_gives_the_platform_that_is_named() {
     let registry = TestRegistry::start();
     let layer = |text: &str| Layer::new(&format!("/arch 0644 {text}"));
-    let layers = ["amd64", "arm64", "v7", "v6"].map(|text| layer(text));
+    let layers = ["amd64", "arm64", "v7", "v6"].map(layer);
     let [amd64, arm64, v7, v6] = &layers;
     let image = Image::multi(&[
         ("linux/amd64", vec![amd64]),
