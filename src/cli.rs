@@ -55,6 +55,8 @@ mod outdated;
 
 mod sync;
 
+mod pull;
+
 mod path;
 
 mod disk;
@@ -161,6 +163,7 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         (Command::Update(update), None) => update::run(&setup, update),
         (Command::Outdated(outdated), None) => outdated::run(&setup, outdated),
         (Command::Sync(sync), None) => sync::run(&setup, sync),
+        (Command::Pull(pull), None) => pull::run(&setup, pull),
         (Command::Path(path), None) => path::run(&setup, path),
         (Command::Disk(disk), None) => disk::run(&setup, disk),
         (Command::List(list), None) => list::run(&setup, list),

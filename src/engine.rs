@@ -22,6 +22,8 @@ pub(crate) mod raw;
 
 pub mod disk;
 
+pub mod layers_dir;
+
 mod build;
 
 pub mod structure;

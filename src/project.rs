@@ -31,6 +31,10 @@ pub mod verify;
 
 pub mod repair;
 
+pub mod telling;
+
+pub mod pull;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -244,7 +248,11 @@ impl Project {
     }
 
     fn sources(&self, session: &Session) -> Sources {
-        let directory = self.image_set_path.parent().unwrap_or(Path::new("")).to_owned();
-        Sources::new(directory, session.registry.clone(), session.limits)
+        Sources::new(self.directory().to_owned(), session.registry.clone(), session.limits)
+    }
+
+    /// What local sources are relative to.
+    fn directory(&self) -> &Path {
+        self.image_set_path.parent().unwrap_or(Path::new(""))
     }
 }

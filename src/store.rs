@@ -41,6 +41,8 @@ mod keeper;
 
 pub mod root;
 
+pub mod pulled;
+
 pub mod process;
 
 pub mod lease;
@@ -270,6 +272,23 @@ impl Store {
             root.pinned = true;
             Some(root)
         })
+    }
+
+    /// Makes the root `id`, which was read before, stay whatever becomes of its lock or its time. Answers whether
+    /// that is new.
+    pub fn pin_known_root(
+        &self,
+        id: Digest,
+        mut root: Root,
+        caller: Caller,
+    ) -> Result<bool, Error> {
+        if root.pinned {
+            return Ok(false);
+        }
+        root.pinned = true;
+        let run = self.shared()?.begin_run(&[], caller)?;
+        run.publish_root(&Root::file_name(id), &root.to_json())?;
+        Ok(true)
     }
 
     /// Writes the root of the lock at `lock_path`, if `next` makes one of the previous.

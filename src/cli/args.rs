@@ -6,6 +6,8 @@ pub(crate) mod keeping;
 
 pub(crate) mod publishing;
 
+pub(crate) mod pulling;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -138,6 +140,8 @@ pub(crate) enum Command {
     Outdated(Outdated),
     /// Make the store hold what the lock says
     Sync(Sync),
+    /// Pull one image without a project, or the images of a group
+    Pull(pulling::Pull),
     /// Print where the disk of an image is
     Path(Path),
     /// Write the disk of an image in another form

@@ -24,6 +24,8 @@ pub(crate) struct Environment {
     pub(crate) workspace: Option<PathBuf>,
     /// `SANDBOX_IMAGES_LOG`: what of the log is written.
     pub(crate) log: Option<String>,
+    /// `OCI_REGISTRY_DOMAIN`: the registry of short names, for `pull` alone.
+    pub(crate) registry_domain: Option<String>,
     /// Where a store is that nobody named: `$XDG_CACHE_HOME/sandbox-images`.
     pub(crate) default_store: Option<PathBuf>,
     /// Where a configuration is that nobody named: `$XDG_CONFIG_HOME/sandbox-images/config.toml`.
@@ -55,6 +57,8 @@ impl Environment {
             github: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             workspace: variable("GITHUB_WORKSPACE").map(PathBuf::from),
             log: variable("SANDBOX_IMAGES_LOG").map(|value| value.to_string_lossy().into_owned()),
+            registry_domain: variable("OCI_REGISTRY_DOMAIN")
+                .map(|value| value.to_string_lossy().into_owned()),
             default_config: config.as_ref().map(|config| config.join("sandbox-images/config.toml")),
             default_store: base.map(|base| base.cache_dir().join("sandbox-images")),
             microsandbox_cache: variable("MSB_HOME")

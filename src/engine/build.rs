@@ -27,16 +27,18 @@ const FSMETA_BYTES_MAX: u64 = 16 << 30;
 /// Bytes that are gathered for one write.
 const OUTPUT_BYTES: usize = 256 << 10;
 
-/// Merges the layers of `stack` and commits their metadata. Answers also what was decided on the way.
+/// Merges the layers of `stack` and commits their metadata. Tells when the one is done and the other begins,
+/// and answers also what was decided on the way.
 pub(super) fn fsmeta(
     store: &Store,
     run: &Run,
     stack: &Stack,
     guard: ArtifactGuard,
+    writing: impl FnOnce(),
 ) -> Result<(Record, Warnings), Error> {
     let artifact = guard.artifact();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
-    let warnings = write_fsmeta(store, artifact, &stack.layers, &mut out)?;
+    let warnings = write_fsmeta(store, artifact, &stack.layers, writing, &mut out)?;
     let not_written = |error| not_stored(error, |error| Error::Fsmeta(artifact, error.into()));
     out.flush().map_err(not_written)?;
     let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
@@ -44,16 +46,19 @@ pub(super) fn fsmeta(
     Ok((committed(ingest.commit(guard, expected))?, warnings))
 }
 
-/// Writes the merged metadata of `layers`, bottom to top, which are those of `artifact`.
+/// Writes the merged metadata of `layers`, bottom to top, which are those of `artifact`. Calls `writing` when
+/// they are merged.
 pub(super) fn write_fsmeta(
     store: &Store,
     artifact: Artifact,
     layers: &[DiffId],
+    writing: impl FnOnce(),
     out: &mut impl io::Write,
 ) -> Result<Warnings, Error> {
     let images =
         layers.iter().map(|&layer| open_layer(store, layer)).collect::<Result<Vec<_>, _>>()?;
     let merged = merge_images(artifact, layers, &images)?;
+    writing();
     let images: Vec<LayerImage> = layers
         .iter()
         .zip(&images)

@@ -113,6 +113,14 @@ pub enum Error {
         /// Where it would come from.
         reference: ImageSource,
     },
+    /// An image is to be taken as it was pulled before, and was not.
+    #[error("`{reference}` was not pulled into this store for {platform}")]
+    NotPulled {
+        /// Where the image would come from.
+        reference: ImageSource,
+        /// The platform.
+        platform: Platform,
+    },
     /// A layer came whole, with other bytes than its digest names.
     #[error("layer `{expected}` from `{reference}` has digest `{actual}`")]
     LayerDigest {
@@ -276,7 +284,7 @@ impl Error {
             | Self::NotDerived { .. }
             | Self::Overlay(..) => Kind::Integrity,
             Self::OtherFormat(_) => Kind::Stale,
-            Self::Offline { .. } | Self::NoNetwork(_) => Kind::Missing,
+            Self::Offline { .. } | Self::NoNetwork(_) | Self::NotPulled { .. } => Kind::Missing,
             _ => Kind::Failed,
         }
     }
@@ -305,6 +313,7 @@ impl Error {
             | Self::NoPlatform { .. } => "no-platform",
             Self::Document { .. } => "unsupported-image",
             Self::Offline { .. } | Self::NoNetwork(_) => "offline",
+            Self::NotPulled { .. } => "not-pulled",
             Self::LayerDigest { .. } => "digest-mismatch",
             Self::LayerDiffId { .. } => "diff-id-mismatch",
             Self::Layer { source, .. } => source.code(),
@@ -349,6 +358,9 @@ impl Error {
             | Self::Structure { .. }
             | Self::NotDerived { .. } => Some(
                 "run `sandbox-images verify --deep --repair`: what is damaged is moved away and made again",
+            ),
+            Self::NotPulled { .. } => Some(
+                "pull it once with `--policy if-missing`, by the same name and for the same platform",
             ),
             Self::Offline { .. } => Some(
                 "run `sandbox-images sync` once with a network, or bring the store of a host that has one",

@@ -120,7 +120,9 @@ async fn commit(
     guard: ArtifactGuard,
     partial: Option<&Partial>,
 ) -> Result<Record, Error> {
-    context.warn(&layer.origin.image, &format!("layer `{}`", layer.digest), &warnings);
+    let (diff_id, image) = (layer.diff_id, layer.origin.image.clone());
+    context.warn(&image, &format!("layer `{}`", layer.digest), &warnings);
+    context.reporter.report(Event::LayerVerified { diff_id, image });
     let artifact = guard.artifact();
     let expected = Expected { digest: layer.erofs, ..Expected::default() };
     let record = blocking(artifact, move || committed(ingest.commit(guard, expected))).await?;

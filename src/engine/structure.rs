@@ -56,7 +56,7 @@ fn layer(store: &Store, diff_id: DiffId) -> Result<(), Error> {
 fn fsmeta(store: &Store, chain_id: ChainId, layers: &[DiffId]) -> Result<(), Error> {
     let artifact = Artifact::Fsmeta(chain_id);
     let mut bytes = Hashed(Hasher::new());
-    write_fsmeta(store, artifact, layers, &mut bytes)?;
+    write_fsmeta(store, artifact, layers, || (), &mut bytes)?;
     same(store, artifact, bytes.0.finish())
 }
 

@@ -15,6 +15,7 @@ use crate::engine::apply::{self, Failure};
 use crate::engine::chain::Block;
 use crate::engine::context::Context;
 use crate::engine::error::Error;
+use crate::engine::source::Sources;
 use crate::oci::platform::Platform;
 use crate::plan::action::Action;
 use crate::plan::artifact::Artifact;
@@ -31,6 +32,7 @@ use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
 use crate::store::error::{Class, Error as StoreError};
+use crate::store::pulled::PulledImage;
 
 /// What came of a sync.
 #[derive(Debug, Default)]
@@ -59,19 +61,41 @@ pub(super) async fn sync(
     inputs: Option<&Inputs>,
     session: &Session,
 ) -> Synced {
-    let started = Instant::now();
-    let work = Work { project, lock, inputs, session };
-    let mut synced = Synced::default();
-    if let Err(error) = work.run(selection, &mut synced).await {
-        let image = selection.images.keys().next().or(lock.images().next().map(|(name, _)| name));
-        synced.failures.extend(image.map(|image| (image.clone(), error)));
-    }
-    session.reporter.report(Event::Done {
-        success: synced.is_complete(),
-        totals: synced.totals,
-        elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-    });
-    synced
+    let sources = project.sources(session);
+    Work { project, lock, inputs, session, sources, notes: Notes::Lock }.whole(selection).await
+}
+
+/// As [`sync`], and what is noted in the store is each image by itself: what was pulled, and of what.
+pub(super) async fn sync_pulled(
+    project: &Project,
+    lock: &Lock,
+    selection: &Selection,
+    pulled: &[Noted],
+    sources: Sources,
+    session: &Session,
+) -> Synced {
+    let notes = Notes::Pulled(pulled);
+    Work { project, lock, inputs: None, session, sources, notes }.whole(selection).await
+}
+
+/// An image that is pulled.
+#[derive(Debug)]
+pub(super) struct Noted {
+    /// Its name in the lock.
+    pub(super) name: ImageName,
+    /// What is noted of it.
+    pub(super) image: PulledImage,
+    /// Whether a config that names another platform than the lock is meant.
+    pub(super) allow_platform_mismatch: bool,
+}
+
+/// What is noted in the store when all is there.
+#[derive(Clone, Copy)]
+enum Notes<'a> {
+    /// That the project wants all of its lock.
+    Lock,
+    /// What each source is.
+    Pulled(&'a [Noted]),
 }
 
 struct Work<'a> {
@@ -79,9 +103,27 @@ struct Work<'a> {
     lock: &'a Lock,
     inputs: Option<&'a Inputs>,
     session: &'a Session,
+    sources: Sources,
+    notes: Notes<'a>,
 }
 
 impl Work<'_> {
+    async fn whole(&self, selection: &Selection) -> Synced {
+        let started = Instant::now();
+        let mut synced = Synced::default();
+        if let Err(error) = self.run(selection, &mut synced).await {
+            let any = self.lock.images().next().map(|(name, _)| name);
+            let image = selection.images.keys().next().or(any);
+            synced.failures.extend(image.map(|image| (image.clone(), error)));
+        }
+        self.session.reporter.report(Event::Done {
+            success: synced.is_complete(),
+            totals: synced.totals,
+            elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        synced
+    }
+
     async fn run(&self, selection: &Selection, synced: &mut Synced) -> Result<(), Error> {
         check_format(self.lock)?;
         let mut missing = self.project.plan(self.lock, selection)?;
@@ -98,7 +140,7 @@ impl Work<'_> {
             }
             self.compare(selection, synced);
             self.sweep_remains(selection, &BTreeSet::new());
-            let noted = match self.note_root() {
+            let noted = match self.note(synced) {
                 // Whoever may not write to a store may still use what is in it.
                 Err(
                     StoreError::ReadOnly { .. }
@@ -117,7 +159,7 @@ impl Work<'_> {
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
         self.compare(selection, synced);
-        self.note_root()?;
+        self.note(synced)?;
         Ok(())
     }
 
@@ -287,7 +329,7 @@ impl Work<'_> {
         Ok(Arc::new(Context {
             run: store.shared()?.begin_run(&artifacts, caller.clone())?,
             store,
-            sources: self.project.sources(self.session),
+            sources: self.sources.clone(),
             limits: *limits,
             jobs: *jobs,
             reporter: Arc::clone(reporter),
@@ -324,9 +366,24 @@ impl Work<'_> {
     }
 
     fn allows_mismatch(&self, name: &ImageName) -> bool {
+        if let Notes::Pulled(pulled) = self.notes {
+            return pulled.iter().any(|one| one.name == *name && one.allow_platform_mismatch);
+        }
         // Without `sandbox-images.toml` nobody says that a mismatch is meant.
         let spec = self.inputs.and_then(|inputs| inputs.image_set.images.get(name));
         spec.is_some_and(|spec| spec.allow_platform_mismatch)
+    }
+
+    /// Notes in the store what keeps what was synced. Answers whether that was to be written.
+    fn note(&self, synced: &Synced) -> Result<bool, StoreError> {
+        let Notes::Pulled(pulled) = self.notes else {
+            return self.note_root();
+        };
+        let Session { now, caller, .. } = self.session;
+        let whole = pulled.iter().filter(|one| !synced.incomplete.contains_key(&one.name));
+        whole
+            .map(|one| self.project.store().put_pulled(&one.image, *now, caller.clone()))
+            .try_fold(false, |noted_any, noted| Ok(noted? || noted_any))
     }
 
     /// Notes that the project wants all of its lock, whatever was selected this time. Answers whether that

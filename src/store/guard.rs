@@ -205,7 +205,7 @@ impl PublicationGuard {
     pub(super) fn take(layout: &Layout, id: Digest, caller: &Caller) -> Result<Self, Error> {
         let name = publication_guard_name(id);
         let file = wait_for(&layout.guards, &name, Share::One, "a place to publish to", caller)?;
-        sign(&file, caller);
+        sign(&layout.guards, &name, &file, caller);
         Ok(Self { _file: file })
     }
 

@@ -1,4 +1,4 @@
-//! Files outside of any store that the user asked for: the lock, a disk in another form.
+//! Files outside of any store that the user asked for: the lock, a disk in another form, a layer as a directory.
 //!
 //! A reader sees the old file or the new one, never a part, also after a crash: a new file beside the old
 //! one is filled, made durable, and takes its name and its mode. It is locked meanwhile; so what a run that
@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use rustix::fs::{rename, syncfs};
 use tempfile::NamedTempFile;
 
 use crate::store::failpoint::{Step, failpoint_outside};
@@ -37,6 +38,28 @@ pub fn create(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> 
     failpoint_outside(Step::Rename)?;
     part.persist_noclobber(target).map_err(|error| error.error)?;
     sync_names(target)
+}
+
+/// Makes `target` the new directory that `fill` fills. A directory that is there already stays as it is, and is
+/// what others have filled meanwhile.
+pub fn fill_directory<T>(
+    target: &Path,
+    fill: impl FnOnce(&File) -> io::Result<T>,
+) -> io::Result<T> {
+    let folder = folder_of(target);
+    let part = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder)?;
+    let filled = part.path().join("filled");
+    fs::create_dir(&filled)?;
+    let directory = File::open(&filled)?;
+    let done = fill(&directory)?;
+    // One for all files: there may be thousands, and each by itself would wait for the disk.
+    syncfs(&directory)?;
+    match rename(&filled, target) {
+        Err(_) if fs::symlink_metadata(target).is_ok_and(|there| there.is_dir()) => {}
+        renamed => renamed?,
+    }
+    File::open(folder)?.sync_all()?;
+    Ok(done)
 }
 
 /// A full and durable file beside `target`.

@@ -123,6 +123,12 @@ impl Run {
         self.workspace.publish_bytes(json, roots, name, MODE_PLAIN)
     }
 
+    /// Writes what was pulled, whole and durable.
+    pub(super) fn publish_ref(&self, name: &str, json: &[u8]) -> Result<(), Error> {
+        let refs = &self.workspace.layout.refs;
+        self.workspace.publish_bytes(json, refs, name, MODE_PLAIN)
+    }
+
     /// Writes the lease of a process, whole and durable.
     pub(super) fn publish_lease(&self, name: &str, json: &[u8]) -> Result<(), Error> {
         let leases = &self.workspace.layout.leases;

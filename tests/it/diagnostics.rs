@@ -47,6 +47,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("kernel", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
     ("kernel-too-old", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
     ("kernel-without-erofs", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
+    ("layers-dir", "tests/it/pull/layers.rs", "what_a_directory_lacks_is_told"),
     ("program", "tests/it/doctor.rs", "findings"),
     (
         "publish-not-withdrawn",

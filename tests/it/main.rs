@@ -45,6 +45,7 @@ mod pins;
 mod private_registry;
 mod progress;
 mod publish;
+mod pull;
 mod real_image;
 mod reference;
 mod registry;

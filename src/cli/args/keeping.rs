@@ -50,10 +50,10 @@ pub(crate) struct Gc {
 pub(crate) enum Roots {
     /// Show what keeps artifacts alive
     List,
-    /// Keep what a lock names, without syncing it, and whatever becomes of the lock
+    /// Keep what a lock names, without syncing it, and whatever becomes of the lock; or what was pulled
     Add {
-        /// The lock [default: that of this project]
-        #[arg(value_name = "LOCK")]
+        /// The lock [default: that of this project], or the id of a root as `roots list` shows it
+        #[arg(value_name = "LOCK|ID")]
         lock: Option<PathBuf>,
     },
     /// Keep what a lock names no longer; the next gc may take it

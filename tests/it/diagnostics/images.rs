@@ -152,3 +152,16 @@ fn more_layers_than_this_machine_allows() {
     note: not synced: app (linux/amd64)
     "###);
 }
+
+#[test]
+fn an_image_that_was_never_pulled() {
+    let project = project_naming(&[]);
+    let arguments = ["pull", "alpine:3.20", "--platform", "linux/amd64", "--policy", "never"];
+    insta::assert_snapshot!(shows(&project, &["not-pulled"], &arguments), @r###"
+    exit 4
+    --- stdout
+    --- stderr
+    error[not-pulled]: alpine: `docker.io/library/alpine:3.20` was not pulled into this store for linux/amd64
+    help: pull it once with `--policy if-missing`, by the same name and for the same platform
+    "###);
+}
