@@ -162,7 +162,7 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         (Command::Path(path), None) => path::run(&setup, path),
         (Command::Disk(disk), None) => disk::run(&setup, disk),
         (Command::List(list), None) => list::run(&setup, list),
-        (Command::Verify, None) => verify::run(&setup),
+        (Command::Verify(verify), None) => verify::run(&setup, verify),
         (Command::Gc(gc), None) => gc::run(&setup, gc),
         (Command::Roots(roots), None) => roots::run(&setup, roots),
         (Command::Inspect(inspect), None) => inspect::run(&setup, inspect),

@@ -24,6 +24,8 @@ pub mod disk;
 
 mod build;
 
+pub mod structure;
+
 mod schedule;
 
 pub mod apply;

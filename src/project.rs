@@ -13,11 +13,21 @@ pub mod outdated;
 
 mod documents;
 
+pub mod locked;
+
+mod parts;
+
 pub mod sync;
 
 pub mod gc;
 
 pub mod artifacts;
+
+pub mod rederive;
+
+pub mod verify;
+
+pub mod repair;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;

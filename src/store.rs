@@ -135,9 +135,22 @@ impl Store {
         shelves.recorded()?.into_iter().map(look).collect()
     }
 
+    /// Every artifact that has a record, good or bad.
+    pub fn recorded(&self) -> Result<Vec<Artifact>, Error> {
+        Shelves::open(&self.path)?.recorded()
+    }
+
     /// Opens `artifact` for reading, if it is there as [`Store::inventory`] means it.
     pub fn open(&self, artifact: Artifact) -> Result<StoredFile, Error> {
         match examine(&Shelves::open(&self.path)?, artifact, Depth::Quick)? {
+            Ok((record, file)) => Ok(StoredFile::new(record, file, self.path_of(artifact))),
+            Err(damage) => Err(self.damaged(artifact, damage)),
+        }
+    }
+
+    /// Opens `artifact` for reading, if it is there and every byte is as its record says.
+    pub fn open_whole(&self, artifact: Artifact) -> Result<StoredFile, Error> {
+        match examine(&Shelves::open(&self.path)?, artifact, Depth::Full)? {
             Ok((record, file)) => Ok(StoredFile::new(record, file, self.path_of(artifact))),
             Err(damage) => Err(self.damaged(artifact, damage)),
         }

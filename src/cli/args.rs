@@ -141,8 +141,8 @@ pub(crate) enum Command {
     Disk(Disk),
     /// Show the images, their pins and whether they are in the store
     List(List),
-    /// Hash the store again and compare it with its records
-    Verify,
+    /// Hash the store again and compare it with its records and the lock
+    Verify(keeping::Verify),
     /// Delete from the store what no project and no sandbox wants
     Gc(keeping::Gc),
     /// Show what keeps artifacts in the store alive, and change it

@@ -22,6 +22,7 @@ use crate::cli::args::Global;
 use crate::cli::config::UserConfig;
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, Kind};
+use crate::cli::help::invoked;
 use crate::cli::output::Output;
 use crate::cli::report::reporter;
 use crate::cli::signals::{interrupted, listen};
@@ -123,7 +124,7 @@ impl Setup<'_> {
         let reporter = Arc::clone(reporter);
         let limit_ms = u64::try_from(self.global.wait_timeout.as_millis()).ok();
         Caller {
-            command: std::env::args().take(2).collect::<Vec<_>>().join(" "),
+            command: invoked(),
             wait_max: self.global.wait_timeout,
             on_wait: Arc::new(move |Waiting { what, holder, waited }| {
                 let holder = holder.as_ref().map(|holder| format!(", which {holder} holds"));

@@ -27,7 +27,7 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::Sync;
 use crate::cli::artifacts::require_format;
-use crate::cli::failure::{Failure, Kind};
+use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::gc::{Line, line};
 use crate::cli::incomplete::{failure_of, missing};
 use crate::cli::lock::{relock, require_fresh, stale, write};
@@ -270,6 +270,7 @@ fn summary(synced: &Synced, selection: &Selection, started: Instant) -> (&'stati
 
 /// Succeeds exactly if there is nothing to do.
 fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
+    require_locked(decided)?;
     let plan = plan(decided)?;
     if plan.is_empty() {
         setup.output.say(Tone::Done, "Unchanged", "the store is in sync");
@@ -281,6 +282,7 @@ fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
 
 /// Shows what would be done, and fails if it could not be done without a network.
 fn dry_run(setup: &Setup<'_>, decided: &Decided, mode: &Mode) -> Done {
+    require_locked(decided)?;
     let network = mode.network;
     let plan = plan(decided)?;
     let needs_network = |action: &&Action| decided.project.needs_network(action);
@@ -301,6 +303,12 @@ fn dry_run(setup: &Setup<'_>, decided: &Decided, mode: &Mode) -> Done {
     let collection = dropped::preview(setup, project, lock, mode.collecting, session);
     print(setup, decided, &plan, &collection);
     Ok(())
+}
+
+/// Fails if the store holds something with another digest than the lock gives it: no sync could use it.
+fn require_locked(decided: &Decided) -> Done {
+    let Decided { project, lock, selection, .. } = decided;
+    engine_failures(&project.differing(lock, selection)).map_or(Ok(()), Err)
 }
 
 fn plan(decided: &Decided) -> Result<Plan, Failure> {

@@ -1,17 +1,17 @@
 //! What is built from layer images alone, with no network: fsmeta and disk.
 
-use std::io::{BufWriter, Write as _};
+use std::io::{self, BufWriter, Write as _};
 
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::fsmeta;
 use crate::disk::erofs::layer::LayerImage;
 use crate::disk::erofs::reader::Image;
 use crate::engine::disk::Disk;
-use crate::engine::error::{Error, not_stored};
+use crate::engine::error::{Error, committed, not_stored};
 use crate::layer::changeset::Changeset;
 use crate::layer::merge::{Merged, merge};
 use crate::layer::warning::Warnings;
-use crate::oci::digest::DiffId;
+use crate::oci::digest::{ChainId, DiffId};
 use crate::plan::action::Stack;
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
@@ -35,30 +35,39 @@ pub(super) fn fsmeta(
     guard: ArtifactGuard,
 ) -> Result<(Record, Warnings), Error> {
     let artifact = guard.artifact();
-    let images = stack
-        .layers
-        .iter()
-        .map(|&layer| open_layer(store, layer))
-        .collect::<Result<Vec<_>, _>>()?;
-    let merged = merge_images(artifact, stack, &images)?;
-    let images: Vec<LayerImage> = stack
-        .layers
+    let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
+    let warnings = write_fsmeta(store, artifact, &stack.layers, &mut out)?;
+    let not_written = |error| not_stored(error, |error| Error::Fsmeta(artifact, error.into()));
+    out.flush().map_err(not_written)?;
+    let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
+    let expected = Expected { digest: stack.fsmeta, ..Expected::default() };
+    Ok((committed(ingest.commit(guard, expected))?, warnings))
+}
+
+/// Writes the merged metadata of `layers`, bottom to top, which are those of `artifact`.
+pub(super) fn write_fsmeta(
+    store: &Store,
+    artifact: Artifact,
+    layers: &[DiffId],
+    out: &mut impl io::Write,
+) -> Result<Warnings, Error> {
+    let images =
+        layers.iter().map(|&layer| open_layer(store, layer)).collect::<Result<Vec<_>, _>>()?;
+    let merged = merge_images(artifact, layers, &images)?;
+    let images: Vec<LayerImage> = layers
         .iter()
         .zip(&images)
         .map(|(&diff_id, image)| LayerImage { diff_id, blocks: image.superblock().blocks })
         .collect();
-    let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
-    let not_written = |error| not_stored(error, |error| Error::Fsmeta(artifact, error.into()));
-    fsmeta::write(&merged.tree, &images, &mut out).map_err(|error| match error {
-        ErofsError::Io(error) => not_written(error),
+    fsmeta::write(&merged.tree, &images, out).map_err(|error| match error {
+        ErofsError::Io(error) => not_stored(error, |error| Error::Fsmeta(artifact, error.into())),
         error => Error::Fsmeta(artifact, error),
     })?;
-    out.flush().map_err(not_written)?;
-    let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
-    Ok((ingest.commit(guard, Expected::default())?, merged.warnings))
+    Ok(merged.warnings)
 }
 
-fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> {
+/// Opens the image of a layer.
+pub(super) fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> {
     let artifact = Artifact::Layer(layer);
     Image::open(store.open(artifact)?).map_err(|error| Error::Stored(artifact, error))
 }
@@ -66,11 +75,11 @@ fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> 
 /// Merges the trees of the layers' images, each of which is let go when it is merged.
 fn merge_images(
     artifact: Artifact,
-    stack: &Stack,
+    layers: &[DiffId],
     images: &[Image<StoredFile>],
 ) -> Result<Merged, Error> {
     let mut failed = None;
-    let mut layers = stack.layers.iter().zip(images).zip(0..);
+    let mut layers = layers.iter().zip(images).zip(0..);
     let changesets = std::iter::from_fn(|| {
         let ((&diff_id, image), place) = layers.next()?;
         changeset(diff_id, image, place).map_err(|error| failed = Some(error)).ok()
@@ -82,7 +91,12 @@ fn merge_images(
     }
 }
 
-fn changeset(diff_id: DiffId, image: &Image<StoredFile>, place: u16) -> Result<Changeset, Error> {
+/// Reads the image of a layer back.
+pub(super) fn changeset(
+    diff_id: DiffId,
+    image: &Image<StoredFile>,
+    place: u16,
+) -> Result<Changeset, Error> {
     let artifact = Artifact::Layer(diff_id);
     let tree = image.tree(place).map_err(|error| Error::Stored(artifact, error))?;
     Changeset::from_overlay(tree).map_err(|error| Error::Overlay(artifact, error))
@@ -95,9 +109,13 @@ pub(super) fn disk(
     stack: &Stack,
     guard: ArtifactGuard,
 ) -> Result<Record, Error> {
-    let disk = Disk::open(store, stack.chain_id)?;
-    let text = disk.vmdk(|part| relative_path(part.artifact))?;
+    let text = disk_text(store, stack.chain_id)?;
     Ok(run.commit_bytes(guard, text.as_bytes())?)
+}
+
+/// The text that joins the fsmeta of `chain_id` and its layers.
+pub(super) fn disk_text(store: &Store, chain_id: ChainId) -> Result<String, Error> {
+    Disk::open(store, chain_id)?.vmdk(|part| relative_path(part.artifact))
 }
 
 /// From the folder of a disk, `f1/disks/sha256`, to `artifact`, which is in the same `f1`.

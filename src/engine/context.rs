@@ -59,7 +59,7 @@ impl Context {
 }
 
 /// Runs `work` where it may wait for a disk or for another process.
-pub(super) async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     artifact: Artifact,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -22,6 +22,7 @@ use crate::plan::locked::OtherFormat;
 use crate::registry;
 use crate::spec::source::ImageSource;
 use crate::store;
+use crate::store::record::Record;
 use crate::words::listed;
 
 /// What a failure means to the caller: which exit code it gets.
@@ -188,6 +189,25 @@ pub enum Error {
         /// The digest of the file in the store.
         actual: Digest,
     },
+    /// What an artifact holds is not what such an artifact must hold, though its record says that it was
+    /// committed so.
+    #[error("{artifact} {problem}")]
+    Structure {
+        /// Which.
+        artifact: Artifact,
+        /// What is wrong, as a verb and its object.
+        problem: &'static str,
+    },
+    /// A file that follows from others is not what follows from them.
+    #[error("{artifact} is the file `{actual}`, its layers make `{expected}`")]
+    NotDerived {
+        /// Which.
+        artifact: Artifact,
+        /// The digest of what its layers make.
+        expected: Digest,
+        /// The digest of the file.
+        actual: Digest,
+    },
     /// The lock has digests of artifacts that this tool cannot build.
     #[error(transparent)]
     OtherFormat(#[from] OtherFormat),
@@ -246,6 +266,8 @@ impl Error {
             | Self::Stored(..)
             | Self::PartSize { .. }
             | Self::ArtifactDiffers { .. }
+            | Self::Structure { .. }
+            | Self::NotDerived { .. }
             | Self::Overlay(..) => Kind::Integrity,
             Self::OtherFormat(_) => Kind::Stale,
             Self::Offline { .. } | Self::NoNetwork(_) => Kind::Missing,
@@ -281,7 +303,11 @@ impl Error {
             Self::LayerDiffId { .. } => "diff-id-mismatch",
             Self::Layer { source, .. } => source.code(),
             Self::TooManyLayers { .. } => "layer-limit",
-            Self::Stored(..) | Self::Overlay(..) | Self::PartSize { .. } => "artifact-damaged",
+            Self::Stored(..)
+            | Self::Overlay(..)
+            | Self::PartSize { .. }
+            | Self::Structure { .. }
+            | Self::NotDerived { .. } => "artifact-damaged",
             Self::Merge(_, source) => source.code(),
             Self::LayerImage { .. } | Self::Fsmeta(..) => "erofs",
             Self::TooLong(..) | Self::Vmdk(..) | Self::DmTable(..) => "disk",
@@ -306,10 +332,17 @@ impl Error {
                 Some("name those that exist in `platforms` of the image, or take another image")
             }
             Self::ArtifactDiffers { .. } => Some(
-                "find out whether the lock was edited or the store is of another build of this tool: delete the file to build it again",
+                "`sandbox-images verify --repair` makes the file again; if it is the same, find out whether the lock was edited or is of another build of this tool",
             ),
             Self::OtherFormat(_) => Some(
                 "use the sandbox-images that wrote it, or write the lock anew with `lock --artifacts` or `--no-artifacts`",
+            ),
+            Self::Stored(..)
+            | Self::Overlay(..)
+            | Self::PartSize { .. }
+            | Self::Structure { .. }
+            | Self::NotDerived { .. } => Some(
+                "run `sandbox-images verify --deep --repair`: what is damaged is moved away and made again",
             ),
             Self::Offline { .. } => Some(
                 "run `sandbox-images sync` once with a network, or bring the store of a host that has one",
@@ -335,6 +368,19 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What came of committing an artifact to which the lock may give a digest: bytes that have another one
+/// contradict the lock.
+pub(super) fn committed(committed: Result<Record, store::error::Error>) -> Result<Record, Error> {
+    committed.map_err(|error| match error {
+        store::error::Error::WrongDigest {
+            artifact: artifact @ (Artifact::Layer(_) | Artifact::Fsmeta(_)),
+            expected,
+            actual,
+        } => Error::ArtifactDiffers { artifact, expected, actual },
+        error => error.into(),
+    })
 }
 
 /// The store's own error, if that is what a writer passed on; it knows what to do next. Else what `other`

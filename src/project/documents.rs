@@ -1,4 +1,5 @@
-//! The documents of a locked image, read from the store, and the chain that they make.
+//! The documents of a locked image, read from the store or from where the image comes from, and the chain
+//! that they make.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use crate::engine::apply::refetch;
 use crate::engine::chain::{Block, ChainError};
 use crate::engine::context::Context;
 use crate::engine::error::Error;
+use crate::engine::source::Source;
 use crate::oci::document::Document;
 use crate::oci::document::config::ImageConfig;
 use crate::oci::document::descriptor::Descriptor;
@@ -26,10 +28,22 @@ use crate::store::Store;
 pub(super) struct Documents<'a> {
     /// What the lock says of them.
     pub(super) block: Block<'a>,
-    /// Where they are.
-    pub(super) store: &'a Store,
-    /// With what a damaged one is fetched again; nothing where only the store is to be looked at.
-    pub(super) heal: Option<&'a Arc<Context>>,
+    /// Where they are read.
+    pub(super) desk: Desk<'a>,
+}
+
+/// Where documents are read.
+#[derive(Debug)]
+pub(super) enum Desk<'a> {
+    /// In the store.
+    Store {
+        /// Which.
+        store: &'a Store,
+        /// With what a damaged one is fetched again; nothing where only the store is to be looked at.
+        heal: Option<&'a Arc<Context>>,
+    },
+    /// Where the image comes from. Nothing is kept.
+    Source(&'a Source),
 }
 
 impl Documents<'_> {
@@ -81,12 +95,16 @@ impl Documents<'_> {
         kind: DocumentKind,
         descriptor: &Descriptor,
     ) -> Result<Document<T>, Error> {
-        let bytes = match (self.store.read_blob(descriptor.digest, T::BYTES_MAX), self.heal) {
+        let (store, heal) = match self.desk {
+            Desk::Store { store, heal } => (store, heal),
+            Desk::Source(source) => return source.document(descriptor).await,
+        };
+        let bytes = match (store.read_blob(descriptor.digest, T::BYTES_MAX), heal) {
             (Err(error), Some(context)) if is_healed_by_fetching(&error) => {
                 let Descriptor { digest, size, .. } = *descriptor;
                 let document = FetchDocument { kind, digest, size, origin: self.origin() };
                 refetch(context, &document).await?;
-                self.store.read_blob(digest, T::BYTES_MAX)?
+                store.read_blob(digest, T::BYTES_MAX)?
             }
             (read, _) => read?,
         };

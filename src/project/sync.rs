@@ -19,12 +19,14 @@ use crate::oci::platform::Platform;
 use crate::plan::action::Action;
 use crate::plan::artifact::Artifact;
 use crate::plan::event::{Event, Totals};
-use crate::plan::locked::{check_format, locked_digests};
+use crate::plan::locked::check_format;
 use crate::plan::room::Room;
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
-use crate::project::documents::Documents;
+use crate::project::documents::{Desk, Documents};
 use crate::project::files::Inputs;
+use crate::project::locked::differing;
+use crate::project::parts::Parts;
 use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
@@ -150,23 +152,14 @@ impl Work<'_> {
 
     /// Notes which files in the store are not what the lock says. What is not there is told elsewhere.
     fn compare(&self, selection: &Selection, synced: &mut Synced) {
-        let locked = locked_digests(self.lock);
-        let mut told = BTreeSet::new();
-        for (name, platform) in pairs(selection).filter(|_| !locked.is_empty()) {
-            for artifact in wanted(self.lock, &only(name, platform)) {
-                let Some(&expected) = locked.get(&artifact) else { continue };
-                let Ok(file) = self.project.store().open(artifact) else { continue };
-                let actual = file.record().digest;
-                if actual == expected {
-                    continue;
-                }
+        let differing = differing(self.project.store(), self.lock, selection);
+        let wrong: BTreeSet<Artifact> = differing.keys().copied().collect();
+        for (name, platform) in pairs(selection).filter(|_| !wrong.is_empty()) {
+            if !wanted(self.lock, &only(name, platform)).is_disjoint(&wrong) {
                 synced.is_incomplete(name, platform);
-                if told.insert(artifact) {
-                    let error = Error::ArtifactDiffers { artifact, expected, actual };
-                    synced.failures.push((name.clone(), error));
-                }
             }
         }
+        synced.failures.extend(differing.into_values());
     }
 
     /// Says what the store has, and why each other thing is made.
@@ -227,6 +220,7 @@ impl Work<'_> {
         let broken = self.broken(selection, Some(context), &failed).await;
         let sound = without(selection, &broken);
         synced.note_broken(broken);
+        let sound = self.upon_whole_parts(context, sound, synced).await?;
         let rest = self.missing(context, &sound)?;
         synced.note(apply::all(context, &rest.actions).await);
 
@@ -242,6 +236,32 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Sets aside what is damaged of what is to be built upon, and leaves out the images of which something
+    /// damaged cannot be made again.
+    async fn upon_whole_parts(
+        &self,
+        context: &Arc<Context>,
+        selection: Selection,
+        synced: &mut Synced,
+    ) -> Result<Selection, Error> {
+        let has_network = self.session.registry.is_some();
+        let parts = Parts { project: self.project, context, lock: self.lock, has_network };
+        let mut stuck = parts.set_aside_damaged(&selection).await?;
+        let damaged: BTreeSet<Artifact> = stuck.keys().copied().collect();
+        let mut broken = Broken::new();
+        for (name, platform) in pairs(&selection).filter(|_| !damaged.is_empty()) {
+            let wanted = wanted(self.lock, &only(name, platform));
+            if !wanted.is_disjoint(&damaged) {
+                // What several images have is told for the first.
+                let told = wanted.iter().find_map(|artifact| stuck.remove(artifact));
+                broken.insert((name.clone(), platform.clone()), told.map(Error::from));
+            }
+        }
+        let sound = without(&selection, &broken);
+        synced.note_broken(broken);
+        Ok(sound)
     }
 
     /// Removes what dead runs have left, and what they kept of layers that are there now.
@@ -289,8 +309,11 @@ impl Work<'_> {
             let Some(locked) = image.platforms.get(platform) else { continue };
             let has_failed = !wanted(self.lock, &only(name, platform)).is_disjoint(failed);
             let block = Block { name, image, platform, locked };
-            let heal = heal.filter(|_| !has_failed);
-            let documents = Documents { block, store: self.project.store(), heal };
+            // Without a network what is damaged stays where it is, and is told.
+            let is_reachable = self.session.registry.is_some() || image.source.is_local();
+            let heal = heal.filter(|_| !has_failed && is_reachable);
+            let desk = Desk::Store { store: self.project.store(), heal };
+            let documents = Documents { block, desk };
             let checked = documents.check(self.allows_mismatch(name)).await.err();
             let told = checked.filter(|error| !has_failed || matches!(error, Error::Chain(_)));
             if has_failed || told.is_some() {

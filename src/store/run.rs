@@ -82,6 +82,17 @@ impl Run {
         Ok(Claim::Mine(guard))
     }
 
+    /// Moves an artifact to `quarantine/` that is as its record says and wrong all the same, unless it is
+    /// another file than that of `digest` by now.
+    pub fn set_aside(&self, artifact: Artifact, digest: Digest) -> Result<(), Error> {
+        let _guard = ArtifactGuard::take(&self.workspace.layout, artifact, &self.workspace.caller)?;
+        let _shared = SharedGuard::take(&self.workspace.layout, &self.workspace.caller)?;
+        match examine(&self.workspace.layout.shelves, artifact, Depth::Quick)? {
+            Ok((record, _)) if record.digest == digest => self.workspace.retire(artifact),
+            _ => Ok(()),
+        }
+    }
+
     /// Begins a file that may grow to `limit_bytes`.
     pub fn ingest(&self, limit_bytes: u64) -> Result<Ingest, Error> {
         Ingest::new(Arc::clone(&self.workspace), limit_bytes)

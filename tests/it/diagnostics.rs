@@ -29,6 +29,10 @@ mod warnings;
 
 mod store;
 
+mod keeping;
+
+mod archives;
+
 mod doctor;
 
 use std::collections::BTreeSet;
@@ -44,6 +48,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("program", "tests/it/doctor.rs", "findings"),
     ("store-cannot-be-made", STORE, "a_store_is_there_or_can_be_made"),
     ("store-denied", ERRORS, "an_error_of_the_operating_system_becomes_one_that_says_what_to_do"),
+    (
+        "store-foreign",
+        SURROUNDINGS,
+        "a_store_of_another_user_is_read_and_not_added_to_unless_that_is_meant",
+    ),
     ("store-full", STORE, "room_is_judged_by_what_is_missing"),
     ("store-no-space", ERRORS, "an_error_of_the_operating_system_becomes_one_that_says_what_to_do"),
     (
@@ -53,6 +62,9 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     ("store-space", STORE, "room_is_judged_by_what_is_missing"),
 ];
+
+/// What needs root, and kernel or programs that are not everywhere.
+const SURROUNDINGS: &str = "tests/it/survival/surroundings.rs";
 
 /// What this machine is: no test knows, so that the judgement alone is tested.
 const MACHINE: &str = "src/cli/doctor/machine.rs";
@@ -67,6 +79,7 @@ const ERRORS: &str = "src/store/error.rs";
 const NOWHERE: &[(&str, &str)] = &[
     ("aborted", "a thread of the program itself must panic"),
     ("incomplete", "said only if an image lacks a part and nothing failed, which a plan rules out"),
+    ("layer-output", "what a layer is written to is the store, whose own codes are said"),
     ("offline", "plans find out before: `not-in-sync` and `lock-stale` are said in its place"),
     ("skipped", "what was not begun is told by what kept it from beginning"),
     ("size-mismatch", "behind the same check of registries and layouts, which speak first"),

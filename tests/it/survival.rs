@@ -2,7 +2,9 @@
 //!
 //! Each test ends in the same way: the next `sync` needs no flags, and the store is what it would have been.
 
-pub(crate) mod scene;
+mod scene;
+
+mod vandal;
 
 mod processes;
 
@@ -17,3 +19,7 @@ mod space;
 mod surroundings;
 
 mod planted;
+
+mod damage;
+
+mod races;

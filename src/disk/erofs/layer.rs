@@ -72,8 +72,8 @@ impl<F: BlockFile> LayerWriter<F> {
             &mut self.out,
         )?;
         let mut file = self.out.finish()?;
-        let uuid = metadata::uuid("sandbox-images/layer/1\0", [diff_id], "");
-        let superblock = metadata::superblock(&layout, meta_blkaddr, blocks, uuid).encode();
+        let superblock =
+            metadata::superblock(&layout, meta_blkaddr, blocks, uuid(diff_id)).encode();
         let mut block = [0; BLOCK_BYTES];
         block[EROFS_SUPER_OFFSET..][..superblock.len()].copy_from_slice(&superblock);
         seal(&mut block);
@@ -127,6 +127,11 @@ impl<F: BlockFile> DataSink for LayerWriter<F> {
             error => io::Error::other(error),
         })
     }
+}
+
+/// The UUID in the superblock of the image of the layer `diff_id`.
+pub fn uuid(diff_id: DiffId) -> [u8; 16] {
+    metadata::uuid("sandbox-images/layer/1\0", [diff_id], "")
 }
 
 /// The address of a file whose blocks must lie between the superblock's and `end`.

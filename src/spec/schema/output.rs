@@ -163,10 +163,24 @@ pub(super) enum Output {
     /// `verify`
     #[schemars(rename = "sandbox-images/verify/1")]
     Verify {
-        /// How many artifacts are what their records say.
+        /// How many artifacts are as they should be.
         ok: u64,
-        /// The others.
-        damaged: Vec<Value>,
+        /// How many are not, by class.
+        classes: BTreeMap<String, u64>,
+        /// Those, one by one.
+        damaged: Vec<Damaged>,
+        /// With `--deep`, images whose documents contradict the lock.
+        contradictions: Vec<Map<String, Value>>,
+        /// Files with an artifact's name and no record.
+        leftovers: Vec<Map<String, Value>>,
+        /// How many files among the artifacts are not of this program.
+        foreign: u64,
+    },
+    /// `verify --registry`
+    #[schemars(rename = "sandbox-images/verify-registry/1")]
+    VerifyRegistry {
+        /// Every image on every platform of the lock.
+        images: Vec<Rederived>,
     },
     /// `gc`
     #[schemars(rename = "sandbox-images/gc/1")]
@@ -246,6 +260,84 @@ pub(super) enum Output {
 #[derive(JsonSchema)]
 #[schemars(inline, extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
 pub(super) struct Digest(String);
+
+/// An artifact that cannot be used, or could not before it was repaired.
+#[derive(JsonSchema)]
+pub(super) struct Damaged {
+    /// A kind and a digest.
+    artifact: String,
+    /// The absolute path of its file.
+    path: String,
+    /// What is wrong with it.
+    class: DamageClass,
+    /// The same in words.
+    message: String,
+    /// The images of the lock that want it.
+    images: Vec<String>,
+    /// What became of it.
+    state: DamageState,
+    /// The locks of other projects that want what was moved away.
+    wanted_by: Vec<String>,
+}
+
+/// What is wrong with an artifact.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum DamageClass {
+    /// It is not there.
+    Missing,
+    /// It has another length.
+    Size,
+    /// It has other bytes.
+    Digest,
+    /// It or its record cannot be read.
+    Unreadable,
+    /// It is no regular file.
+    Unexpected,
+}
+
+/// What became of an artifact that cannot be used.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum DamageState {
+    /// Nothing was tried.
+    Found,
+    /// It was made again.
+    Repaired,
+    /// It was moved away, and nobody wants it.
+    SetAside,
+    /// It was moved away, and another project wants it.
+    WantedElsewhere,
+    /// It could not be made again.
+    Left,
+}
+
+/// A block of the lock beside what its digests name.
+#[derive(JsonSchema)]
+pub(super) struct Rederived {
+    /// The image's name.
+    image: String,
+    /// The platform.
+    platform: String,
+    /// How the two compare.
+    state: RederivedState,
+    /// In which way, or why that is not known.
+    message: Option<String>,
+}
+
+/// How a block of the lock and its documents compare.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum RederivedState {
+    /// They say the same.
+    Same,
+    /// They do not.
+    Contradicts,
+    /// The documents are not there any more.
+    Gone,
+    /// The documents could not be had.
+    Failed,
+}
 
 /// One thing that is wrong.
 #[derive(JsonSchema)]

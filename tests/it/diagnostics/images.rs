@@ -37,14 +37,14 @@ fn a_default_platform_that_is_not_there_is_a_warning() {
     let layer = plain("/a 0644 a");
     let image = Image::multi(&[("linux/amd64", vec![&layer])]);
     let (_registry, project) = registry_and_project(&image);
-    insta::assert_snapshot!(warns(&project, &["platform"], &["lock"]), @r###"
+    insta::assert_snapshot!(warns(&project, &["platform"], &["lock"]), @r"
     exit 0
     --- stdout
     --- stderr
        Warning app: `127.0.0.1:PORT/app:1` has no image for linux/arm64
       Resolved app 6ccf00fad988 (linux/amd64)
-    Locked 1 image, 1 of them resolved now
-    "###);
+        Locked 1 image, 1 of them resolved now
+    ");
 }
 
 #[test]
