@@ -2,7 +2,7 @@
 //!
 //! Each test ends in the same way: the next `sync` needs no flags, and the store is what it would have been.
 
-pub(crate) mod scene;
+mod scene;
 
 mod vandal;
 

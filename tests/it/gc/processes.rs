@@ -7,7 +7,6 @@ use crate::support::fixture::project_naming;
 use crate::support::needs::needs;
 use crate::support::process::output;
 use crate::support::project::Ran;
-use crate::survival::scene::times;
 
 #[test]
 fn who_uses_the_store_is_waited_for_and_a_sync_does_not_wait() {
@@ -38,7 +37,7 @@ fn syncs_and_collections_at_once_lose_nothing() {
     name_images(&other, &registry, &["tool"]);
     project.run(&["lock"]).exits(0);
     other.run(&["lock"]).exits(0);
-    for round in 0..times("SANDBOX_IMAGES_TEST_RACES", 6) {
+    for round in 0..6 {
         // Every other round begins with nothing of one of them.
         if round % 2 == 0 {
             in_store_of(

@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::process::{bounded, output, run_program};
 use super::project::Project;
 
@@ -114,14 +116,21 @@ impl Drop for PoweredDisk {
     }
 }
 
-/// What `verify` says of artifacts that are there and are not what their records say. That something is
-/// missing is not wrong: the next sync makes it.
+/// What `verify` says of artifacts that are there and are not what their records say, by name and class. That
+/// something is missing is not wrong: the next sync makes it.
 pub(crate) fn wrong_artifacts(project: &Project) -> BTreeSet<String> {
-    let ran = project.run(&["verify"]);
+    let ran = project.run(&["verify", "--json"]);
     assert!([0, 4, 5].contains(&ran.code), "{}: {}", ran.code, ran.stderr);
-    let errors = ran.stderr.lines().filter(|line| line.starts_with("error["));
-    let wrong: BTreeSet<String> =
-        errors.filter(|line| !line.contains(": it is missing (")).map(str::to_owned).collect();
-    assert_eq!(ran.code == 5, !wrong.is_empty(), "{}", ran.stderr);
+    if ran.code == 0 {
+        return BTreeSet::new();
+    }
+    let document: Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+    let lines = document["verified"]["damaged"].as_array().expect("it is a list");
+    let wrong: BTreeSet<String> = lines
+        .iter()
+        .filter(|line| line["class"] != "missing")
+        .map(|line| format!("{} {}", line["artifact"], line["class"]))
+        .collect();
+    assert_eq!(ran.code == 5, !wrong.is_empty(), "{}", ran.stdout);
     wrong
 }
