@@ -75,6 +75,7 @@ const NOWHERE: &[(&str, &str)] = &[
     ("aborted", "a thread of the program itself must panic"),
     ("incomplete", "said only if an image lacks a part and nothing failed, which a plan rules out"),
     ("offline", "plans find out before: `not-in-sync` and `lock-stale` are said in its place"),
+    ("publish-nowhere", "the system's table of users has a home for everybody"),
     ("skipped", "what was not begun is told by what kept it from beginning"),
     ("size-mismatch", "behind the same check of registries and layouts, which speak first"),
 ];
