@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use rustix::fs::{FlockOperation, flock};
 use sandbox_images::oci::digest::Digest;
 
-use super::scene::{locked, plain, shown, shows, shows_under};
+use super::scene::{locked, plain, shown, shows};
 use crate::support::image::Layer;
 use crate::support::project::Project;
 use crate::support::registry::TestRegistry;
