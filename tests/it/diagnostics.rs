@@ -89,6 +89,7 @@ const NOWHERE: &[(&str, &str)] = &[
     ("incomplete", "said only if an image lacks a part and nothing failed, which a plan rules out"),
     ("layer-output", "what a layer is written to is the store, whose own codes are said"),
     ("offline", "plans find out before: `not-in-sync` and `lock-stale` are said in its place"),
+    ("publish-nowhere", "the system's table of users has a home for everybody"),
     ("skipped", "what was not begun is told by what kept it from beginning"),
     ("size-mismatch", "behind the same check of registries and layouts, which speak first"),
 ];

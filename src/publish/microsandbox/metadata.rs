@@ -80,19 +80,21 @@ pub(super) fn render(
 }
 
 fn of(config: &ImageConfig) -> Config<'_> {
-    let list = |list: &'_ Vec<String>| !list.is_empty();
-    let filled = |text: &'_ String| !text.is_empty();
     Config {
         env: &config.env,
-        cmd: Some(&config.cmd).filter(|cmd| list(cmd)).map(Vec::as_slice),
-        entrypoint: Some(&config.entrypoint).filter(|words| list(words)).map(Vec::as_slice),
-        working_dir: Some(&config.working_dir).filter(|text| filled(text)).map(String::as_str),
-        user: Some(&config.user).filter(|text| filled(text)).map(String::as_str),
+        cmd: unless_empty(&config.cmd),
+        entrypoint: unless_empty(&config.entrypoint),
+        working_dir: Some(config.working_dir.as_str()).filter(|text| !text.is_empty()),
+        user: Some(config.user.as_str()).filter(|text| !text.is_empty()),
         exposed_ports: &config.exposed_ports,
         volumes: &config.volumes,
         labels: &config.labels,
         stop_signal: config.stop_signal.as_deref(),
     }
+}
+
+fn unless_empty(words: &[String]) -> Option<&[String]> {
+    (!words.is_empty()).then_some(words)
 }
 
 fn text(bytes: &[u8], digest: Digest) -> Result<&str, Error> {

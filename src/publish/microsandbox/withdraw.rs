@@ -78,7 +78,10 @@ fn from_one(
             withdrawing.images(&images)?;
         }
         // Whoever removed the cache removed all that is noted.
-        None => (note.files, note.images) = Default::default(),
+        None => {
+            note.files.clear();
+            note.images.clear();
+        }
     }
     if note.files.is_empty() && note.images.is_empty() {
         publication.remove()?;

@@ -104,7 +104,7 @@ fn a_document_has_the_exact_bytes_of_manifest_and_config() {
         "raw_manifest_json",
     ];
     assert_eq!(keys, expected);
-    insta::assert_snapshot!(document["config"], @r#"{"cmd":null,"entrypoint":null,"env":[],"exposed_ports":[],"labels":{},"stop_signal":null,"user":null,"volumes":[],"working_dir":null}"#);
+    insta::assert_snapshot!(document["config"], @r#"{"cmd":["/bin/sh"],"entrypoint":null,"env":["PATH=/usr/local/bin:/usr/bin:/bin"],"exposed_ports":[],"labels":{},"stop_signal":null,"user":null,"volumes":[],"working_dir":"/"}"#);
 }
 
 #[test]
