@@ -199,13 +199,13 @@ impl Folder {
 
     /// Begins the file that is to be called `name`. What an earlier one that was not finished left goes.
     pub(super) fn part(&self, name: &str) -> Result<Part<'_>, Error> {
-        let part_name = format!("{name}.part");
-        self.unlink(&part_name)?;
+        let temporary = format!("{name}.part");
+        self.unlink(&temporary)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let path = self.path_of(&part_name);
-        let fd = rustix::fs::openat(&self.fd, &part_name, flags | OFlags::CLOEXEC, MODE_LOCK)
+        let path = self.path_of(&temporary);
+        let fd = rustix::fs::openat(&self.fd, &temporary, flags | OFlags::CLOEXEC, MODE_LOCK)
             .map_err(|error| Error::io("create", &path, error))?;
-        Ok(Part { folder: self, name: name.to_owned(), part_name, path, file: File::from(fd) })
+        Ok(Part { folder: self, name: name.to_owned(), temporary, path, file: File::from(fd) })
     }
 
     /// Makes the file `name` of these bytes, complete and durable.
@@ -253,7 +253,7 @@ impl Folder {
 pub(super) struct Part<'a> {
     folder: &'a Folder,
     name: String,
-    part_name: String,
+    temporary: String,
     /// Where it is, for messages.
     pub(super) path: PathBuf,
     pub(super) file: File,
@@ -266,11 +266,11 @@ impl Part<'_> {
     }
 
     fn finish(self, mode: Mode) -> Result<(), Error> {
-        let Self { folder, name, part_name, path, file } = &self;
+        let Self { folder, name, temporary, path, file } = &self;
         rustix::fs::fchmod(file, mode)
             .map_err(|error| Error::io("set the mode of", path, error))?;
         file.sync_all().map_err(|error| Error::io("make durable", path, error))?;
-        rustix::fs::renameat(&folder.fd, part_name, &folder.fd, name)
+        rustix::fs::renameat(&folder.fd, temporary, &folder.fd, name)
             .map_err(|error| Error::io("rename a file to", folder.path_of(name), error))?;
         folder.sync()
     }
@@ -279,6 +279,6 @@ impl Part<'_> {
 impl Drop for Part<'_> {
     fn drop(&mut self) {
         // After the rename there is nothing of that name; what cannot be removed is replaced next time.
-        let _ = self.folder.unlink(&self.part_name);
+        let _ = self.folder.unlink(&self.temporary);
     }
 }

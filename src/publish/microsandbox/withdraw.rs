@@ -72,16 +72,12 @@ fn from_one(
     if images.is_empty() && note.orphans().is_empty() {
         return Ok(());
     }
-    match Folders::open(Path::new(&note.cache))? {
-        Some(folders) => {
-            let mut withdrawing = Withdrawing { folders, note: &mut note, withdrawn };
-            withdrawing.images(&images)?;
-        }
+    if let Some(folders) = Folders::open(Path::new(&note.cache))? {
+        Withdrawing { folders, note: &mut note, withdrawn }.images(&images)?;
+    } else {
         // Whoever removed the cache removed all that is noted.
-        None => {
-            note.files.clear();
-            note.images.clear();
-        }
+        note.files.clear();
+        note.images.clear();
     }
     if note.files.is_empty() && note.images.is_empty() {
         publication.remove()?;
@@ -166,7 +162,7 @@ impl Withdrawing<'_> {
         let manifests = &self.folders.manifests;
         let mut paths = BTreeSet::new();
         let names = manifests.names()?;
-        for name in names.iter().filter(|name| name.ends_with(".json")) {
+        for name in names.iter().filter(|name| name.strip_suffix(".json").is_some()) {
             let bytes = manifests.read(name, metadata::BYTES_MAX)?.unwrap_or_default();
             let Some(found) = metadata::mentions(&bytes) else {
                 continue;

@@ -72,7 +72,9 @@ fn when_all_goes_the_cache_has_nothing_of_ours_and_all_of_the_others() {
     let (_registry, project) = world();
     let cache = cache_of(&project);
     let theirs = [cache.join("layers/sha256_theirs.erofs"), cache.join("manifests/theirs.json")];
-    theirs.iter().for_each(|path| fs::write(path, "theirs").unwrap());
+    for path in &theirs {
+        fs::write(path, "theirs").unwrap();
+    }
     fs::remove_file(project.lock_path()).unwrap();
     let roots = project.store().join("v1/roots");
     fs::remove_dir_all(&roots).unwrap();
