@@ -35,7 +35,8 @@ pub(crate) fn passed_in_a_late_collection() -> BTreeSet<String> {
     fs::write(&damaged, "damaged").unwrap();
     let later = SystemTime::now() + Duration::from_hours(24 * 31);
     arm(None);
-    collect(&store, &Request::Everything(Limits::default()), later, caller()).unwrap();
+    let withdraw = |_: &_, _: &_| Vec::new();
+    collect(&store, &Request::Everything(Limits::default()), later, caller(), &withdraw).unwrap();
     assert!(!damaged.exists());
     passed().into_keys().map(str::to_owned).collect()
 }
