@@ -29,7 +29,7 @@ use sandbox_images::disk::erofs::reader::Image as Erofs;
 use sandbox_images::disk::erofs::reader::content::ContentReader;
 use sandbox_images::layer::show::DisplayBytes;
 use sandbox_images::layer::tree::{Kind, Node};
-use sandbox_images::oci::digest::ChainId;
+use sandbox_images::oci::digest::{ChainId, DiffId};
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::oci::reference::DOCKER_HUB;
 use sandbox_images::plan::artifact::Artifact;
@@ -74,10 +74,12 @@ async fn main() -> Result<()> {
 
 /// Prints every path, and the text of short files.
 fn list(store: &Store, pulled: &Pulled) -> Result<()> {
-    let diff_ids = || pulled.layers.iter().map(|layer| layer.diff_id);
-    let layers = diff_ids().map(|layer| store.open(Artifact::Layer(layer)));
+    let chain_id = ChainId::of(pulled.layers.iter().map(|layer| layer.diff_id));
+    let fsmeta = Erofs::open(store.open(Artifact::Fsmeta(chain_id))?)?;
+    // A file's bytes are in the device that its inode counts to, and a device is named after its layer.
+    let devices = fsmeta.devices().iter();
+    let layers = devices.map(|device| store.open(Artifact::Layer(DiffId(device.tag))));
     let layers = layers.collect::<std::result::Result<Vec<_>, _>>()?;
-    let fsmeta = Erofs::open(store.open(Artifact::Fsmeta(ChainId::of(diff_ids())))?)?;
     let tree = fsmeta.tree(0)?;
     for (path, node) in tree.walk() {
         let what = match node {
