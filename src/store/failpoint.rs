@@ -4,7 +4,7 @@
 //! `directory/change` and of `replace` ask here before they act. A failpoint is a [`Step`] and the kind of
 //! directory in which it is taken. `edges` lists them all, and the tests reach every one.
 //!
-//! Without the feature `failpoints`, [`failpoint`] is empty: nothing of this is in the program.
+//! Without the feature `failpoints`, `failpoint` is empty: nothing of this is in the program.
 
 #[cfg(feature = "failpoints")]
 pub mod edges;
