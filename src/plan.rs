@@ -8,11 +8,14 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::oci::digest::ChainId;
+use crate::oci::platform::Platform;
 use crate::plan::action::{Action, DocumentKind, FetchDocument, FetchLayer, Origin, Stack};
 use crate::plan::artifact::{Artifact, Inventory};
 use crate::plan::event::Totals;
 use crate::plan::selection::Selection;
-use crate::spec::lockfile::{Lock, LockedDocument, LockedImage, LockedPlatform};
+use crate::spec::lockfile::{Lock, LockedDocument, LockedImage, LockedLayer, LockedPlatform};
+use crate::spec::name::ImageName;
 
 pub mod artifact;
 
@@ -66,23 +69,35 @@ pub fn plan(lock: &Lock, selection: &Selection, have: &Inventory) -> Plan {
     let mut missing = Missing { have, made: BTreeSet::new(), actions: Vec::new() };
     let wanted: Vec<Wanted<'_>> = wanted_platforms(lock, selection).collect();
     for image in &wanted {
-        image.documents().for_each(|action| missing.add(action));
+        for (kind, document) in image.documents() {
+            let artifact = Artifact::Blob(document.digest);
+            missing.add(artifact, || Action::FetchDocument(image.fetch_document(kind, document)));
+        }
     }
     for image in &wanted {
-        image.layers().for_each(|action| missing.add(action));
+        for layer in &image.locked.layers {
+            let artifact = Artifact::Layer(layer.diff_id);
+            missing.add(artifact, || Action::FetchLayer(image.fetch_layer(layer)));
+        }
     }
     for image in &wanted {
-        missing.add(Action::BuildFsmeta(image.stack()));
+        missing.add(Artifact::Fsmeta(image.chain_id), || Action::BuildFsmeta(image.stack()));
     }
     for image in &wanted {
-        missing.add(Action::WriteDisk(image.stack()));
+        missing.add(Artifact::Disk(image.chain_id), || Action::WriteDisk(image.stack()));
     }
     Plan { actions: missing.actions }
 }
 
 /// Every artifact that `selection` wants of `lock`.
 pub fn wanted(lock: &Lock, selection: &Selection) -> BTreeSet<Artifact> {
-    plan(lock, selection, &Inventory::new()).actions.iter().map(Action::makes).collect()
+    let mut artifacts = BTreeSet::new();
+    for image in wanted_platforms(lock, selection) {
+        artifacts.extend(image.documents().map(|(_, document)| Artifact::Blob(document.digest)));
+        artifacts.extend(image.locked.diff_ids().map(Artifact::Layer));
+        artifacts.extend([Artifact::Fsmeta(image.chain_id), Artifact::Disk(image.chain_id)]);
+    }
+    artifacts
 }
 
 /// Collects the actions that make something new.
@@ -93,19 +108,21 @@ struct Missing<'h> {
 }
 
 impl Missing<'_> {
-    fn add(&mut self, action: Action) {
-        let artifact = action.makes();
+    /// Adds the `action` that makes `artifact`, if nothing does yet.
+    fn add(&mut self, artifact: Artifact, action: impl FnOnce() -> Action) {
         if !self.have.contains(&artifact) && self.made.insert(artifact) {
-            self.actions.push(action);
+            self.actions.push(action());
         }
     }
 }
 
 /// One image on one platform, wanted.
 struct Wanted<'l> {
-    origin: Origin,
+    name: &'l ImageName,
+    platform: &'l Platform,
     image: &'l LockedImage,
     locked: &'l LockedPlatform,
+    chain_id: ChainId,
 }
 
 fn wanted_platforms<'l>(
@@ -117,51 +134,55 @@ fn wanted_platforms<'l>(
         platforms.iter().filter_map(move |platform| {
             let image = image?;
             let locked = image.platforms.get(platform)?;
-            let origin = Origin {
-                image: name.clone(),
-                platform: platform.clone(),
-                source: image.source.clone(),
-            };
-            Some(Wanted { origin, image, locked })
+            Some(Wanted { name, platform, image, locked, chain_id: locked.chain_id() })
         })
     })
 }
 
 impl Wanted<'_> {
     /// The index, if there is one, the manifest and the config.
-    fn documents(&self) -> impl Iterator<Item = Action> {
+    fn documents(&self) -> impl Iterator<Item = (DocumentKind, LockedDocument)> {
         let root = LockedDocument { digest: self.image.digest, size: self.image.size };
         let index = self.image.media_type.is_index().then_some((DocumentKind::Index, root));
         let rest = [
             (DocumentKind::Manifest, self.locked.manifest),
             (DocumentKind::Config, self.locked.config),
         ];
-        index.into_iter().chain(rest).map(|(kind, LockedDocument { digest, size })| {
-            Action::FetchDocument(FetchDocument { kind, digest, size, origin: self.origin.clone() })
-        })
+        index.into_iter().chain(rest)
     }
 
-    fn layers(&self) -> impl Iterator<Item = Action> {
-        self.locked.layers.iter().map(|layer| {
-            Action::FetchLayer(FetchLayer {
-                digest: layer.digest,
-                size: layer.size,
-                diff_id: layer.diff_id,
-                layer_type: layer.layer_type,
-                manifest: self.locked.manifest.digest,
-                config: self.locked.config.digest,
-                erofs: layer.erofs,
-                origin: self.origin.clone(),
-            })
-        })
+    fn fetch_document(&self, kind: DocumentKind, document: LockedDocument) -> FetchDocument {
+        let LockedDocument { digest, size } = document;
+        FetchDocument { kind, digest, size, origin: self.origin() }
+    }
+
+    fn fetch_layer(&self, layer: &LockedLayer) -> FetchLayer {
+        FetchLayer {
+            digest: layer.digest,
+            size: layer.size,
+            diff_id: layer.diff_id,
+            layer_type: layer.layer_type,
+            manifest: self.locked.manifest.digest,
+            config: self.locked.config.digest,
+            erofs: layer.erofs,
+            origin: self.origin(),
+        }
     }
 
     fn stack(&self) -> Stack {
         Stack {
-            chain_id: self.locked.chain_id(),
+            chain_id: self.chain_id,
             layers: self.locked.diff_ids().collect(),
             fsmeta: self.locked.fsmeta,
-            origin: self.origin.clone(),
+            origin: self.origin(),
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            image: self.name.clone(),
+            platform: self.platform.clone(),
+            source: self.image.source.clone(),
         }
     }
 }

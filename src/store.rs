@@ -23,6 +23,8 @@ pub mod presence;
 
 pub mod stored;
 
+pub mod reader;
+
 pub mod guard;
 
 mod remains;
@@ -67,10 +69,11 @@ use std::time::{Duration, SystemTime};
 use rustix::io::Errno;
 
 use self::directory::{Directory, Found};
-use self::error::{Damage, Error, KeeperKind};
+use self::error::{Error, KeeperKind};
 use self::guard::Caller;
 use self::layout::{Layout, Shelf, Shelves};
-use self::presence::{Depth, Verdict, examine};
+use self::presence::Verdict;
+use self::reader::Reader;
 use self::record::Record;
 use self::root::Root;
 use self::run::SharedStore;
@@ -120,54 +123,44 @@ impl Store {
         layout::path_of(&self.path, artifact)
     }
 
-    /// Which of `wanted` are there: with a good record, a regular file of the recorded size and, for an
-    /// EROFS image, a superblock that fits its checksum. A store that does not exist holds nothing.
+    /// The store with its directories open. Who looks at many artifacts opens them once.
+    pub fn reader(&self) -> Result<Reader, Error> {
+        Reader::open_store(self.path.clone())
+    }
+
+    /// As [`Reader::inventory`].
     pub fn inventory(
         &self,
         wanted: impl IntoIterator<Item = Artifact>,
     ) -> Result<Inventory, Error> {
-        presence::inventory(&Shelves::open(&self.path)?, wanted)
+        self.reader()?.inventory(wanted)
     }
 
-    /// Everything that has a record, looked at as closely as [`Store::inventory`] does.
+    /// Everything that has a record, looked at as closely as [`Reader::inventory`] does.
     pub fn scan(&self) -> Result<BTreeMap<Artifact, Verdict>, Error> {
-        let shelves = Shelves::open(&self.path)?;
-        let look = |artifact| {
-            let seen = examine(&shelves, artifact, Depth::Quick)?;
-            Ok((artifact, seen.map(|(record, _)| record)))
-        };
-        shelves.recorded()?.into_iter().map(look).collect()
+        let reader = self.reader()?;
+        let look = |artifact| Ok((artifact, reader.look(artifact)?));
+        reader.shelves().recorded()?.into_iter().map(look).collect()
     }
 
     /// Every artifact that has a record, good or bad.
     pub fn recorded(&self) -> Result<Vec<Artifact>, Error> {
-        Shelves::open(&self.path)?.recorded()
+        self.reader()?.shelves().recorded()
     }
 
-    /// Opens `artifact` for reading, if it is there as [`Store::inventory`] means it.
+    /// As [`Reader::open`].
     pub fn open(&self, artifact: Artifact) -> Result<StoredFile, Error> {
-        match examine(&Shelves::open(&self.path)?, artifact, Depth::Quick)? {
-            Ok((record, file)) => Ok(StoredFile::new(record, file, self.path_of(artifact))),
-            Err(damage) => Err(self.damaged(artifact, damage)),
-        }
+        self.reader()?.open(artifact)
     }
 
-    /// Opens `artifact` for reading, if it is there and every byte is as its record says.
+    /// As [`Reader::open_whole`].
     pub fn open_whole(&self, artifact: Artifact) -> Result<StoredFile, Error> {
-        match examine(&Shelves::open(&self.path)?, artifact, Depth::Full)? {
-            Ok((record, file)) => Ok(StoredFile::new(record, file, self.path_of(artifact))),
-            Err(damage) => Err(self.damaged(artifact, damage)),
-        }
+        self.reader()?.open_whole(artifact)
     }
 
-    /// Reads a blob of at most `limit_bytes`, and checks that it has the digest it is named after.
+    /// As [`Reader::read_blob`].
     pub fn read_blob(&self, digest: Digest, limit_bytes: u64) -> Result<Vec<u8>, Error> {
-        let artifact = Artifact::Blob(digest);
-        let bytes = self.open(artifact)?.read_whole(limit_bytes)?;
-        match Digest::of(&bytes) {
-            actual if actual == digest => Ok(bytes),
-            actual => Err(self.damaged(artifact, Damage::Digest { expected: digest, actual })),
-        }
+        self.reader()?.read_blob(digest, limit_bytes)
     }
 
     /// Whether as many bytes of the blob `digest` were kept as it has. Only who reads them knows if they are its.
@@ -189,8 +182,8 @@ impl Store {
         threads: NonZeroUsize,
         on_each: &(dyn Fn(Artifact, &Verdict) + Sync),
     ) -> Result<Report, Error> {
-        let shelves = Shelves::open(&self.path)?;
-        verify::verify(&shelves, artifacts.iter().copied(), threads, on_each)
+        let reader = self.reader()?;
+        verify::verify(reader.shelves(), artifacts.iter().copied(), threads, on_each)
     }
 
     /// As [`Store::verify`], of everything that has a record.
@@ -199,8 +192,8 @@ impl Store {
         threads: NonZeroUsize,
         on_each: &(dyn Fn(Artifact, &Verdict) + Sync),
     ) -> Result<Report, Error> {
-        let shelves = Shelves::open(&self.path)?;
-        verify::verify(&shelves, shelves.recorded()?, threads, on_each)
+        let reader = self.reader()?;
+        verify::verify(reader.shelves(), reader.shelves().recorded()?, threads, on_each)
     }
 
     /// Notes that `artifact` is used at `now`, as the mtime of its record, at most once a day. A store
@@ -351,15 +344,6 @@ impl Store {
     pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
         std::path::absolute(path)
             .map_err(|error| Error::io("find the absolute path of", path, error))
-    }
-
-    fn damaged(&self, artifact: Artifact, damage: Damage) -> Error {
-        match damage {
-            Damage::Missing => Error::Missing { artifact },
-            source => {
-                Error::Damaged { artifact, path: self.path_of(artifact), source: Box::new(source) }
-            }
-        }
     }
 }
 

@@ -24,6 +24,11 @@ pub enum DigestError {
     Hex(String),
 }
 
+/// What a digest's text begins with: the algorithm.
+const PREFIX: &str = "sha256:";
+
+const HEX_CHARS: usize = 64;
+
 /// SHA-256 of a byte string, as OCI's `descriptor.md` ("Digests") writes it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -43,15 +48,23 @@ impl Digest {
 
     /// The 64 lower-case hex digits, without the algorithm: a safe file name.
     pub fn hex(&self) -> String {
+        let mut hex = String::with_capacity(HEX_CHARS);
+        self.push_hex(&mut hex);
+        hex
+    }
+
+    fn push_hex(&self, text: &mut String) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+        for byte in self.0 {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
     }
 
     /// Reads 64 lower-case hex digits, as [`Digest::hex`] writes them.
     pub fn from_hex(hex: &str) -> Result<Self, DigestError> {
         let wrong = || DigestError::Hex(shortened(hex));
-        let digits: &[u8; 64] = hex.as_bytes().try_into().map_err(|_| wrong())?;
+        let digits: &[u8; HEX_CHARS] = hex.as_bytes().try_into().map_err(|_| wrong())?;
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
             *byte = nibble(pair[0])
@@ -85,14 +98,17 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let hex =
-            text.strip_prefix("sha256:").ok_or_else(|| DigestError::Algorithm(shortened(text)))?;
+            text.strip_prefix(PREFIX).ok_or_else(|| DigestError::Algorithm(shortened(text)))?;
         Self::from_hex(hex).map_err(|_| DigestError::Hex(shortened(text)))
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("sha256:{}", self.hex()))
+        let mut text = String::with_capacity(PREFIX.len() + HEX_CHARS);
+        text.push_str(PREFIX);
+        self.push_hex(&mut text);
+        f.pad(&text)
     }
 }
 

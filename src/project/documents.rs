@@ -21,7 +21,7 @@ use crate::oci::document::search::INDEX_DEPTH_MAX;
 use crate::plan::action::{DocumentKind, FetchDocument, Origin};
 use crate::spec::lockfile::LockedDocument;
 use crate::store;
-use crate::store::Store;
+use crate::store::reader::Reader;
 
 /// The documents of one image on one platform.
 #[derive(Debug)]
@@ -35,10 +35,10 @@ pub(super) struct Documents<'a> {
 /// Where documents are read.
 #[derive(Debug)]
 pub(super) enum Desk<'a> {
-    /// In the store.
+    /// In a store.
     Store {
-        /// Which.
-        store: &'a Store,
+        /// Its reader.
+        reader: &'a Reader,
         /// With what a damaged one is fetched again; nothing where only the store is to be looked at.
         heal: Option<&'a Arc<Context>>,
     },
@@ -95,16 +95,16 @@ impl Documents<'_> {
         kind: DocumentKind,
         descriptor: &Descriptor,
     ) -> Result<Document<T>, Error> {
-        let (store, heal) = match self.desk {
-            Desk::Store { store, heal } => (store, heal),
+        let (reader, heal) = match self.desk {
+            Desk::Store { reader, heal } => (reader, heal),
             Desk::Source(source) => return source.document(descriptor).await,
         };
-        let bytes = match (store.read_blob(descriptor.digest, T::BYTES_MAX), heal) {
+        let bytes = match (reader.read_blob(descriptor.digest, T::BYTES_MAX), heal) {
             (Err(error), Some(context)) if is_healed_by_fetching(&error) => {
                 let Descriptor { digest, size, .. } = *descriptor;
                 let document = FetchDocument { kind, digest, size, origin: self.origin() };
                 refetch(context, &document).await?;
-                store.read_blob(digest, T::BYTES_MAX)?
+                reader.read_blob(digest, T::BYTES_MAX)?
             }
             (read, _) => read?,
         };

@@ -74,14 +74,14 @@ impl Project {
         grace: Duration,
         session: &Session,
     ) -> Result<Option<Collection>, Error> {
-        let project = this_project(self.lock_path(), lock)?;
         let now = seconds(session.now);
-        let root = self.store().root(&project.lock)?;
+        let root = self.store().root(&Store::absolute(self.lock_path())?)?;
         let dropped = root.into_iter().flat_map(|root| root.dropped);
         let mut ages = dropped.map(|dropped| now.saturating_sub(dropped.since));
         if !ages.any(|age| age >= grace.as_secs()) {
             return Ok(Some(Collection::default()));
         }
+        let project = this_project(self.lock_path(), lock)?;
         let request = Request::Dropped { project, grace };
         let caller = session.caller.clone();
         match try_collect(self.store(), &request, session.now, caller, &self.withdraw()) {

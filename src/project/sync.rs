@@ -134,7 +134,7 @@ impl Work<'_> {
         if !all_within_reach {
             missing = self.project.plan(self.lock, selection)?;
         }
-        if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await.is_empty() {
+        if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await?.is_empty() {
             if !all_within_reach {
                 return Ok(());
             }
@@ -259,7 +259,7 @@ impl Work<'_> {
     ) -> Result<(), Error> {
         let todo = self.missing(context, selection)?;
         let failed = synced.note(apply::documents(context, &todo.actions).await);
-        let broken = self.broken(selection, Some(context), &failed).await;
+        let broken = self.broken(selection, Some(context), &failed).await?;
         let sound = without(selection, &broken);
         synced.note_broken(broken);
         let sound = self.upon_whole_parts(context, sound, synced).await?;
@@ -344,17 +344,19 @@ impl Work<'_> {
         selection: &Selection,
         heal: Option<&Arc<Context>>,
         failed: &BTreeSet<Artifact>,
-    ) -> Broken {
+    ) -> Result<Broken, StoreError> {
         let mut broken = Broken::new();
+        let reader = self.project.store().reader()?;
         for (name, platform) in pairs(selection) {
             let Some(image) = self.lock.image(name.as_str()) else { continue };
             let Some(locked) = image.platforms.get(platform) else { continue };
-            let has_failed = !wanted(self.lock, &only(name, platform)).is_disjoint(failed);
+            let has_failed =
+                !failed.is_empty() && !wanted(self.lock, &only(name, platform)).is_disjoint(failed);
             let block = Block { name, image, platform, locked };
             // Without a network what is damaged stays where it is, and is told.
             let is_reachable = self.session.registry.is_some() || image.source.is_local();
             let heal = heal.filter(|_| !has_failed && is_reachable);
-            let desk = Desk::Store { store: self.project.store(), heal };
+            let desk = Desk::Store { reader: &reader, heal };
             let documents = Documents { block, desk };
             let checked = documents.check(self.allows_mismatch(name)).await.err();
             let told = checked.filter(|error| !has_failed || matches!(error, Error::Chain(_)));
@@ -362,7 +364,7 @@ impl Work<'_> {
                 broken.insert((name.clone(), platform.clone()), told);
             }
         }
-        broken
+        Ok(broken)
     }
 
     fn allows_mismatch(&self, name: &ImageName) -> bool {

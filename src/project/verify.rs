@@ -194,13 +194,14 @@ impl Project {
         selection: &Selection,
     ) -> Result<Vec<(ImageName, Error)>, Error> {
         let mut found = Vec::new();
+        let reader = self.store().reader()?;
         for (name, platforms) in &selection.images {
             let Some(image) = lock.image(name.as_str()) else { continue };
             for (platform, locked) in
                 image.platforms.iter().filter(|(platform, _)| platforms.contains(platform))
             {
                 let block = Block { name, image, platform, locked };
-                let desk = Desk::Store { store: self.store(), heal: None };
+                let desk = Desk::Store { reader: &reader, heal: None };
                 let documents = Documents { block, desk };
                 match documents.check(allows_mismatch(inputs, name)).await {
                     Ok(())

@@ -1,12 +1,13 @@
 //! Artifacts opened for reading.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::disk::file::ReadAt;
+use crate::store::directory::read_to_end;
 use crate::store::error::Error;
 use crate::store::record::Record;
 
@@ -39,12 +40,9 @@ impl StoredFile {
             let path = self.path.clone();
             return Err(Error::TooLarge { path, limit: limit_bytes });
         }
-        let mut bytes = Vec::new();
-        (&self.file)
-            .take(self.record.size_bytes)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::io("read", &self.path, error))?;
-        Ok(bytes)
+        let size_bytes = self.record.size_bytes;
+        read_to_end(&self.file, size_bytes, size_bytes)
+            .map_err(|error| Error::io("read", &self.path, error))
     }
 }
 
