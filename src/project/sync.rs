@@ -308,11 +308,12 @@ impl Work<'_> {
 
     /// Removes what dead runs have left, and what they kept of layers that are there now.
     fn sweep_remains(&self, selection: &Selection, missing: &BTreeSet<Artifact>) {
-        let all = plan(self.lock, selection, missing);
-        let complete = all.actions.iter().filter_map(|action| match action {
-            Action::FetchLayer(layer) => Some(layer.digest),
-            _ => None,
-        });
+        let locked = pairs(selection)
+            .filter_map(|(name, platform)| self.lock.image(name.as_str())?.platforms.get(platform));
+        let complete = locked
+            .flat_map(|locked| &locked.layers)
+            .filter(|layer| !missing.contains(&Artifact::Layer(layer.diff_id)))
+            .map(|layer| layer.digest);
         // What stays harms nobody, and the next run tries again.
         let _ = self.project.store().sweep_remains(&complete.collect());
     }
