@@ -56,6 +56,10 @@ mod disk;
 
 mod list;
 
+mod export;
+
+mod import;
+
 mod verify;
 
 mod gc;
@@ -155,6 +159,8 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         (Command::Path(path), None) => path::run(&setup, path),
         (Command::Disk(disk), None) => disk::run(&setup, disk),
         (Command::List(list), None) => list::run(&setup, list),
+        (Command::Export(export), None) => export::run(&setup, export),
+        (Command::Import(import), None) => import::run(&setup, import),
         (Command::Verify, None) => verify::run(&setup),
         (Command::Gc(gc), None) => gc::run(&setup, gc),
         (Command::Roots(roots), None) => roots::run(&setup, roots),

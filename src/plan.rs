@@ -4,10 +4,11 @@
 //! what to delete: [`sweep`](sweep::sweep) looks at everybody who keeps something, and only takes away. A dry
 //! run is a plan that nobody carries out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::oci::digest::Digest;
 use crate::plan::action::{Action, DocumentKind, FetchDocument, FetchLayer, Origin, Stack};
 use crate::plan::artifact::{Artifact, Inventory};
 use crate::plan::event::Totals;
@@ -83,6 +84,20 @@ pub fn plan(lock: &Lock, selection: &Selection, have: &Inventory) -> Plan {
 /// Every artifact that `selection` wants of `lock`.
 pub fn wanted(lock: &Lock, selection: &Selection) -> BTreeSet<Artifact> {
     plan(lock, selection, &Inventory::new()).actions.iter().map(Action::makes).collect()
+}
+
+/// The compressed layers of all that `selection` wants of `lock`, by their digests. Two of them may hold one
+/// layer, packed differently.
+pub fn layer_blobs(lock: &Lock, selection: &Selection) -> BTreeMap<Digest, FetchLayer> {
+    let mut blobs = BTreeMap::new();
+    for image in wanted_platforms(lock, selection) {
+        for action in image.layers() {
+            if let Action::FetchLayer(layer) = action {
+                blobs.entry(layer.digest).or_insert(layer);
+            }
+        }
+    }
+    blobs
 }
 
 /// Collects the actions that make something new.

@@ -4,6 +4,8 @@ pub(crate) mod reading;
 
 pub(crate) mod keeping;
 
+pub(crate) mod carrying;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -141,6 +143,10 @@ pub(crate) enum Command {
     Disk(Disk),
     /// Show the images, their pins and whether they are in the store
     List(List),
+    /// Write locked images to a bundle for hosts without a network, an OCI layout or a docker archive
+    Export(carrying::Export),
+    /// Fill the store from a bundle, with no network
+    Import(carrying::Import),
     /// Hash the store again and compare it with its records
     Verify,
     /// Delete from the store what no project and no sandbox wants

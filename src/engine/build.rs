@@ -6,17 +6,20 @@ use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::fsmeta;
 use crate::disk::erofs::layer::LayerImage;
 use crate::disk::erofs::reader::Image;
+use crate::disk::extents::{Extent, Part, stitch};
+use crate::disk::file::ReadAt;
+use crate::disk::vmdk::Vmdk;
 use crate::engine::disk::Disk;
 use crate::engine::error::{Error, not_stored};
 use crate::layer::changeset::Changeset;
 use crate::layer::merge::{Merged, merge};
 use crate::layer::warning::Warnings;
-use crate::oci::digest::DiffId;
+use crate::oci::digest::{ChainId, DiffId, Digest};
 use crate::plan::action::Stack;
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
 use crate::store::guard::ArtifactGuard;
-use crate::store::ingest::Expected;
+use crate::store::ingest::{Expected, Ingest};
 use crate::store::record::Record;
 use crate::store::run::Run;
 use crate::store::stored::StoredFile;
@@ -34,17 +37,27 @@ pub(super) fn fsmeta(
     stack: &Stack,
     guard: ArtifactGuard,
 ) -> Result<(Record, Warnings), Error> {
-    let artifact = guard.artifact();
     let images = stack
         .layers
         .iter()
         .map(|&layer| open_layer(store, layer))
         .collect::<Result<Vec<_>, _>>()?;
-    let merged = merge_images(artifact, stack, &images)?;
+    let (ingest, warnings) = fsmeta_of(run, stack, &images)?;
+    Ok((ingest.commit(guard, Expected::default())?, warnings))
+}
+
+/// Merges the layers of `stack`, which have these `images`, into a file that is not committed.
+pub(super) fn fsmeta_of<R: ReadAt>(
+    run: &Run,
+    stack: &Stack,
+    images: &[Image<R>],
+) -> Result<(Ingest, Warnings), Error> {
+    let artifact = Artifact::Fsmeta(stack.chain_id);
+    let merged = merge_images(artifact, stack, images)?;
     let images: Vec<LayerImage> = stack
         .layers
         .iter()
-        .zip(&images)
+        .zip(images)
         .map(|(&diff_id, image)| LayerImage { diff_id, blocks: image.superblock().blocks })
         .collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
@@ -55,7 +68,7 @@ pub(super) fn fsmeta(
     })?;
     out.flush().map_err(not_written)?;
     let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
-    Ok((ingest.commit(guard, Expected::default())?, merged.warnings))
+    Ok((ingest, merged.warnings))
 }
 
 fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> {
@@ -64,10 +77,10 @@ fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> 
 }
 
 /// Merges the trees of the layers' images, each of which is let go when it is merged.
-fn merge_images(
+fn merge_images<R: ReadAt>(
     artifact: Artifact,
     stack: &Stack,
-    images: &[Image<StoredFile>],
+    images: &[Image<R>],
 ) -> Result<Merged, Error> {
     let mut failed = None;
     let mut layers = stack.layers.iter().zip(images).zip(0..);
@@ -82,7 +95,7 @@ fn merge_images(
     }
 }
 
-fn changeset(diff_id: DiffId, image: &Image<StoredFile>, place: u16) -> Result<Changeset, Error> {
+fn changeset<R: ReadAt>(diff_id: DiffId, image: &Image<R>, place: u16) -> Result<Changeset, Error> {
     let artifact = Artifact::Layer(diff_id);
     let tree = image.tree(place).map_err(|error| Error::Stored(artifact, error))?;
     Changeset::from_overlay(tree).map_err(|error| Error::Overlay(artifact, error))
@@ -98,6 +111,27 @@ pub(super) fn disk(
     let disk = Disk::open(store, stack.chain_id)?;
     let text = disk.vmdk(|part| relative_path(part.artifact))?;
     Ok(run.commit_bytes(guard, text.as_bytes())?)
+}
+
+/// The text of the disk whose fsmeta is `image`, a file of this digest.
+pub(super) fn disk_text<R: ReadAt>(
+    chain_id: ChainId,
+    fsmeta: Digest,
+    image: &Image<R>,
+) -> Result<String, Error> {
+    let artifact = Artifact::Disk(chain_id);
+    let layers = image.devices().iter().map(LayerImage::from);
+    let extents = stitch(image.superblock().blocks, layers)
+        .map_err(|error| Error::TooLong(artifact, error))?;
+    let named = |Extent { file, sectors }| {
+        let part = match file {
+            Part::Fsmeta => Artifact::Fsmeta(chain_id),
+            Part::Layer(diff_id) => Artifact::Layer(diff_id),
+        };
+        Extent { file: relative_path(part), sectors }
+    };
+    let vmdk = Vmdk::new(&fsmeta, extents.into_iter().map(named).collect());
+    vmdk.render().map_err(|error| Error::Vmdk(artifact, error))
 }
 
 /// From the folder of a disk, `f1/disks/sha256`, to `artifact`, which is in the same `f1`.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::archive;
+use crate::archive::bundle::error::BundleError;
 use crate::disk::dm::DmError;
 use crate::disk::erofs;
 use crate::disk::erofs::reader::error::ReadError;
@@ -54,6 +55,9 @@ pub enum Error {
     /// A layout or an archive failed.
     #[error(transparent)]
     Archive(#[from] archive::error::Error),
+    /// A bundle failed.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// An image's documents do not agree with its block in the lock.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -239,6 +243,7 @@ impl Error {
                 store::error::Class::Busy => Kind::Busy,
             },
             Self::Archive(error) if error.is_integrity() => Kind::Integrity,
+            Self::Bundle(error) if error.is_integrity() => Kind::Integrity,
             Self::Document { source, .. } if source.is_integrity() => Kind::Integrity,
             Self::Chain(_)
             | Self::LayerDigest { .. }
@@ -269,6 +274,7 @@ impl Error {
             },
             Self::Store(error) => error.code(),
             Self::Archive(error) => error.code(),
+            Self::Bundle(error) => error.code(),
             Self::Chain(_) => "lock-mismatch",
             Self::Document { source: DocumentError::PlatformMismatch { .. }, .. } => {
                 "platform-mismatch"
@@ -298,6 +304,7 @@ impl Error {
         match self {
             Self::Store(error) => error.help(),
             Self::Archive(error) => error.help(),
+            Self::Bundle(error) => error.help(),
             Self::LayerDigest { .. } | Self::LayerDiffId { .. } | Self::Chain(_) => {
                 Some("find out who changed the image, the mirror or the lock before you lock again")
             }

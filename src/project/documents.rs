@@ -1,12 +1,13 @@
 //! The documents of a locked image, read from the store, and the chain that they make.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::engine::apply::refetch;
 use crate::engine::chain::{Block, ChainError};
 use crate::engine::context::Context;
 use crate::engine::error::Error;
+use crate::oci::digest::Digest;
 use crate::oci::document::Document;
 use crate::oci::document::config::ImageConfig;
 use crate::oci::document::descriptor::Descriptor;
@@ -30,12 +31,42 @@ pub(super) struct Documents<'a> {
     pub(super) store: &'a Store,
     /// With what a damaged one is fetched again; nothing where only the store is to be looked at.
     pub(super) heal: Option<&'a Arc<Context>>,
+    /// Those that are not in the store yet, verified.
+    pub(super) staged: Option<&'a BTreeMap<Digest, Vec<u8>>>,
+}
+
+/// The documents from what an image is pinned to down to its config.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// The index, and those nested in it that were looked at.
+    pub(super) indexes: Vec<Document<Index>>,
+    /// The manifest.
+    pub(super) manifest: Document<Manifest>,
+    /// The config.
+    pub(super) config: Document<ImageConfig>,
+}
+
+impl Chain {
+    /// The bytes of each document, by its digest.
+    pub(super) fn into_bytes(self) -> impl Iterator<Item = (Digest, Vec<u8>)> {
+        let Self { indexes, manifest, config } = self;
+        let indexes = indexes.into_iter().map(|index| (index.digest(), index.into_bytes()));
+        let rest =
+            [(manifest.digest(), manifest.into_bytes()), (config.digest(), config.into_bytes())];
+        indexes.chain(rest)
+    }
 }
 
 impl Documents<'_> {
     /// Checks that they agree with the lock and with each other.
     pub(super) async fn check(&self, allow_platform_mismatch: bool) -> Result<(), Error> {
-        self.check_index().await?;
+        self.checked(allow_platform_mismatch).await.map(drop)
+    }
+
+    /// As [`Documents::check`], and answers all of them: the indexes down to the manifest, the manifest and the
+    /// config.
+    pub(super) async fn checked(&self, allow_platform_mismatch: bool) -> Result<Chain, Error> {
+        let indexes = self.check_index().await?;
         let LockedDocument { digest, size } = self.block.locked.manifest;
         let manifest = Descriptor::new("", digest, size);
         let manifest: Document<Manifest> = self.get(DocumentKind::Manifest, &manifest).await?;
@@ -43,13 +74,15 @@ impl Documents<'_> {
         let LockedDocument { digest, size } = self.block.locked.config;
         let config = Descriptor::new("", digest, size);
         let config: Document<ImageConfig> = self.get(DocumentKind::Config, &config).await?;
-        Ok(self.block.check_config(&config, allow_platform_mismatch)?)
+        self.block.check_config(&config, allow_platform_mismatch)?;
+        Ok(Chain { indexes, manifest, config })
     }
 
     /// Looks for the manifest in the index and, where it is not there, in the indexes nested in it.
-    async fn check_index(&self) -> Result<(), Error> {
+    async fn check_index(&self) -> Result<Vec<Document<Index>>, Error> {
         let Some(index) = self.block.index() else {
-            return Ok(self.block.check_single()?);
+            self.block.check_single()?;
+            return Ok(Vec::new());
         };
         let mut seen = BTreeSet::from([index.digest]);
         let mut waiting = VecDeque::from([(index, 1)]);
@@ -73,7 +106,8 @@ impl Documents<'_> {
                 break;
             }
         }
-        Ok(self.block.check_listed(&indexes)?)
+        self.block.check_listed(&indexes)?;
+        Ok(indexes)
     }
 
     async fn get<T: Parsed>(
@@ -81,7 +115,9 @@ impl Documents<'_> {
         kind: DocumentKind,
         descriptor: &Descriptor,
     ) -> Result<Document<T>, Error> {
-        let bytes = match (self.store.read_blob(descriptor.digest, T::BYTES_MAX), self.heal) {
+        let staged = self.staged.and_then(|staged| staged.get(&descriptor.digest));
+        let read = || self.store.read_blob(descriptor.digest, T::BYTES_MAX);
+        let bytes = match (staged.map_or_else(read, |bytes| Ok(bytes.clone())), self.heal) {
             (Err(error), Some(context)) if is_healed_by_fetching(&error) => {
                 let Descriptor { digest, size, .. } = *descriptor;
                 let document = FetchDocument { kind, digest, size, origin: self.origin() };

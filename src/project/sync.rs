@@ -290,7 +290,7 @@ impl Work<'_> {
             let has_failed = !wanted(self.lock, &only(name, platform)).is_disjoint(failed);
             let block = Block { name, image, platform, locked };
             let heal = heal.filter(|_| !has_failed);
-            let documents = Documents { block, store: self.project.store(), heal };
+            let documents = Documents { block, store: self.project.store(), heal, staged: None };
             let checked = documents.check(self.allows_mismatch(name)).await.err();
             let told = checked.filter(|error| !has_failed || matches!(error, Error::Chain(_)));
             if has_failed || told.is_some() {
@@ -343,7 +343,7 @@ impl Synced {
     }
 }
 
-fn pairs(selection: &Selection) -> impl Iterator<Item = (&ImageName, &Platform)> {
+pub(super) fn pairs(selection: &Selection) -> impl Iterator<Item = (&ImageName, &Platform)> {
     selection
         .images
         .iter()

@@ -33,6 +33,31 @@ pub fn create(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> 
     File::open(folder_of(target))?.sync_all()
 }
 
+/// Makes the directory `target` hold what `fill` puts into it, whole or not at all. It may be there already if
+/// nothing is in it.
+pub fn fill_directory(target: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let folder = folder_of(target);
+    let part = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder)?;
+    fill(part.path())?;
+    fs::set_permissions(part.path(), Permissions::from_mode(0o755))?;
+    File::open(part.path())?.sync_all()?;
+    // The kernel replaces an empty directory, and refuses any other.
+    rustix::fs::rename(part.path(), target)?;
+    // It has another name now, so there is nothing to remove.
+    let _ = part.keep();
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a directory below one that is being filled, and what is missing above it.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    make_directory(folder_of(path))?;
+    fs::create_dir(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+}
+
 /// A full and durable file beside `target`.
 fn part(
     target: &Path,

@@ -72,7 +72,7 @@ impl<F: BlockFile> LayerWriter<F> {
             &mut self.out,
         )?;
         let mut file = self.out.finish()?;
-        let uuid = metadata::uuid("sandbox-images/layer/1\0", [diff_id], "");
+        let uuid = uuid_of(diff_id);
         let superblock = metadata::superblock(&layout, meta_blkaddr, blocks, uuid).encode();
         let mut block = [0; BLOCK_BYTES];
         block[EROFS_SUPER_OFFSET..][..superblock.len()].copy_from_slice(&superblock);
@@ -140,4 +140,8 @@ fn address_within(content: &Content, end: u32) -> Result<u32, Error> {
             blocks: end,
         }),
     }
+}
+/// The UUID in the superblock of the image of a layer, which says of which layer it is.
+pub fn uuid_of(diff_id: DiffId) -> [u8; 16] {
+    metadata::uuid("sandbox-images/layer/1\0", [diff_id], "")
 }
