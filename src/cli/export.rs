@@ -178,7 +178,6 @@ fn check_output(setup: &Setup<'_>, export: &Export) -> Done {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "an archive is data, which goes there as it is")]
 fn target(export: &Export) -> Target {
     let path = export.output.clone();
     match export.format {

@@ -1,9 +1,9 @@
 //! A bundle becomes artifacts: first all of it is read and verified, then it is published.
 //!
 //! What the bundle says of itself is believed of nothing. Blobs are held to the digests in the lock, layers to
-//! their `diff_id`s, and what is derived, fsmeta and disk, is made here of the layers and compared. A layer image
-//! cannot be derived from anything in a bundle without blobs: it is held to the lock where that has digests of
-//! artifacts, and to the layer that its superblock names.
+//! their `diff_id`s, and what is derived is made here and compared: fsmeta and disk of the layers, and a layer's
+//! image of its blob. Without the blob there is nothing that an image follows from: it is held to the lock where
+//! that has digests of artifacts, and to the layer that its superblock names.
 //!
 //! Until everything is verified nothing has a name in the store: what comes lies in the run's own directory.
 
@@ -23,8 +23,10 @@ use crate::engine::context::warn;
 use crate::engine::error::{Error, not_stored};
 use crate::engine::layer;
 use crate::engine::progress::{Progress, Watched};
+use crate::layer::builder::error::ChangesetError;
 use crate::layer::decompress::Decompressor;
 use crate::layer::limits::Limits;
+use crate::layer::read::ReadError;
 use crate::oci::digest::{ChainId, DiffId, Digest, HashingReader};
 use crate::oci::document::parsed::CONFIG_BYTES_MAX;
 use crate::plan::action::{Action, FetchLayer, Stack};
@@ -388,7 +390,8 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    /// Takes a compressed layer. Its image is built of it, unless there is one: then only the layer is verified.
+    /// Takes a compressed layer. Its image is built of it, and must be the one that the bundle has too, or the
+    /// lock knows. Where the store has the image, only the layer is verified.
     fn take_blob<R: Read + Send>(
         &mut self,
         bundle: &mut BundleReader<R>,
@@ -396,9 +399,9 @@ impl Incoming<'_> {
         layer: &FetchLayer,
     ) -> Result<(), Error> {
         let Importer { store, run, limits, reporter, .. } = self.importer;
-        let is_there = self.staged.layers.contains_key(&layer.diff_id)
-            || store.open(Artifact::Layer(layer.diff_id)).is_ok();
-        if is_there {
+        let artifact = Artifact::Layer(layer.diff_id);
+        let staged = self.staged.layers.get(&layer.diff_id).map(|staged| staged.expected);
+        if staged.is_none() && store.open(artifact).is_ok() {
             return verify_blob(bundle, layer, limits);
         }
         self.begin(layer, member);
@@ -410,16 +413,16 @@ impl Incoming<'_> {
             built.map_err(|error| bundle.take_error().map_or(error, Error::Bundle))?;
         let what = format!("layer `{}`", layer.digest);
         warn(reporter.as_ref(), &layer.origin.image, &what, &warnings);
-        let artifact = Artifact::Layer(layer.diff_id);
-        let mut expected = Expected::default();
-        if let Some(&locked) = self.locked.get(&artifact) {
-            let actual = ingest.digest()?;
-            if actual != locked {
-                return Err(Error::ArtifactDiffers { artifact, expected: locked, actual });
-            }
-            expected.digest = Some(locked);
+        let made = ingest.digest()?;
+        if let Some(found) = staged.and_then(|staged| staged.digest).filter(|&it| it != made) {
+            let origin = bundle.origin().to_owned();
+            return Err(BundleError::NotMade { origin, artifact, found, made }.into());
         }
-        self.staged.layers.insert(layer.diff_id, StagedFile { ingest, expected });
+        if let Some(&expected) = self.locked.get(&artifact).filter(|&&locked| locked != made) {
+            return Err(Error::ArtifactDiffers { artifact, expected, actual: made });
+        }
+        let expected = Expected { size_bytes: None, digest: Some(made) };
+        self.staged.layers.entry(layer.diff_id).or_insert(StagedFile { ingest, expected });
         Ok(())
     }
 
@@ -444,11 +447,19 @@ fn verify_blob<R: Read>(
         let mut tar = HashingReader::new(Decompressor::new(&mut blob, limits)?);
         io::copy(&mut tar, &mut io::sink())?;
         let (_, diff_id, _) = tar.finish();
-        io::copy(&mut blob, &mut io::sink()).map(|_| DiffId(diff_id))
+        Ok(DiffId(diff_id))
     };
-    let actual = unpack(bundle).map_err(|error| read_error(bundle, error))?;
+    let unpacked = unpack(bundle);
+    // Where the bundle itself was wrong, that is the reason; its digest is known when all of it was read.
+    if let Some(error) = bundle.take_error() {
+        return Err(error.into());
+    }
+    bundle.skip_member()?;
+    let digest = layer.digest;
+    let unreadable = |error| ChangesetError::Read(ReadError::Input(error));
+    let actual = unpacked.map_err(|error| Error::Layer { digest, source: unreadable(error) })?;
     if actual != layer.diff_id {
-        let (digest, expected) = (layer.digest, layer.diff_id);
+        let expected = layer.diff_id;
         return Err(Error::LayerDiffId { digest, expected, actual });
     }
     Ok(())

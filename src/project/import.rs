@@ -171,6 +171,10 @@ impl Opened {
         let lock_text = String::from_utf8(text).map_err(|error| wrong_lock(error.to_string()))?;
         let lock = Lock::parse(&lock_text).map_err(|error| wrong_lock(with_causes(&error)))?;
 
+        if let Some((name, _)) = lock.images().find(|(name, _)| !lock.is_consistent(name.as_str()))
+        {
+            return Err(wrong_lock(format!("the block of `{name}` does not have its sum")).into());
+        }
         let images = reader.contents().images.clone();
         for (image, platforms) in &images {
             let locked = lock.image(image.as_str());

@@ -47,7 +47,7 @@ fn synced(image: &Image) -> (TestRegistry, Project) {
 /// Exports with these arguments too, and answers the path of what was written.
 #[track_caller]
 fn exported(project: &Project, name: &str, arguments: &[&str]) -> std::path::PathBuf {
-    let arguments = [&["export", "-o", name], &ALL[..], arguments].concat();
+    let arguments = [&["export", "-o", name][..], &ALL, arguments].concat();
     project.run(&arguments).exits(0);
     project.directory().join(name)
 }
@@ -66,11 +66,11 @@ fn the_same_lock_is_the_same_bytes() {
         let first = fs::read(exported(&project, "one", arguments)).unwrap();
         assert!(fs::read(exported(&project, "two", arguments)).unwrap() == first);
         let more = [arguments, &["-j", "1"]].concat();
-        let words = [&["export", "-o", "three"], &ALL[..], &more].concat();
+        let words = [&["export", "-o", "three"][..], &ALL, &more].concat();
         let shell = ["sh", "-c", "umask 077; exec \"$@\"", "sh"];
         Ran::of(&mut other.command_under(&shell, &words)).exits(0);
         assert!(fs::read(other.directory().join("three")).unwrap() == first, "{arguments:?}");
-        let words = [&["export", "-o", "-"], &ALL[..], arguments].concat();
+        let words = [&["export", "-o", "-"][..], &ALL, arguments].concat();
         let streamed = output(&mut project.command(&words)).stdout;
         assert!(streamed == first, "{arguments:?} to standard output");
     }
@@ -222,7 +222,7 @@ fn what_cannot_be_exported_is_told_before_anything_is_written() {
         (&["--since", "missing.lock"], "error[export-since]"),
         (&["--image", "other"], "error[selection]"),
     ] {
-        let ran = project.run(&[&["export", "-o", "b.tar"], arguments].concat()).exits(2);
+        let ran = project.run(&[&["export", "-o", "b.tar"][..], arguments].concat()).exits(2);
         assert!(ran.stderr.contains(told), "{}", ran.stderr);
     }
     assert!(!project.directory().join("b.tar").exists());

@@ -243,6 +243,10 @@ fn a_bundle_that_lies_about_itself_is_refused() {
     refused(&project, &changed("f1/layers", &|bytes| bytes[1100] ^= 1), 5, "cannot be read");
     refused(&project, &changed("f1/layers", &|bytes| bytes.truncate(4096)), 5, "cannot be read");
 
+    // Data of a file, which no structure of the image speaks of.
+    let forged = |bytes: &mut Vec<u8>| bytes[5000] ^= 1;
+    refused(&project, &changed("f1/layers", &forged), 5, "and of its layers comes");
+
     let mut entries = good.clone();
     let [one, other] = [place(&entries, "f1/layers"), place(&entries, "f1/layers") + 1];
     let bytes = entries[one].1.clone();

@@ -55,6 +55,7 @@ impl<R: Read> BundleReader<R> {
             entries_max: u64::MAX,
             unpacked_bytes_max: u64::MAX,
             apparent_bytes_max: u64::MAX,
+            ratio_max: None,
             ..*limits
         };
         let input = BufReader::with_capacity(BUFFER_BYTES, input);
