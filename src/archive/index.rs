@@ -45,7 +45,9 @@ struct NamesJson<'a> {
 
 /// The bytes of `index.json`: what each image is pinned to, index or manifest, under its name in the lock, and
 /// its reference without a digest beside that.
-pub fn index<'a>(images: impl IntoIterator<Item = (&'a ImageName, &'a LockedImage)>) -> Vec<u8> {
+pub(crate) fn index<'a>(
+    images: impl IntoIterator<Item = (&'a ImageName, &'a LockedImage)>,
+) -> Vec<u8> {
     let entry = |(name, image): (&'a ImageName, &'a LockedImage)| EntryJson {
         media_type: image.media_type.media_type(),
         digest: image.digest,

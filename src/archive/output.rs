@@ -6,8 +6,8 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::GzBuilder;
 use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
 use tar::{EntryType, Header};
 
 use crate::store::replace::{create, folder_of, make_directory};
@@ -56,7 +56,7 @@ pub enum Packer<W: Write> {
     /// Nothing.
     Plain(W),
     /// A compressor.
-    Gzip(GzEncoder<W>),
+    Gzip(Box<GzEncoder<W>>),
 }
 
 impl<W: Write> Output<W> {
@@ -64,9 +64,10 @@ impl<W: Write> Output<W> {
     pub fn tar(writer: W, packing: Packing) -> Self {
         Self::Tar(match packing {
             Packing::Plain => Packer::Plain(writer),
-            Packing::Gzip => Packer::Gzip(
-                GzBuilder::new().mtime(0).write(writer, flate2::Compression::default()),
-            ),
+            Packing::Gzip => {
+                let encoder = GzBuilder::new().mtime(0).write(writer, Compression::default());
+                Packer::Gzip(Box::new(encoder))
+            }
         })
     }
 

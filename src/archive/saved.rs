@@ -32,7 +32,7 @@ struct ImageJson<'a> {
 }
 
 /// The bytes of `manifest.json`. Images of one config are one image with several tags.
-pub fn manifest(images: &[SavedImage]) -> Vec<u8> {
+pub(crate) fn manifest(images: &[SavedImage]) -> Vec<u8> {
     let mut by_config: BTreeMap<Digest, (Vec<&str>, &[DiffId])> = BTreeMap::new();
     for image in images {
         let (tags, _) = by_config.entry(image.config).or_insert((Vec::new(), &image.layers));

@@ -241,9 +241,9 @@ impl Exporter {
             Blob::Stream(stream) => {
                 let (sender, reader) = pipe();
                 let feeding = feed(stream, sender, progress);
-                let receiving = blocking(move || receiver.receive(reader));
-                let (fed, received) = tokio::join!(feeding, receiving);
-                fed.and(received)
+                let spooling = blocking(move || receiver.receive(reader));
+                let (fed, spooled) = tokio::join!(feeding, spooling);
+                fed.and(spooled)
             }
         }
     }

@@ -131,7 +131,7 @@ impl Importer {
                 MemberKind::Artifact(artifact) => incoming.take(bundle, member, artifact)?,
                 // The list has each of them once, and they were read before.
                 MemberKind::Marker | MemberKind::Index | MemberKind::Lock => {
-                    bundle.skip_member()?
+                    bundle.skip_member()?;
                 }
             }
         }

@@ -149,7 +149,7 @@ fn artifact_at(path: &str) -> Option<Artifact> {
 
 impl Contents {
     /// The bytes of `bundle.json`.
-    pub fn to_json(&self) -> Vec<u8> {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
         let platforms = |platforms: &BTreeSet<Platform>| {
             platforms.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
