@@ -125,7 +125,8 @@ fn large_store(criterion: &mut Criterion) {
     group.sample_size(10);
     group.bench_function(format!("{UNWANTED} of {stored} artifacts"), |bencher| {
         let deleted = |(folder, store, _): (TempDir, Store, usize)| {
-            let collection = collect(&store, &request, SystemTime::now(), caller());
+            let collection =
+                collect(&store, &request, SystemTime::now(), caller(), &|_, _| Vec::new());
             assert_eq!(collection.expect("nothing is in the way").removed().count(), UNWANTED);
             folder
         };

@@ -6,6 +6,9 @@ mod environment;
 
 mod texts;
 
+#[cfg(feature = "failpoints")]
+mod failpoints;
+
 mod failure;
 
 mod neutral;
@@ -42,6 +45,8 @@ mod artifacts;
 
 mod lock;
 
+mod publish;
+
 mod edit;
 
 mod update;
@@ -49,6 +54,8 @@ mod update;
 mod outdated;
 
 mod sync;
+
+mod pull;
 
 mod path;
 
@@ -104,7 +111,11 @@ pub(crate) fn main() -> ExitCode {
         Err(code) => return code,
     };
     let output = Output::new(&arguments.global, &environment);
+    #[cfg(feature = "failpoints")]
+    failpoints::set(&environment);
     let done = run(&arguments, &environment, output);
+    #[cfg(feature = "failpoints")]
+    failpoints::tell(&environment).expect("a test can be told which failpoints were passed");
     screen::clear();
     match done.and_then(|()| all_written()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -156,12 +167,14 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         (Command::Update(update), None) => update::run(&setup, update),
         (Command::Outdated(outdated), None) => outdated::run(&setup, outdated),
         (Command::Sync(sync), None) => sync::run(&setup, sync),
+        (Command::Pull(pull), None) => pull::run(&setup, pull),
         (Command::Path(path), None) => path::run(&setup, path),
         (Command::Disk(disk), None) => disk::run(&setup, disk),
         (Command::List(list), None) => list::run(&setup, list),
         (Command::Export(export), None) => export::run(&setup, export),
         (Command::Import(import), None) => import::run(&setup, import),
-        (Command::Verify, None) => verify::run(&setup),
+        (Command::Publish(publish), None) => publish::run(&setup, publish),
+        (Command::Verify(verify), None) => verify::run(&setup, verify),
         (Command::Gc(gc), None) => gc::run(&setup, gc),
         (Command::Roots(roots), None) => roots::run(&setup, roots),
         (Command::Inspect(inspect), None) => inspect::run(&setup, inspect),

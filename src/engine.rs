@@ -18,11 +18,15 @@ mod progress;
 
 mod layer;
 
-mod raw;
+pub(crate) mod raw;
 
 pub mod disk;
 
+pub mod layers_dir;
+
 mod build;
+
+pub mod structure;
 
 mod schedule;
 

@@ -25,4 +25,6 @@ pub mod archive;
 
 pub mod engine;
 
+pub mod publish;
+
 pub mod project;

@@ -165,6 +165,7 @@ impl Wanted<'_> {
                 layer_type: layer.layer_type,
                 manifest: self.locked.manifest.digest,
                 config: self.locked.config.digest,
+                erofs: layer.erofs,
                 origin: self.origin.clone(),
             })
         })
@@ -174,6 +175,7 @@ impl Wanted<'_> {
         Stack {
             chain_id: self.locked.chain_id(),
             layers: self.locked.diff_ids().collect(),
+            fsmeta: self.locked.fsmeta,
             origin: self.origin.clone(),
         }
     }

@@ -13,7 +13,13 @@ pub mod outdated;
 
 mod documents;
 
+pub mod locked;
+
+mod parts;
+
 pub mod sync;
+
+pub mod publish;
 
 pub mod gc;
 
@@ -23,6 +29,16 @@ pub mod import;
 
 pub mod artifacts;
 
+pub mod rederive;
+
+pub mod verify;
+
+pub mod repair;
+
+pub mod telling;
+
+pub mod pull;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -30,7 +46,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::engine::error::Error;
-use crate::engine::export::{Target, Written};
+use crate::engine::export::item::{Target, Written};
 use crate::engine::source::Sources;
 use crate::layer::limits::Limits;
 use crate::plan::action::{Action, FetchLayer};
@@ -259,7 +275,11 @@ impl Project {
     }
 
     fn sources(&self, session: &Session) -> Sources {
-        let directory = self.image_set_path.parent().unwrap_or(Path::new("")).to_owned();
-        Sources::new(directory, session.registry.clone(), session.limits)
+        Sources::new(self.directory().to_owned(), session.registry.clone(), session.limits)
+    }
+
+    /// What local sources are relative to.
+    fn directory(&self) -> &Path {
+        self.image_set_path.parent().unwrap_or(Path::new(""))
     }
 }

@@ -19,6 +19,8 @@ pub mod duration;
 
 pub mod size;
 
+pub mod publish_target;
+
 mod registries;
 
 pub mod manifest_file;

@@ -9,6 +9,8 @@
 
 pub mod error;
 
+pub mod failpoint;
+
 mod directory;
 
 pub mod record;
@@ -39,6 +41,8 @@ mod keeper;
 
 pub mod root;
 
+pub mod pulled;
+
 pub mod process;
 
 pub mod lease;
@@ -46,6 +50,8 @@ pub mod lease;
 pub mod survey;
 
 pub mod exclusive;
+
+pub mod publication;
 
 pub mod verify;
 
@@ -58,10 +64,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{Timespec, Timestamps, UTIME_OMIT, futimens};
 use rustix::io::Errno;
 
-use self::directory::Found;
+use self::directory::{Directory, Found};
 use self::error::{Damage, Error, KeeperKind};
 use self::guard::Caller;
 use self::layout::{Layout, Shelf, Shelves};
@@ -134,9 +139,22 @@ impl Store {
         shelves.recorded()?.into_iter().map(look).collect()
     }
 
+    /// Every artifact that has a record, good or bad.
+    pub fn recorded(&self) -> Result<Vec<Artifact>, Error> {
+        Shelves::open(&self.path)?.recorded()
+    }
+
     /// Opens `artifact` for reading, if it is there as [`Store::inventory`] means it.
     pub fn open(&self, artifact: Artifact) -> Result<StoredFile, Error> {
         match examine(&Shelves::open(&self.path)?, artifact, Depth::Quick)? {
+            Ok((record, file)) => Ok(StoredFile::new(record, file, self.path_of(artifact))),
+            Err(damage) => Err(self.damaged(artifact, damage)),
+        }
+    }
+
+    /// Opens `artifact` for reading, if it is there and every byte is as its record says.
+    pub fn open_whole(&self, artifact: Artifact) -> Result<StoredFile, Error> {
+        match examine(&Shelves::open(&self.path)?, artifact, Depth::Full)? {
             Ok((record, file)) => Ok(StoredFile::new(record, file, self.path_of(artifact))),
             Err(damage) => Err(self.damaged(artifact, damage)),
         }
@@ -196,7 +214,7 @@ impl Store {
         let Found::File(record, _) = records.find(&name)? else {
             return Ok(());
         };
-        match touch(&record, now) {
+        match touch(records, &record, now) {
             Ok(()) | Err(Errno::ROFS | Errno::PERM | Errno::ACCESS) => Ok(()),
             Err(error) => Err(Error::io("set the time of", records.path_of(&name), error)),
         }
@@ -254,6 +272,23 @@ impl Store {
             root.pinned = true;
             Some(root)
         })
+    }
+
+    /// Makes the root `id`, which was read before, stay whatever becomes of its lock or its time. Answers whether
+    /// that is new.
+    pub fn pin_known_root(
+        &self,
+        id: Digest,
+        mut root: Root,
+        caller: Caller,
+    ) -> Result<bool, Error> {
+        if root.pinned {
+            return Ok(false);
+        }
+        root.pinned = true;
+        let run = self.shared()?.begin_run(&[], caller)?;
+        run.publish_root(&Root::file_name(id), &root.to_json())?;
+        Ok(true)
     }
 
     /// Writes the root of the lock at `lock_path`, if `next` makes one of the previous.
@@ -330,14 +365,12 @@ impl Store {
 
 /// Sets the mtime of `file` to `now`, if it is over a day from it, before or after: a clock that was
 /// wrong once must not stop the account for ever.
-fn touch(file: &File, now: SystemTime) -> Result<(), Errno> {
+fn touch(records: &Directory, file: &File, now: SystemTime) -> Result<(), Errno> {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now_seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let noted = rustix::fs::fstat(file)?.st_mtime;
     if noted.abs_diff(now_seconds) < TOUCH_EVERY.as_secs() {
         return Ok(());
     }
-    let unchanged = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-    let used = Timespec { tv_sec: now_seconds, tv_nsec: 0 };
-    futimens(file, &Timestamps { last_access: unchanged, last_modification: used })
+    records.touch(file, now_seconds)
 }

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use tar::{EntryType, Header};
 
-use crate::store::replace::{create, folder_of, make_directory};
+use crate::store::replace::{folder_of, make_directory, make_file};
 
 /// The largest size that eleven octal digits say.
 const USTAR_SIZE_BYTES_MAX: u64 = 0o77_777_777_777;
@@ -78,7 +78,7 @@ impl<W: Write> Output<W> {
             Self::Directory(folder) => {
                 let path = folder.join(name);
                 make_directory(folder_of(&path))?;
-                create(&path, |file| copy(content, size_bytes, file))
+                make_file(&path, |file| copy(content, size_bytes, file))
             }
         }
     }

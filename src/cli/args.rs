@@ -1,10 +1,16 @@
 //! The command line as clap sees it. What the flags mean together is decided in `mode`.
 
+pub(crate) mod locking;
+
 pub(crate) mod reading;
 
 pub(crate) mod keeping;
 
 pub(crate) mod carrying;
+
+pub(crate) mod publishing;
+
+pub(crate) mod pulling;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +18,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sandbox_images::spec::duration;
+use sandbox_images::spec::publish_target::PublishTarget;
 use serde::Serialize;
 
 /// Lock and sync OCI images as bootable disks for microVM sandboxes.
@@ -126,17 +133,19 @@ pub(crate) enum Command {
     /// Write a sandbox-images.toml to start from
     Init,
     /// Write images into sandbox-images.toml, then lock
-    Add(Add),
+    Add(locking::Add),
     /// Take images out of sandbox-images.toml, then lock
-    Remove(Remove),
+    Remove(locking::Remove),
     /// Pin the images of sandbox-images.toml to digests in sandbox-images.lock
-    Lock(Lock),
+    Lock(locking::Lock),
     /// Move pins to what the images' tags name now
-    Update(Update),
+    Update(locking::Update),
     /// Show which tags name something else than the lock
-    Outdated(Outdated),
+    Outdated(locking::Outdated),
     /// Make the store hold what the lock says
     Sync(Sync),
+    /// Pull one image without a project, or the images of a group
+    Pull(pulling::Pull),
     /// Print where the disk of an image is
     Path(Path),
     /// Write the disk of an image in another form
@@ -147,8 +156,10 @@ pub(crate) enum Command {
     Export(carrying::Export),
     /// Fill the store from a bundle, with no network
     Import(carrying::Import),
-    /// Hash the store again and compare it with its records
-    Verify,
+    /// Hand synced images to another program's cache
+    Publish(publishing::Publish),
+    /// Hash the store again and compare it with its records and the lock
+    Verify(keeping::Verify),
     /// Delete from the store what no project and no sandbox wants
     Gc(keeping::Gc),
     /// Show what keeps artifacts in the store alive, and change it
@@ -175,95 +186,6 @@ pub(crate) enum Command {
     Schema(reading::Schema),
     /// Say what the code of an error means, and what to do
     Explain(reading::Explain),
-}
-
-/// `add`
-#[derive(Debug, Args)]
-pub(crate) struct Add {
-    /// Where the images come from, such as alpine:3.20, ghcr.io/acme/tool:1.4 or oci:./images/base:v1
-    #[arg(value_name = "REF", required = true)]
-    pub(crate) sources: Vec<String>,
-    /// The image's name [default: the last component of its repository or path]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Put it in this group; may be given again
-    #[arg(long, value_name = "NAME")]
-    pub(crate) group: Vec<String>,
-    /// Lock it for this platform instead of the default ones; may be given again
-    #[arg(long, value_name = "PLATFORM")]
-    pub(crate) platform: Vec<String>,
-    #[command(flatten)]
-    pub(crate) edit: Edit,
-}
-
-/// `remove`
-#[derive(Debug, Args)]
-pub(crate) struct Remove {
-    /// The images' names in sandbox-images.toml
-    #[arg(value_name = "NAME", required = true)]
-    pub(crate) names: Vec<String>,
-    #[command(flatten)]
-    pub(crate) edit: Edit,
-}
-
-/// What `add` and `remove` share.
-#[derive(Debug, Args)]
-pub(crate) struct Edit {
-    /// Change sandbox-images.toml only
-    #[arg(long)]
-    pub(crate) no_lock: bool,
-    /// Print what would change as a diff, but write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-/// `update`
-#[derive(Debug, Args)]
-pub(crate) struct Update {
-    /// Only these images [default: all]
-    #[arg(value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-    /// Only the images of this group; may be given again
-    #[arg(long, value_name = "NAME")]
-    pub(crate) group: Vec<String>,
-    /// Show what would move, but write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print what moved as a table for a pull request
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) markdown: bool,
-    /// Exit 4 if anything moved
-    #[arg(long)]
-    pub(crate) exit_code: bool,
-}
-
-/// `outdated`
-#[derive(Debug, Args)]
-pub(crate) struct Outdated {
-    /// Exit 4 if anything is outdated
-    #[arg(long)]
-    pub(crate) exit_code: bool,
-}
-
-/// `lock`
-#[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag; `lock` turns the last two into a wish"
-)]
-pub(crate) struct Lock {
-    /// Change nothing; exit 3 with the differences if the lock is stale
-    #[arg(long, conflicts_with = "dry_run")]
-    pub(crate) check: bool,
-    /// Resolve what is stale and show what would change, but write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Build all that is locked, and write the digests of what is built into the lock
-    #[arg(long, conflicts_with = "no_artifacts")]
-    pub(crate) artifacts: bool,
-    /// Take the digests of what is built out of the lock
-    #[arg(long)]
-    pub(crate) no_artifacts: bool,
 }
 
 /// `sync`
@@ -312,6 +234,9 @@ pub(crate) struct Sync {
     pub(crate) prune: bool,
     #[arg(long, help = "Delete nothing from the store [env: SANDBOX_IMAGES_NO_GC]")]
     pub(crate) no_gc: bool,
+    /// Hand the images to microsandbox's cache too: microsandbox or microsandbox=DIR; may be given again
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) publish: Vec<PublishTarget>,
     /// How many layers at once
     #[arg(short, value_name = "N", env = "SANDBOX_IMAGES_CONCURRENCY", hide_env_values = true)]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::reading::Check;
-use crate::cli::failure::{Failure, Kind};
+use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::incomplete::missing;
 use crate::cli::lock::require_fresh;
 use crate::cli::output;
@@ -54,6 +54,9 @@ fn require_in_sync(project: &Project, inputs: &Inputs) -> Done {
     let request = SelectionRequest::default_for(Platform::host_linux());
     let selection = select(Some(&inputs.image_set), &inputs.lock, &request)
         .map_err(|error| Failure::of(Kind::Usage, "selection", &error))?;
+    if let Some(failure) = engine_failures(&project.differing(&inputs.lock, &selection)) {
+        return Err(failure);
+    }
     let plan = project.plan(&inputs.lock, &selection).map_err(|error| Failure::store(&error))?;
     if plan.is_empty() {
         return Ok(());

@@ -16,6 +16,7 @@ use sandbox_images::registry::settings::{Retry, Settings, Timeouts};
 use sandbox_images::spec::config::shown::shown;
 use sandbox_images::spec::config::{Config, Credential, FILE_BYTES_MAX, Gc};
 use sandbox_images::spec::manifest_file::ImageSet;
+use sandbox_images::spec::publish_target::PublishTarget;
 
 use crate::cli::args::Global;
 use crate::cli::environment::Environment;
@@ -74,6 +75,11 @@ impl UserConfig {
 
     pub(crate) fn jobs(&self) -> Option<NonZeroUsize> {
         self.config.jobs
+    }
+
+    /// Where `sync` publishes to.
+    pub(crate) fn publish(&self) -> &[PublishTarget] {
+        &self.config.publish
     }
 
     pub(crate) fn gc(&self) -> Gc {
@@ -149,7 +155,8 @@ impl UserConfig {
         }
     }
 
-    fn directory(&self) -> &Path {
+    /// Where relative paths of the file start.
+    pub(crate) fn directory(&self) -> &Path {
         self.path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 }

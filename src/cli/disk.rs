@@ -13,7 +13,7 @@ use crate::cli::Done;
 use crate::cli::args::{Disk as Arguments, DiskFormat};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output;
-use crate::cli::path::find;
+use crate::cli::path::{find, require};
 use crate::cli::setup::{Setup, lock_alone, now, platform};
 
 /// What `disk --json` prints.
@@ -47,6 +47,10 @@ pub(crate) fn run(setup: &Setup<'_>, wanted: &Arguments) -> Done {
     let output = wanted.output.as_deref().filter(|path| *path != Path::new("-"));
     let form = form(wanted.format, output)?;
     let failed = |error: Error| Failure::engine(&wanted.name, &error);
+    let artifacts = locked.diff_ids().map(Artifact::Layer);
+    for artifact in artifacts.chain([Artifact::Fsmeta(locked.chain_id())]) {
+        require(&project, &lock, &wanted.name, artifact)?;
+    }
     let disk = Disk::open(project.store(), locked.chain_id()).map_err(failed)?;
     let artifact = Artifact::Disk(locked.chain_id());
     project.store().touch(artifact, now()).map_err(|error| Failure::store(&error))?;

@@ -15,13 +15,13 @@ use serde::Serialize;
 use similar::TextDiff;
 
 use crate::cli::Done;
-use crate::cli::args::{Add, Edit, Remove};
+use crate::cli::args::locking::{Add, Edit, Remove};
 use crate::cli::artifacts::{Wish, complete};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::lock::relock;
 use crate::cli::output::{self, Tone};
 use crate::cli::report::count;
-use crate::cli::setup::{Setup, inputs, parsed, shown, unreadable};
+use crate::cli::setup::{Setup, inputs, parsed, shown, unreadable, unwritten};
 
 /// What `add --json` and `remove --json` print.
 #[derive(Debug, Serialize)]
@@ -111,9 +111,7 @@ fn change(
         after.lock = Some(lock.render());
     }
     if !edit.dry_run {
-        project
-            .write_texts(&before, &after)
-            .map_err(|error| Failure::of(Kind::Failed, "file", &error))?;
+        project.write_texts(&before, &after).map_err(|error| unwritten(&error))?;
     }
     let names = |set: &Inputs| set.image_set.images.keys().cloned().collect::<BTreeSet<_>>();
     let (old, new) = (names(&old), names(&new));

@@ -24,14 +24,24 @@ pub(crate) struct Environment {
     pub(crate) workspace: Option<PathBuf>,
     /// `SANDBOX_IMAGES_LOG`: what of the log is written.
     pub(crate) log: Option<String>,
+    /// `OCI_REGISTRY_DOMAIN`: the registry of short names, for `pull` alone.
+    pub(crate) registry_domain: Option<String>,
     /// Where a store is that nobody named: `$XDG_CACHE_HOME/sandbox-images`.
     pub(crate) default_store: Option<PathBuf>,
     /// Where a configuration is that nobody named: `$XDG_CONFIG_HOME/sandbox-images/config.toml`.
     pub(crate) default_config: Option<PathBuf>,
+    /// Where microsandbox keeps its images: `$MSB_HOME/cache`, else `~/.microsandbox/cache`.
+    pub(crate) microsandbox_cache: Option<PathBuf>,
     /// Where credentials may be, in the order in which they are asked.
     pub(crate) credential_files: Vec<PathBuf>,
     /// Where programs are looked for.
     pub(crate) search_path: Vec<PathBuf>,
+    /// `SANDBOX_IMAGES_FAILPOINT`: what fails where.
+    #[cfg(feature = "failpoints")]
+    pub(crate) failpoint: Option<String>,
+    /// `SANDBOX_IMAGES_FAILPOINTS_PASSED`: the file that is told how often each failpoint was passed.
+    #[cfg(feature = "failpoints")]
+    pub(crate) failpoints_passed: Option<PathBuf>,
 }
 
 impl Environment {
@@ -47,12 +57,23 @@ impl Environment {
             github: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             workspace: variable("GITHUB_WORKSPACE").map(PathBuf::from),
             log: variable("SANDBOX_IMAGES_LOG").map(|value| value.to_string_lossy().into_owned()),
+            registry_domain: variable("OCI_REGISTRY_DOMAIN")
+                .map(|value| value.to_string_lossy().into_owned()),
             default_config: config.as_ref().map(|config| config.join("sandbox-images/config.toml")),
             default_store: base.map(|base| base.cache_dir().join("sandbox-images")),
+            microsandbox_cache: variable("MSB_HOME")
+                .map(PathBuf::from)
+                .or(home.as_ref().map(|home| home.join(".microsandbox")))
+                .map(|microsandbox| microsandbox.join("cache")),
             credential_files: credential_files(home, config),
             search_path: variable("PATH")
                 .map(|path| env::split_paths(&path).collect())
                 .unwrap_or_default(),
+            #[cfg(feature = "failpoints")]
+            failpoint: variable("SANDBOX_IMAGES_FAILPOINT")
+                .map(|value| value.to_string_lossy().into_owned()),
+            #[cfg(feature = "failpoints")]
+            failpoints_passed: variable("SANDBOX_IMAGES_FAILPOINTS_PASSED").map(PathBuf::from),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sandbox_images::archive::output::Packing;
-use sandbox_images::engine::export::{Target, Written};
+use sandbox_images::engine::export::item::{Target, Written};
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::action::{Action, FetchLayer};
 use sandbox_images::plan::artifact::Artifact;

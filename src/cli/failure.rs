@@ -116,7 +116,18 @@ impl Failure {
 
     /// A failure to do something for an image.
     pub(crate) fn engine(image: &str, error: &EngineError) -> Self {
-        let kind = match error.kind() {
+        Self::engine_kind(error.kind(), error.code(), image, error, error.help())
+    }
+
+    /// A failure of this kind to do something for an image.
+    pub(crate) fn engine_kind(
+        kind: EngineKind,
+        code: &'static str,
+        image: &str,
+        error: &dyn StdError,
+        help: Option<&'static str>,
+    ) -> Self {
+        let kind = match kind {
             EngineKind::Failed => Kind::Failed,
             EngineKind::Missing => Kind::Missing,
             EngineKind::Integrity => Kind::Integrity,
@@ -124,8 +135,8 @@ impl Failure {
             EngineKind::Busy => Kind::Busy,
             EngineKind::Stale => Kind::Stale,
         };
-        let failure = Self::new(kind, error.code(), format!("{image}: {}", with_causes(error)));
-        error.help().into_iter().fold(failure, Self::help)
+        let failure = Self::new(kind, code, format!("{image}: {}", with_causes(error)));
+        help.into_iter().fold(failure, Self::help)
     }
 
     /// A failure of this kind with `error` and its causes as the message.

@@ -1,6 +1,6 @@
 //! `gc`: deletes what no root and no lease keeps.
 
-use sandbox_images::engine::collect::{Collection, Error, Fate, Item, Request, What};
+use sandbox_images::engine::collect::{Collection, Error, Fate, Item, Request, What, Withdrawn};
 use sandbox_images::plan::root_life::Life;
 use sandbox_images::plan::sweep::{LeftoverKind, Limits};
 use sandbox_images::project::Project;
@@ -12,6 +12,7 @@ use crate::cli::Done;
 use crate::cli::args::keeping::Gc;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output;
+use crate::cli::publish::tell_withdrawn;
 use crate::cli::report::{aligned, count, date, size};
 use crate::cli::setup::{Setup, lock_alone};
 
@@ -27,6 +28,8 @@ struct Report<'a> {
     kept: Sum,
     /// Everything, and why.
     items: Vec<Line<'a>>,
+    /// What left other programs' caches before.
+    withdrawn: &'a [Withdrawn],
 }
 
 /// How much.
@@ -63,6 +66,7 @@ pub(crate) fn run(setup: &Setup<'_>, gc: &Gc) -> Done {
         project.gc(&request, &session)
     };
     let collection = collection.map_err(|error| failure(&error))?;
+    tell_withdrawn(setup, &collection.withdrawn);
     let (removed, kept) = sums(&collection);
     if setup.output.json {
         output::json(&Report {
@@ -71,6 +75,7 @@ pub(crate) fn run(setup: &Setup<'_>, gc: &Gc) -> Done {
             removed,
             kept,
             items: collection.items.iter().map(line).collect(),
+            withdrawn: &collection.withdrawn,
         });
         return Ok(());
     }

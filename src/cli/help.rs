@@ -46,6 +46,13 @@ pub(crate) fn arguments(environment: &Environment) -> Result<Arguments, ExitCode
     })
 }
 
+/// What was run, for those who wait for this process: `sandbox-images sync`.
+pub(crate) fn invoked() -> String {
+    let is_command = |word: &String| GROUPS.iter().any(|(_, names)| names.contains(&word.as_str()));
+    let command = std::env::args().skip(1).find(is_command);
+    format!("sandbox-images {}", command.unwrap_or_default()).trim_end().to_owned()
+}
+
 /// Whether the long help of the program itself is asked for.
 fn asks_for_all(words: &[OsString]) -> bool {
     let words: Vec<&str> = words.iter().skip(1).filter_map(|word| word.to_str()).collect();

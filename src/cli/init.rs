@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::{self, Tone};
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Setup, unwritten};
 
 /// The file that is written. It names no image, so that it can be locked as it is.
 const TEMPLATE: &str = include_str!("init/sandbox-images.toml");
@@ -43,6 +43,6 @@ fn failure(error: &FileError) -> Failure {
     match error {
         FileError::Exists(_) => Failure::of(Kind::Usage, "exists", error)
             .help("nothing was written; `sandbox-images add` adds images to it"),
-        _ => Failure::of(Kind::Failed, "file", error),
+        _ => unwritten(error),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sandbox_images::engine::error::Error;
 use sandbox_images::oci::digest::{DiffId, Digest};
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::artifact::{Artifact, Inventory};
@@ -55,7 +56,10 @@ pub(crate) fn run(setup: &Setup<'_>, list: &List) -> Done {
     let project = setup.project()?;
     let lock = lock_alone(&project)?;
     let everything = wanted(&lock, &Selection::everything(&lock));
-    let have = project.store().inventory(everything).map_err(|error| Failure::store(&error))?;
+    let mut have = project.store().inventory(everything).map_err(|error| Failure::store(&error))?;
+    have.retain(|artifact| {
+        !matches!(project.open(&lock, *artifact), Err(Error::ArtifactDiffers { .. }))
+    });
     let rows = rows(&lock, &have);
     if setup.output.json {
         output::json(&Listing { schema: "sandbox-images/list/1", images: rows });

@@ -11,12 +11,12 @@ use sandbox_images::spec::name::ImageName;
 use serde::Serialize;
 
 use crate::cli::Done;
-use crate::cli::args::Lock;
+use crate::cli::args::locking::Lock;
 use crate::cli::artifacts::{Wish, complete};
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::output::{self, Tone};
 use crate::cli::report::count;
-use crate::cli::setup::{Setup, inputs};
+use crate::cli::setup::{Setup, inputs, unwritten};
 use crate::cli::texts::Texts;
 
 /// What `lock --json` prints.
@@ -148,7 +148,7 @@ pub(crate) async fn relock(
 
 /// Writes the lock, and says whether it is another one now.
 pub(crate) fn write(project: &Project, text: &str) -> Result<bool, Failure> {
-    project.write_lock(text).map_err(|error| Failure::of(Kind::Failed, "file", &error))
+    project.write_lock(text).map_err(|error| unwritten(&error))
 }
 
 fn summary(dry_run: bool, changed: bool, relocked: &Relocked) -> (&'static str, String) {

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use sandbox_images::engine::error::Error;
 use sandbox_images::oci::document::config::ImageConfig;
 use sandbox_images::oci::document::parsed::{CONFIG_BYTES_MAX, Parsed as _};
 use sandbox_images::oci::platform::Platform;
@@ -45,7 +46,7 @@ pub(crate) fn run(setup: &Setup<'_>, path: &Path) -> Done {
     let (disk, fsmeta) = (Artifact::Disk(chain_id), Artifact::Fsmeta(chain_id));
     let layers: Vec<Artifact> = locked.diff_ids().map(Artifact::Layer).collect();
     for artifact in [disk, fsmeta].iter().chain(&layers) {
-        project.store().open(*artifact).map_err(|error| Failure::store(&error))?;
+        require(&project, &lock, &path.name, *artifact)?;
     }
     if let Some(pid) = path.lease_pid {
         let wanted: Vec<Artifact> = [disk, fsmeta].into_iter().chain(layers.clone()).collect();
@@ -82,6 +83,15 @@ pub(crate) fn run(setup: &Setup<'_>, path: &Path) -> Done {
         output::data([file.as_os_str().as_bytes(), b"\n"].concat());
     }
     Ok(())
+}
+
+/// Fails if `artifact` of the image `name` is not there, or not what the lock says.
+pub(crate) fn require(project: &Project, lock: &Lock, name: &str, artifact: Artifact) -> Done {
+    match project.open(lock, artifact) {
+        Ok(_) => Ok(()),
+        Err(Error::Store(error)) => Err(Failure::store(&error)),
+        Err(error) => Err(Failure::engine(name, &error)),
+    }
 }
 
 /// Keeps what is `wanted` for as long as the process `pid` lives.

@@ -81,6 +81,12 @@ fn list(setup: &Setup<'_>, project: &Project) -> Done {
 }
 
 fn add(setup: &Setup<'_>, project: &Project, lock: Option<&Path>) -> Done {
+    let name = lock.filter(|lock| !lock.exists()).and_then(Path::to_str);
+    if let Some(name) = name
+        && let Ok(id) = choose(&found(project)?, name)
+    {
+        return add_known(setup, project, id);
+    }
     let lock_path = lock.unwrap_or(project.lock_path()).to_owned();
     let image_set = project.image_set_path().to_owned();
     let project = Project::with_files(image_set, lock_path, project.store().clone());
@@ -97,6 +103,25 @@ fn add(setup: &Setup<'_>, project: &Project, lock: Option<&Path>) -> Done {
     if setup.output.json {
         let id = Root::id_for(&path);
         print(found(&project)?.iter().filter(|(root, _)| *root == id).map(line).collect());
+    }
+    Ok(())
+}
+
+/// Pins a root that is there: of something that was pulled, or of a lock that is away.
+fn add_known(setup: &Setup<'_>, project: &Project, id: Digest) -> Done {
+    let roots = found(project)?;
+    let Some((_, root)) = roots.into_iter().find(|(known, _)| *known == id) else {
+        return Ok(());
+    };
+    let (root, _) = root.map_err(|error| Failure::store(&error))?;
+    let caller = setup.session(false, None, None)?.caller;
+    let shown = root.lock.clone();
+    let pinned = project.store().pin_known_root(id, root, caller);
+    let is_new = pinned.map_err(|error| Failure::store(&error))?;
+    let word = if is_new { "is kept" } else { "was kept already" };
+    setup.output.note(&format!("what `{shown}` names {word}"));
+    if setup.output.json {
+        print(found(project)?.iter().filter(|(root, _)| *root == id).map(line).collect());
     }
     Ok(())
 }
@@ -123,15 +148,14 @@ fn found(project: &Project) -> Result<Vec<RootFile>, Failure> {
     project.roots(now()).map_err(|error| Failure::store(&error))
 }
 
-/// The root that is meant by the path of its lock or by the first digits of its id.
+/// The root that is meant by the path of its lock, by what was pulled or by the first digits of its id.
 fn choose(roots: &[RootFile], name: &str) -> Result<Digest, Failure> {
     let path = Store::absolute(Path::new(name)).map_err(|error| Failure::store(&error))?;
-    let by_path = Root::id_for(&path);
+    let by_path = [Root::id_for(&path), Root::id_for(Path::new(name))];
     let is_id = name.len() >= ID_CHARS_MIN && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let meant = roots
-        .iter()
-        .map(|(id, _)| *id)
-        .filter(|id| *id == by_path || (is_id && id.hex().starts_with(&name.to_ascii_lowercase())));
+    let meant = roots.iter().map(|(id, _)| *id).filter(|id| {
+        by_path.contains(id) || (is_id && id.hex().starts_with(&name.to_ascii_lowercase()))
+    });
     match *meant.collect::<Vec<_>>() {
         [id] => Ok(id),
         [] => {

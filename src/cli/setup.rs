@@ -6,22 +6,23 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sandbox_images::oci::platform::Platform;
-use sandbox_images::plan::event::{Event, Reporter, WaitKind};
+use sandbox_images::plan::event::{Event, Reporter};
 use sandbox_images::project::files::{FileError, InputError, Inputs, Texts as FileTexts};
+use sandbox_images::project::telling::{caller, registry_events};
 use sandbox_images::project::{Project, Session};
 use sandbox_images::registry::Registry;
-use sandbox_images::registry::event::{EventSink, RegistryEvent};
 use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::misplaced::without_secrets;
 use sandbox_images::store::Store;
-use sandbox_images::store::guard::{Caller, Waiting};
+use sandbox_images::store::guard::Caller;
 use sandbox_images::words::with_causes;
 
 use crate::cli::args::Global;
 use crate::cli::config::UserConfig;
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, Kind};
+use crate::cli::help::invoked;
 use crate::cli::output::Output;
 use crate::cli::report::reporter;
 use crate::cli::signals::{interrupted, listen};
@@ -45,7 +46,8 @@ impl Setup<'_> {
         Ok(Project::with_files(image_set, lock, self.store()?))
     }
 
-    fn store(&self) -> Result<Store, Failure> {
+    /// The store that the command line, the environment or the configuration names.
+    pub(crate) fn store(&self) -> Result<Store, Failure> {
         let named = self.global.store.clone().or_else(|| self.config.store());
         let path = named.or_else(|| self.environment.default_store.clone());
         let path = path.ok_or_else(|| {
@@ -114,27 +116,12 @@ impl Setup<'_> {
             let code = "config-open-to-others".to_owned();
             reporter.report(Event::Warning { code, image: None, message });
         }
-        let reporter = Arc::clone(reporter);
-        let events = EventSink::new(move |event| tell(reporter.as_ref(), event));
+        let events = registry_events(Arc::clone(reporter));
         Ok(Registry::new(self.config.settings(self.environment, image_set, events)?))
     }
 
     fn caller(&self, reporter: &Arc<dyn Reporter>) -> Caller {
-        let reporter = Arc::clone(reporter);
-        let limit_ms = u64::try_from(self.global.wait_timeout.as_millis()).ok();
-        Caller {
-            command: std::env::args().take(2).collect::<Vec<_>>().join(" "),
-            wait_max: self.global.wait_timeout,
-            on_wait: Arc::new(move |Waiting { what, holder, waited }| {
-                let holder = holder.as_ref().map(|holder| format!(", which {holder} holds"));
-                reporter.report(Event::Waiting {
-                    subject: format!("{what}{}", holder.unwrap_or_default()),
-                    waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
-                    limit_ms,
-                    kind: WaitKind::Process,
-                });
-            }),
-        }
+        caller(invoked(), self.global.wait_timeout, Arc::clone(reporter))
     }
 }
 
@@ -191,37 +178,19 @@ pub(crate) fn platform(wanted: Option<&str>) -> Result<Platform, Failure> {
     }
 }
 
-fn tell(reporter: &dyn Reporter, event: RegistryEvent) {
-    let millis = |delay: Duration| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-    reporter.report(match event {
-        RegistryEvent::Retry { registry, reason, delay } => {
-            Event::Retry { subject: registry, delay_ms: millis(delay), reason }
-        }
-        RegistryEvent::Waiting { registry, delay } => {
-            let (waited_ms, limit_ms, kind) = (0, Some(millis(delay)), WaitKind::Pause);
-            Event::Waiting { subject: registry, waited_ms, limit_ms, kind }
-        }
-        RegistryEvent::Token { registry, repository } => Event::Token { registry, repository },
-        RegistryEvent::Resumed { registry, offset } => {
-            Event::Resumed { subject: registry, offset_bytes: offset }
-        }
-        RegistryEvent::Mirror { registry, mirror } => Event::Mirror { registry, mirror },
-        RegistryEvent::MirrorFailed { registry, mirror, reason } => Event::Warning {
-            code: "mirror-failed".to_owned(),
-            image: None,
-            message: format!("mirror `{mirror}` of `{registry}` is passed over: {reason}"),
-        },
-        RegistryEvent::CredentialsIgnored { registry, reason } => Event::Warning {
-            code: "credentials-ignored".to_owned(),
-            image: None,
-            message: format!("credentials for `{registry}` are not used: {reason}"),
-        },
-        _ => return,
-    });
-}
-
 pub(crate) fn unreadable(error: &FileError) -> Failure {
     Failure::new(Kind::Usage, "file", with_causes(error))
+}
+
+/// A file of the project could not be written.
+pub(crate) fn unwritten(error: &FileError) -> Failure {
+    let advice = match error {
+        FileError::Changed(_) => "run the command again",
+        _ => {
+            "see that there is room and that this user may write there, then run the command again"
+        }
+    };
+    Failure::of(Kind::Failed, "file", error).help(advice)
 }
 
 /// The texts as diagnostics point into them.

@@ -27,12 +27,13 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::Sync;
 use crate::cli::artifacts::require_format;
-use crate::cli::failure::{Failure, Kind};
+use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::gc::{Line, line};
 use crate::cli::incomplete::{failure_of, missing};
 use crate::cli::lock::{relock, require_fresh, stale, write};
 use crate::cli::mode::{Collecting, Effect, LockMode, Mode};
 use crate::cli::output::{self, Tone};
+use crate::cli::publish;
 use crate::cli::report::{built, count, size};
 use crate::cli::setup::{Setup, inputs, lock_alone, platform};
 use crate::cli::texts::Texts;
@@ -49,6 +50,8 @@ struct Report<'a> {
     skipped: &'a [Skipped],
     /// What was deleted.
     removed: Vec<Line<'a>>,
+    /// Every image in each other program's cache that it was handed to.
+    published: Vec<publish::Line>,
 }
 
 /// An image in the store.
@@ -76,6 +79,8 @@ struct Planned<'a> {
     skipped: &'a [Skipped],
     /// What would be deleted.
     removed: Vec<Line<'a>>,
+    /// What would be handed to other programs.
+    published: Vec<publish::Planned>,
 }
 
 /// What was decided before anything is done to the store.
@@ -86,6 +91,8 @@ struct Decided {
     lock: Lock,
     resolved: BTreeSet<ImageName>,
     selection: Selection,
+    /// Other programs' directories that images are handed to.
+    publish_to: Vec<PathBuf>,
 }
 
 pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
@@ -109,6 +116,7 @@ pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
 /// Finds the lock to sync from, and what of it is wanted. Writes at most the lock.
 async fn decide(setup: &Setup<'_>, sync: &Sync, mode: &Mode) -> Result<Decided, Failure> {
     let request = request(sync)?;
+    let publish_to = publish::directories(setup, &sync.publish)?;
     let mut project = setup.project()?;
     let session = |set: Option<&ImageSet>| setup.session(mode.network, sync.jobs, set);
     let (session, inputs, lock, resolved) = match &mode.lock {
@@ -137,7 +145,7 @@ async fn decide(setup: &Setup<'_>, sync: &Sync, mode: &Mode) -> Result<Decided, 
     let set = inputs.as_ref().map(|inputs| &inputs.image_set);
     let selection = select(set, &lock, &request);
     let selection = selection.map_err(|error| Failure::of(Kind::Usage, "selection", &error))?;
-    Ok(Decided { project, session, inputs, lock, resolved, selection })
+    Ok(Decided { project, session, inputs, lock, resolved, selection, publish_to })
 }
 
 fn by_ci(mode: &Mode, failure: Failure) -> Failure {
@@ -223,6 +231,7 @@ async fn apply(
     }
     let (verb, text) = summary(&synced, selection, started);
     setup.output.say(Tone::Done, verb, &text);
+    let published = publish_all(setup, decided).await?;
     let collection = dropped::collect(setup, project, lock, collecting, session).await;
     if synced.totals.disks > 0
         && let Some(name) = selection.images.keys().next()
@@ -241,9 +250,28 @@ async fn apply(
             images: images.collect(),
             skipped: &selection.skipped,
             removed: collection.removed().map(line).collect(),
+            published,
         });
     }
     Ok(())
+}
+
+/// Hands what was synced to other programs.
+async fn publish_all(setup: &Setup<'_>, decided: &Decided) -> Result<Vec<publish::Line>, Failure> {
+    if decided.publish_to.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Decided { project, session, lock, publish_to, .. } = decided;
+    let mut selection = decided.selection.clone();
+    publish::leave_out_local(setup, lock, &mut selection);
+    let work = publish::Work {
+        project: project.clone(),
+        lock: lock.clone(),
+        selection,
+        directories: publish_to.clone(),
+        session: session.clone(),
+    };
+    publish::publish(setup, work).await
 }
 
 fn locked(
@@ -270,10 +298,11 @@ fn summary(synced: &Synced, selection: &Selection, started: Instant) -> (&'stati
 
 /// Succeeds exactly if there is nothing to do.
 fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
+    require_locked(decided)?;
     let plan = plan(decided)?;
     if plan.is_empty() {
         setup.output.say(Tone::Done, "Unchanged", "the store is in sync");
-        print(setup, decided, &plan, &Collection::default());
+        print(setup, decided, &plan, &Collection::default(), Vec::new());
         return Ok(());
     }
     Err(missing(&plan.actions.iter().collect::<Vec<_>>(), network).with("plan", &plan))
@@ -281,6 +310,7 @@ fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
 
 /// Shows what would be done, and fails if it could not be done without a network.
 fn dry_run(setup: &Setup<'_>, decided: &Decided, mode: &Mode) -> Done {
+    require_locked(decided)?;
     let network = mode.network;
     let plan = plan(decided)?;
     let needs_network = |action: &&Action| decided.project.needs_network(action);
@@ -299,8 +329,18 @@ fn dry_run(setup: &Setup<'_>, decided: &Decided, mode: &Mode) -> Done {
     setup.output.note(&format!("{fetched} to fetch, {} to build", built(&totals)));
     let Decided { project, lock, session, .. } = decided;
     let collection = dropped::preview(setup, project, lock, mode.collecting, session);
-    print(setup, decided, &plan, &collection);
+    let mut selection = decided.selection.clone();
+    publish::leave_out_local(setup, lock, &mut selection);
+    let to = &decided.publish_to;
+    let published = publish::preview(setup, project, lock, &selection, to, session);
+    print(setup, decided, &plan, &collection, published);
     Ok(())
+}
+
+/// Fails if the store holds something with another digest than the lock gives it: no sync could use it.
+fn require_locked(decided: &Decided) -> Done {
+    let Decided { project, lock, selection, .. } = decided;
+    engine_failures(&project.differing(lock, selection)).map_or(Ok(()), Err)
 }
 
 fn plan(decided: &Decided) -> Result<Plan, Failure> {
@@ -308,7 +348,13 @@ fn plan(decided: &Decided) -> Result<Plan, Failure> {
     project.plan(lock, selection).map_err(|error| Failure::store(&error))
 }
 
-fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan, collection: &Collection) {
+fn print(
+    setup: &Setup<'_>,
+    decided: &Decided,
+    plan: &Plan,
+    collection: &Collection,
+    published: Vec<publish::Planned>,
+) {
     if setup.output.json {
         output::json(&Planned {
             schema: "sandbox-images/plan/1",
@@ -317,6 +363,7 @@ fn print(setup: &Setup<'_>, decided: &Decided, plan: &Plan, collection: &Collect
             plan,
             skipped: &decided.selection.skipped,
             removed: collection.removed().map(line).collect(),
+            published,
         });
     }
 }

@@ -1,116 +1,172 @@
-//! `verify`: every byte of the store is hashed again. Writes nothing.
+//! `verify`: every byte of the store is hashed again, or every block of the lock is derived again. Writes
+//! nothing, unless `--repair` is given.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod registry;
+
+mod render;
+
 use std::num::NonZeroUsize;
 
-use sandbox_images::oci::digest::Digest;
-use sandbox_images::oci::platform::Platform;
-use sandbox_images::plan::artifact::Artifact;
-use sandbox_images::plan::locked::{check_format, locked_digests};
-use sandbox_images::plan::selection::{SelectionRequest, select};
-use sandbox_images::plan::wanted;
+use sandbox_images::engine::error::Error;
 use sandbox_images::project::Project;
-use sandbox_images::spec::manifest_file::ImageSet;
-use sandbox_images::store::verify::Report;
-use serde::Serialize;
+use sandbox_images::project::files::{Inputs, Texts};
+use sandbox_images::project::repair::{Outcome, Repaired};
+use sandbox_images::project::verify::{Flaw, Request, Verified};
+use sandbox_images::spec::lockfile::Lock;
 
 use crate::cli::Done;
-use crate::cli::failure::{Failure, Kind};
-use crate::cli::output;
-use crate::cli::setup::Setup;
+use crate::cli::args::keeping::Verify;
+use crate::cli::failure::{Failure, Kind, engine_failures};
+use crate::cli::incomplete::failure_of;
+use crate::cli::output::{self, Tone};
+use crate::cli::report::count;
+use crate::cli::setup::{Setup, unreadable};
+use crate::cli::verify::render::{Users, notes, report, table};
 
-/// What `verify --json` prints.
-#[derive(Debug, Serialize)]
-struct Verified {
-    schema: &'static str,
-    /// How many artifacts are what their records say.
-    ok: usize,
-    /// The others.
-    damaged: Vec<Damaged>,
-}
-
-/// An artifact that is not what its record says.
-#[derive(Debug, Serialize)]
-struct Damaged {
-    artifact: Artifact,
-    path: std::path::PathBuf,
-    /// `missing`, `size`, `digest`, `unreadable`, `unexpected`, or `other` than the lock says.
-    class: &'static str,
-    message: String,
-}
-
-pub(crate) fn run(setup: &Setup<'_>) -> Done {
+pub(crate) fn run(setup: &Setup<'_>, verify: &Verify) -> Done {
     let project = setup.project()?;
-    let mut artifacts: BTreeSet<Artifact> =
-        project.store().scan().map_err(|error| Failure::store(&error))?.into_keys().collect();
-    if !artifacts.is_empty() {
-        artifacts.extend(wanted_by(&project));
+    if verify.registry {
+        return registry::run(setup, &project, !verify.offline);
     }
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let report = project
-        .store()
-        .verify(&artifacts, threads, &|_, _| ())
-        .map_err(|error| Failure::store(&error))?;
-    let damaged = damaged(&project, &report, &locked(&project));
-    let ok = artifacts.len() - damaged.len();
-    if damaged.is_empty() {
-        setup.output.note(&format!("{ok} artifacts are what their records say"));
-        if setup.output.json {
-            output::json(&Verified { schema: "sandbox-images/verify/1", ok, damaged });
-        }
-        return Ok(());
-    }
-    Err(failure(ok, damaged))
+    let texts = project.texts().map_err(|error| unreadable(&error))?;
+    let lock = lock(setup, &texts);
+    let inputs = Inputs::parse(&texts).ok();
+    let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let (lock, inputs) = (lock.as_ref(), inputs.as_ref());
+    let request = Request { lock, inputs, deep: verify.deep, jobs };
+    let (verified, repaired) = setup.block_on(work(setup, verify, &project, request))?;
+    tell(setup, lock, &verified, repaired.as_ref(), &project)
 }
 
-/// What the project's default sync wants, if its lock can be read: a record that is gone is noticed only by
-/// who misses it.
-fn wanted_by(project: &Project) -> BTreeSet<Artifact> {
-    let Ok(texts) = project.texts() else { return BTreeSet::new() };
-    let Ok(Some(lock)) = texts.parse_lock() else { return BTreeSet::new() };
-    let set = texts.image_set.as_deref().and_then(|text| ImageSet::parse(text).ok());
-    let request = SelectionRequest::default_for(Platform::host_linux());
-    select(set.as_ref(), &lock, &request)
-        .map(|selection| wanted(&lock, &selection))
-        .unwrap_or_default()
+/// The lock, if there is one that can be read. Records are compared without it too.
+fn lock(setup: &Setup<'_>, texts: &Texts) -> Option<Lock> {
+    texts.parse_lock().unwrap_or_else(|error| {
+        setup
+            .output
+            .note(&format!("the lock is left out, `sandbox-images check` says why: {error}"));
+        None
+    })
 }
 
-/// The digests that the project's lock has of artifacts, if it has some that this tool can judge.
-fn locked(project: &Project) -> BTreeMap<Artifact, Digest> {
-    let Ok(texts) = project.texts() else { return BTreeMap::new() };
-    let lock = texts.parse_lock().ok().flatten().filter(|lock| check_format(lock).is_ok());
-    lock.as_ref().map(locked_digests).unwrap_or_default()
-}
-
-fn damaged(
+async fn work(
+    setup: &Setup<'_>,
+    verify: &Verify,
     project: &Project,
-    report: &Report,
-    locked: &BTreeMap<Artifact, Digest>,
-) -> Vec<Damaged> {
-    let damaged = report.verdicts.iter().filter_map(|(&artifact, verdict)| {
-        let (class, message) = match (verdict, locked.get(&artifact)) {
-            (Err(damage), _) => (damage.class(), damage.to_string()),
-            (Ok(record), Some(locked)) if record.digest != *locked => {
-                ("other", format!("the file is `{}`, the lock says `{locked}`", record.digest))
-            }
-            _ => return None,
-        };
-        Some(Damaged { artifact, path: project.store().path_of(artifact), class, message })
-    });
-    damaged.collect()
+    request: Request<'_>,
+) -> Result<(Verified, Option<Repaired>), Failure> {
+    let failed = |error: Error| match error {
+        Error::Store(error) => Failure::store(&error),
+        error => Failure::engine("store", &error),
+    };
+    let verified = project.verify(request).await.map_err(failed)?;
+    if !verify.repair || verified.flaws.is_empty() {
+        return Ok((verified, None));
+    }
+    let set = request.inputs.map(|inputs| &inputs.image_set);
+    let session = setup.session(!verify.offline, None, set)?;
+    let repaired = project.repair(&verified, request, &session).await.map_err(failed)?;
+    Ok((verified, Some(repaired)))
 }
 
-fn failure(ok: usize, damaged: Vec<Damaged>) -> Failure {
-    let only_missing = damaged.iter().all(|damaged| damaged.class == "missing");
-    let kind = if only_missing { Kind::Missing } else { Kind::Integrity };
-    let failures = damaged.iter().map(|damaged| {
-        let Damaged { artifact, path, message, .. } = damaged;
-        let help = match damaged.class {
-            "other" => "find out whether the lock was edited or the store is of another build of this tool",
-            _ => "run `sandbox-images sync`: what is missing is made again, what is damaged is moved away first",
-        };
-        Failure::new(kind, "artifact-damaged", format!("{artifact}: {message} (`{}`)", path.display())).help(help)
+fn tell(
+    setup: &Setup<'_>,
+    lock: Option<&Lock>,
+    verified: &Verified,
+    repaired: Option<&Repaired>,
+    project: &Project,
+) -> Done {
+    let users = Users::of(lock);
+    let failure = match repaired {
+        None => found(verified),
+        Some(repaired) => left(repaired),
+    };
+    let failure = failure.into_iter().chain(engine_failures(&verified.contradictions));
+    let failure = failure.reduce(Failure::and);
+    for note in notes(verified) {
+        setup.output.note(&note);
+    }
+    if !setup.output.json {
+        output::text(&table(verified, repaired, &users));
+    }
+    let report = report(verified, repaired, &users, project.store());
+    if let Some(failure) = failure {
+        return Err(failure.with("verified", &report));
+    }
+    let (verb, text) = summary(verified, repaired);
+    setup.output.say(Tone::Done, verb, &text);
+    if setup.output.json {
+        output::json(&report);
+    }
+    Ok(())
+}
+
+fn summary(verified: &Verified, repaired: Option<&Repaired>) -> (&'static str, String) {
+    let all = count(verified.examined as u64, "artifact");
+    match repaired {
+        None => ("Verified", format!("{all}: each is what its record says")),
+        Some(repaired) => {
+            ("Repaired", format!("{} of {all}", count(repaired.outcomes.len() as u64, "flaw")))
+        }
+    }
+}
+
+/// What is wrong and was left alone.
+fn found(verified: &Verified) -> Option<Failure> {
+    let all = verified.examined;
+    let artifacts = |flaws: &[&Flaw]| count(flaws.len() as u64, "artifact");
+    let (missing, damaged): (Vec<&Flaw>, Vec<&Flaw>) =
+        verified.flaws.values().partition(|flaw| flaw.is_missing());
+    let (other, damaged): (Vec<&Flaw>, Vec<&Flaw>) = damaged
+        .into_iter()
+        .partition(|flaw| matches!(flaw, Flaw::Wrong(Error::ArtifactDiffers { .. })));
+    let repair =
+        "run `sandbox-images verify --repair`: what is damaged is moved away and made again";
+    let damaged = (!damaged.is_empty()).then(|| {
+        let text = format!("{} of {all} cannot be used", artifacts(&damaged));
+        Failure::new(Kind::Integrity, "artifact-damaged", text).help(repair)
     });
-    let failure = failures.reduce(Failure::and).expect("something is damaged");
-    failure.with("verified", &Verified { schema: "sandbox-images/verify/1", ok, damaged })
+    let other = other.first().map(|_| {
+        let text = format!("{} of {all} not as the lock says", artifacts(&other));
+        Failure::new(Kind::Integrity, "artifact-mismatch", text).help(
+            "`sandbox-images verify --repair` makes them again; if they are the same, find out whether the lock was edited or is of another build of this tool",
+        )
+    });
+    let missing = (!missing.is_empty()).then(|| {
+        let text = format!("{} of {all} missing", artifacts(&missing));
+        Failure::new(Kind::Missing, "artifact-missing", text).help("run `sandbox-images sync`")
+    });
+    damaged.into_iter().chain(other).chain(missing).reduce(Failure::and)
+}
+
+/// What could not be made again.
+fn left(repaired: &Repaired) -> Option<Failure> {
+    let mut failure = failure_of(&repaired.synced);
+    let mut add = |more: Failure| {
+        failure = Some(match failure.take() {
+            Some(failure) => failure.and(more),
+            None => more,
+        });
+    };
+    for (artifact, outcome) in &repaired.outcomes {
+        match outcome {
+            Outcome::Repaired | Outcome::SetAside => {}
+            Outcome::WantedBy(locks) => {
+                let locks = sandbox_images::words::listed(locks);
+                let text = format!("{artifact} was damaged and moved away, and {locks} wants it");
+                add(Failure::new(Kind::Missing, "artifact-missing", text)
+                    .help("run `sandbox-images sync` in that project"));
+            }
+            Outcome::Left(flaw) if flaw.is_missing() => {
+                let text = format!("{artifact} was not made again");
+                add(Failure::new(Kind::Missing, "artifact-missing", text)
+                    .help("run `sandbox-images sync` with a network"));
+            }
+            Outcome::Left(flaw) => {
+                let text = format!("{artifact} is still flawed: {flaw}");
+                add(Failure::new(Kind::Integrity, "artifact-damaged", text)
+                    .help("run `sandbox-images doctor`: a disk that damages files does so again"));
+            }
+        }
+    }
+    failure
 }

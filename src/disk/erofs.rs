@@ -20,4 +20,6 @@ pub mod fsmeta;
 
 pub mod reader;
 
+pub mod portable;
+
 pub mod dump;

@@ -127,11 +127,20 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
         Action::BuildFsmeta(stack) => {
             let (chain_id, image) = (stack.chain_id, stack.origin.image.clone());
             context.reporter.report(Event::FsmetaStarted { chain_id, image });
-            let (record, warnings) = built(context, stack, guard, build::fsmeta).await?;
+            let (told, image) = (Arc::clone(&context.reporter), stack.origin.image.clone());
+            let writing = move || told.report(Event::FsmetaWriting { chain_id, image });
+            let (record, warnings) = built(context, stack, guard, |store, run, stack, guard| {
+                build::fsmeta(store, run, stack, guard, writing)
+            })
+            .await?;
             context.warn(&stack.origin.image, "its layers together", &warnings);
             record
         }
-        Action::WriteDisk(stack) => built(context, stack, guard, build::disk).await?,
+        Action::WriteDisk(stack) => {
+            let (chain_id, image) = (stack.chain_id, stack.origin.image.clone());
+            context.reporter.report(Event::DiskStarted { chain_id, image });
+            built(context, stack, guard, build::disk).await?
+        }
     };
     Ok(Some(record))
 }
@@ -175,7 +184,7 @@ async fn built<T: Send + 'static>(
     context: &Context,
     stack: &Stack,
     guard: ArtifactGuard,
-    build: fn(&Store, &Run, &Stack, ArtifactGuard) -> Result<T, Error>,
+    build: impl FnOnce(&Store, &Run, &Stack, ArtifactGuard) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let reference = || stack.origin.source.clone();
     let too_many = |source| Error::TooManyLayers { reference: reference(), source };
@@ -195,7 +204,8 @@ async fn open(
     opened.ok_or_else(|| Error::Offline { artifact, size_bytes, reference: origin.source.clone() })
 }
 
-fn done_event(action: &Action, record: &Record) -> Event {
+/// What is told when `action` is done.
+pub(super) fn done_event(action: &Action, record: &Record) -> Event {
     let image = action.origin().image.clone();
     match *action {
         Action::FetchDocument(FetchDocument { kind, digest, size: size_bytes, .. }) => {

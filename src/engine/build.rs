@@ -1,16 +1,15 @@
 //! What is built from layer images alone, with no network: fsmeta and disk.
 
-use std::io::{BufWriter, Write as _};
+use std::io::{self, BufWriter, Write as _};
 
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::fsmeta;
 use crate::disk::erofs::layer::LayerImage;
 use crate::disk::erofs::reader::Image;
-use crate::disk::extents::{Extent, Part, stitch};
+use crate::disk::extents::Extent;
 use crate::disk::file::ReadAt;
-use crate::disk::vmdk::Vmdk;
-use crate::engine::disk::Disk;
-use crate::engine::error::{Error, not_stored};
+use crate::engine::disk::{Disk, extents, vmdk};
+use crate::engine::error::{Error, committed, not_stored};
 use crate::layer::changeset::Changeset;
 use crate::layer::merge::{Merged, merge};
 use crate::layer::warning::Warnings;
@@ -30,63 +29,82 @@ const FSMETA_BYTES_MAX: u64 = 16 << 30;
 /// Bytes that are gathered for one write.
 const OUTPUT_BYTES: usize = 256 << 10;
 
-/// Merges the layers of `stack` and commits their metadata. Answers also what was decided on the way.
+/// A layer and its image, open.
+pub(super) type OpenLayer<R> = (DiffId, Image<R>);
+
+/// Merges the layers of `stack` and commits their metadata. Tells when the one is done and the other begins,
+/// and answers also what was decided on the way.
 pub(super) fn fsmeta(
     store: &Store,
     run: &Run,
     stack: &Stack,
     guard: ArtifactGuard,
+    writing: impl FnOnce(),
 ) -> Result<(Record, Warnings), Error> {
-    let images = stack
-        .layers
-        .iter()
-        .map(|&layer| open_layer(store, layer))
-        .collect::<Result<Vec<_>, _>>()?;
-    let (ingest, warnings) = fsmeta_of(run, stack, &images)?;
-    Ok((ingest.commit(guard, Expected::default())?, warnings))
+    let layers = open_layers(store, &stack.layers)?;
+    let (ingest, warnings) = ingest_fsmeta(run, guard.artifact(), &layers, writing)?;
+    drop(layers);
+    let expected = Expected { digest: stack.fsmeta, ..Expected::default() };
+    Ok((committed(ingest.commit(guard, expected))?, warnings))
 }
 
-/// Merges the layers of `stack`, which have these `images`, into a file that is not committed.
-pub(super) fn fsmeta_of<R: ReadAt>(
+/// As [`write_fsmeta`], into a file that is not committed.
+pub(super) fn ingest_fsmeta<R: ReadAt>(
     run: &Run,
-    stack: &Stack,
-    images: &[Image<R>],
+    artifact: Artifact,
+    layers: &[OpenLayer<R>],
+    writing: impl FnOnce(),
 ) -> Result<(Ingest, Warnings), Error> {
-    let artifact = Artifact::Fsmeta(stack.chain_id);
-    let merged = merge_images(artifact, stack, images)?;
-    let images: Vec<LayerImage> = stack
-        .layers
-        .iter()
-        .zip(images)
-        .map(|(&diff_id, image)| LayerImage { diff_id, blocks: image.superblock().blocks })
-        .collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
+    let warnings = write_fsmeta(artifact, layers, writing, &mut out)?;
     let not_written = |error| not_stored(error, |error| Error::Fsmeta(artifact, error.into()));
-    fsmeta::write(&merged.tree, &images, &mut out).map_err(|error| match error {
-        ErofsError::Io(error) => not_written(error),
-        error => Error::Fsmeta(artifact, error),
-    })?;
     out.flush().map_err(not_written)?;
     let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
-    Ok((ingest, merged.warnings))
+    Ok((ingest, warnings))
 }
 
-fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> {
+/// Writes the merged metadata of `layers`, bottom to top, which are those of `artifact`. Calls `writing` when
+/// they are merged.
+pub(super) fn write_fsmeta<R: ReadAt>(
+    artifact: Artifact,
+    layers: &[OpenLayer<R>],
+    writing: impl FnOnce(),
+    out: &mut impl io::Write,
+) -> Result<Warnings, Error> {
+    let merged = merge_layers(artifact, layers)?;
+    writing();
+    let images: Vec<LayerImage> = layers
+        .iter()
+        .map(|(diff_id, image)| LayerImage { diff_id: *diff_id, blocks: image.superblock().blocks })
+        .collect();
+    fsmeta::write(&merged.tree, &images, out).map_err(|error| match error {
+        ErofsError::Io(error) => not_stored(error, |error| Error::Fsmeta(artifact, error.into())),
+        error => Error::Fsmeta(artifact, error),
+    })?;
+    Ok(merged.warnings)
+}
+
+/// Opens the images of `layers`.
+pub(super) fn open_layers(
+    store: &Store,
+    layers: &[DiffId],
+) -> Result<Vec<OpenLayer<StoredFile>>, Error> {
+    layers.iter().map(|&layer| Ok((layer, open_layer(store, layer)?))).collect()
+}
+
+/// Opens the image of a layer.
+pub(super) fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> {
     let artifact = Artifact::Layer(layer);
     Image::open(store.open(artifact)?).map_err(|error| Error::Stored(artifact, error))
 }
 
 /// Merges the trees of the layers' images, each of which is let go when it is merged.
-fn merge_images<R: ReadAt>(
-    artifact: Artifact,
-    stack: &Stack,
-    images: &[Image<R>],
-) -> Result<Merged, Error> {
+fn merge_layers<R: ReadAt>(artifact: Artifact, layers: &[OpenLayer<R>]) -> Result<Merged, Error> {
     let mut failed = None;
-    let mut layers = stack.layers.iter().zip(images).zip(0..);
+    let mut layers = layers.iter().zip(0..);
     let changesets = std::iter::from_fn(|| {
-        let ((&diff_id, image), place) = layers.next()?;
-        changeset(diff_id, image, place).map_err(|error| failed = Some(error)).ok()
+        let ((diff_id, image), place) = layers.next()?;
+        changeset(*diff_id, image, place).map_err(|error| failed = Some(error)).ok()
     });
     let merged = merge(changesets).map_err(|error| Error::Merge(artifact, error));
     match failed {
@@ -95,7 +113,12 @@ fn merge_images<R: ReadAt>(
     }
 }
 
-fn changeset<R: ReadAt>(diff_id: DiffId, image: &Image<R>, place: u16) -> Result<Changeset, Error> {
+/// Reads the image of a layer back.
+pub(super) fn changeset<R: ReadAt>(
+    diff_id: DiffId,
+    image: &Image<R>,
+    place: u16,
+) -> Result<Changeset, Error> {
     let artifact = Artifact::Layer(diff_id);
     let tree = image.tree(place).map_err(|error| Error::Stored(artifact, error))?;
     Changeset::from_overlay(tree).map_err(|error| Error::Overlay(artifact, error))
@@ -108,30 +131,24 @@ pub(super) fn disk(
     stack: &Stack,
     guard: ArtifactGuard,
 ) -> Result<Record, Error> {
-    let disk = Disk::open(store, stack.chain_id)?;
-    let text = disk.vmdk(|part| relative_path(part.artifact))?;
+    let text = disk_text(store, stack.chain_id)?;
     Ok(run.commit_bytes(guard, text.as_bytes())?)
 }
 
-/// The text of the disk whose fsmeta is `image`, a file of this digest.
-pub(super) fn disk_text<R: ReadAt>(
+/// The text that joins the fsmeta of `chain_id` and its layers.
+pub(super) fn disk_text(store: &Store, chain_id: ChainId) -> Result<String, Error> {
+    Disk::open(store, chain_id)?.vmdk(|part| relative_path(part.artifact))
+}
+
+/// As [`disk_text`], of an fsmeta that is in no store: a file of this digest that is the image `fsmeta`.
+pub(super) fn disk_text_of<R: ReadAt>(
     chain_id: ChainId,
-    fsmeta: Digest,
-    image: &Image<R>,
+    digest: Digest,
+    fsmeta: &Image<R>,
 ) -> Result<String, Error> {
-    let artifact = Artifact::Disk(chain_id);
-    let layers = image.devices().iter().map(LayerImage::from);
-    let extents = stitch(image.superblock().blocks, layers)
-        .map_err(|error| Error::TooLong(artifact, error))?;
-    let named = |Extent { file, sectors }| {
-        let part = match file {
-            Part::Fsmeta => Artifact::Fsmeta(chain_id),
-            Part::Layer(diff_id) => Artifact::Layer(diff_id),
-        };
-        Extent { file: relative_path(part), sectors }
-    };
-    let vmdk = Vmdk::new(&fsmeta, extents.into_iter().map(named).collect());
-    vmdk.render().map_err(|error| Error::Vmdk(artifact, error))
+    let named = |Extent { file, sectors }| Extent { file: relative_path(file), sectors };
+    let extents = extents(chain_id, fsmeta)?.into_iter().map(named).collect();
+    vmdk(chain_id, digest, extents)
 }
 
 /// From the folder of a disk, `f1/disks/sha256`, to `artifact`, which is in the same `f1`.

@@ -105,7 +105,25 @@ impl Error {
 pub struct Collection {
     /// Roots, leases that ended, artifacts, leftovers.
     pub items: Vec<Item>,
+    /// What left other programs' caches before.
+    pub withdrawn: Vec<Withdrawn>,
 }
+
+/// What came of taking things that go out of one cache of another program, to which they were published.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Withdrawn {
+    /// The cache; the store, where it is not known which.
+    pub cache: PathBuf,
+    /// Files that were removed, by their paths in it.
+    pub removed: Vec<String>,
+    /// Files that stay for now, because they are used.
+    pub kept: Vec<String>,
+    /// Why not all was looked at.
+    pub problem: Option<String>,
+}
+
+/// Takes what is about to be deleted out of the caches that it was published to.
+pub type Withdraw<'a> = dyn Fn(&ExclusiveStore, &BTreeSet<Artifact>) -> Vec<Withdrawn> + 'a;
 
 /// One thing and its fate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +199,16 @@ impl Fate {
     }
 }
 
+impl Item {
+    /// The artifact, if it is one.
+    pub const fn artifact(&self) -> Option<Artifact> {
+        match self.what {
+            What::Artifact(artifact) => Some(artifact),
+            _ => None,
+        }
+    }
+}
+
 impl Collection {
     /// What goes.
     pub fn removed(&self) -> impl Iterator<Item = &Item> {
@@ -213,17 +241,19 @@ pub fn preview(store: &Store, request: &Request, now: SystemTime) -> Result<Coll
     decide(survey, locks, request, seconds(now)).map(|decision| decision.collection)
 }
 
-/// Waits until this process is alone with the store, and deletes what `request` asks for.
+/// Waits until this process is alone with the store, and deletes what `request` asks for, after `withdraw` was
+/// told of it.
 pub fn collect(
     store: &Store,
     request: &Request,
     now: SystemTime,
     caller: Caller,
+    withdraw: &Withdraw<'_>,
 ) -> Result<Collection, Error> {
     if !store.exists()? {
         return Ok(Collection::default());
     }
-    alone(&store.exclusive(caller)?, request, now)
+    alone(&store.exclusive(caller)?, request, now, withdraw)
 }
 
 /// As [`collect`], but `None` where it would have to wait.
@@ -232,19 +262,23 @@ pub fn try_collect(
     request: &Request,
     now: SystemTime,
     caller: Caller,
+    withdraw: &Withdraw<'_>,
 ) -> Result<Option<Collection>, Error> {
     let exclusive = store.try_exclusive(caller)?;
-    exclusive.map(|exclusive| alone(&exclusive, request, now)).transpose()
+    exclusive.map(|exclusive| alone(&exclusive, request, now, withdraw)).transpose()
 }
 
 fn alone(
     exclusive: &ExclusiveStore,
     request: &Request,
     now: SystemTime,
+    withdraw: &Withdraw<'_>,
 ) -> Result<Collection, Error> {
     let survey = exclusive.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
-    let Decision { collection, root } = decide(survey, locks, request, seconds(now))?;
+    let Decision { mut collection, root } = decide(survey, locks, request, seconds(now))?;
+    let going = collection.removed().filter_map(Item::artifact).collect();
+    collection.withdrawn = withdraw(exclusive, &going);
     apply(exclusive, &collection)?;
     if let Some((id, root)) = root {
         exclusive.replace_root(id, &root)?;

@@ -64,7 +64,7 @@ pub(super) fn warn(reporter: &dyn Reporter, image: &ImageName, what: &str, warni
 }
 
 /// Runs `work` where it may wait for a disk or for another process.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     artifact: Artifact,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

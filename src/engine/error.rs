@@ -23,6 +23,7 @@ use crate::plan::locked::OtherFormat;
 use crate::registry;
 use crate::spec::source::ImageSource;
 use crate::store;
+use crate::store::record::Record;
 use crate::words::listed;
 
 /// What a failure means to the caller: which exit code it gets.
@@ -40,6 +41,17 @@ pub enum Kind {
     Busy,
     /// The lock is one that this tool cannot hold a store to.
     Stale,
+}
+
+impl From<store::error::Class> for Kind {
+    fn from(class: store::error::Class) -> Self {
+        match class {
+            store::error::Class::Failed => Self::Failed,
+            store::error::Class::Missing => Self::Missing,
+            store::error::Class::Integrity => Self::Integrity,
+            store::error::Class::Busy => Self::Busy,
+        }
+    }
 }
 
 /// What goes wrong while decisions are carried out.
@@ -104,6 +116,14 @@ pub enum Error {
         size_bytes: u64,
         /// Where it would come from.
         reference: ImageSource,
+    },
+    /// An image is to be taken as it was pulled before, and was not.
+    #[error("`{reference}` was not pulled into this store for {platform}")]
+    NotPulled {
+        /// Where the image would come from.
+        reference: ImageSource,
+        /// The platform.
+        platform: Platform,
     },
     /// A layer came whole, with other bytes than its digest names.
     #[error("layer `{expected}` from `{reference}` has digest `{actual}`")]
@@ -192,6 +212,25 @@ pub enum Error {
         /// The digest of the file in the store.
         actual: Digest,
     },
+    /// What an artifact holds is not what such an artifact must hold, though its record says that it was
+    /// committed so.
+    #[error("{artifact} {problem}")]
+    Structure {
+        /// Which.
+        artifact: Artifact,
+        /// What is wrong, as a verb and its object.
+        problem: &'static str,
+    },
+    /// A file that follows from others is not what follows from them.
+    #[error("{artifact} is the file `{actual}`, its layers make `{expected}`")]
+    NotDerived {
+        /// Which.
+        artifact: Artifact,
+        /// The digest of what its layers make.
+        expected: Digest,
+        /// The digest of the file.
+        actual: Digest,
+    },
     /// The lock has digests of artifacts that this tool cannot build.
     #[error(transparent)]
     OtherFormat(#[from] OtherFormat),
@@ -236,12 +275,7 @@ impl Error {
                 registry::error::ErrorKind::Denied => Kind::Denied,
                 _ => Kind::Failed,
             },
-            Self::Store(error) => match error.class() {
-                store::error::Class::Failed => Kind::Failed,
-                store::error::Class::Missing => Kind::Missing,
-                store::error::Class::Integrity => Kind::Integrity,
-                store::error::Class::Busy => Kind::Busy,
-            },
+            Self::Store(error) => error.class().into(),
             Self::Archive(error) if error.is_integrity() => Kind::Integrity,
             Self::Bundle(error) if error.is_integrity() => Kind::Integrity,
             Self::Document { source, .. } if source.is_integrity() => Kind::Integrity,
@@ -251,9 +285,11 @@ impl Error {
             | Self::Stored(..)
             | Self::PartSize { .. }
             | Self::ArtifactDiffers { .. }
+            | Self::Structure { .. }
+            | Self::NotDerived { .. }
             | Self::Overlay(..) => Kind::Integrity,
             Self::OtherFormat(_) => Kind::Stale,
-            Self::Offline { .. } | Self::NoNetwork(_) => Kind::Missing,
+            Self::Offline { .. } | Self::NoNetwork(_) | Self::NotPulled { .. } => Kind::Missing,
             _ => Kind::Failed,
         }
     }
@@ -283,11 +319,16 @@ impl Error {
             | Self::NoPlatform { .. } => "no-platform",
             Self::Document { .. } => "unsupported-image",
             Self::Offline { .. } | Self::NoNetwork(_) => "offline",
+            Self::NotPulled { .. } => "not-pulled",
             Self::LayerDigest { .. } => "digest-mismatch",
             Self::LayerDiffId { .. } => "diff-id-mismatch",
             Self::Layer { source, .. } => source.code(),
             Self::TooManyLayers { .. } => "layer-limit",
-            Self::Stored(..) | Self::Overlay(..) | Self::PartSize { .. } => "artifact-damaged",
+            Self::Stored(..)
+            | Self::Overlay(..)
+            | Self::PartSize { .. }
+            | Self::Structure { .. }
+            | Self::NotDerived { .. } => "artifact-damaged",
             Self::Merge(_, source) => source.code(),
             Self::LayerImage { .. } | Self::Fsmeta(..) => "erofs",
             Self::TooLong(..) | Self::Vmdk(..) | Self::DmTable(..) => "disk",
@@ -313,10 +354,20 @@ impl Error {
                 Some("name those that exist in `platforms` of the image, or take another image")
             }
             Self::ArtifactDiffers { .. } => Some(
-                "find out whether the lock was edited or the store is of another build of this tool: delete the file to build it again",
+                "`sandbox-images verify --repair` makes the file again; if it is the same, find out whether the lock was edited or is of another build of this tool",
             ),
             Self::OtherFormat(_) => Some(
                 "use the sandbox-images that wrote it, or write the lock anew with `lock --artifacts` or `--no-artifacts`",
+            ),
+            Self::Stored(..)
+            | Self::Overlay(..)
+            | Self::PartSize { .. }
+            | Self::Structure { .. }
+            | Self::NotDerived { .. } => Some(
+                "run `sandbox-images verify --deep --repair`: what is damaged is moved away and made again",
+            ),
+            Self::NotPulled { .. } => Some(
+                "pull it once with `--policy if-missing`, by the same name and for the same platform",
             ),
             Self::Offline { .. } => Some(
                 "run `sandbox-images sync` once with a network, or bring the store of a host that has one",
@@ -342,6 +393,19 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What came of committing an artifact to which the lock may give a digest: bytes that have another one
+/// contradict the lock.
+pub(super) fn committed(committed: Result<Record, store::error::Error>) -> Result<Record, Error> {
+    committed.map_err(|error| match error {
+        store::error::Error::WrongDigest {
+            artifact: artifact @ (Artifact::Layer(_) | Artifact::Fsmeta(_)),
+            expected,
+            actual,
+        } => Error::ArtifactDiffers { artifact, expected, actual },
+        error => error.into(),
+    })
 }
 
 /// The store's own error, if that is what a writer passed on; it knows what to do next. Else what `other`

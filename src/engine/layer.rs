@@ -23,7 +23,7 @@ use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::layer::LayerWriter;
 use crate::engine::ahead::{AheadReader, Filler, ahead};
 use crate::engine::context::{Context, blocking};
-use crate::engine::error::{Error, not_stored};
+use crate::engine::error::{Error, committed, not_stored};
 use crate::engine::pipe::{Sender, pipe};
 use crate::engine::progress::{Progress, REPORT_EVERY, Watched};
 use crate::engine::source::{Blob, Source};
@@ -120,9 +120,12 @@ async fn commit(
     guard: ArtifactGuard,
     partial: Option<&Partial>,
 ) -> Result<Record, Error> {
-    context.warn(&layer.origin.image, &format!("layer `{}`", layer.digest), &warnings);
+    let (diff_id, image) = (layer.diff_id, layer.origin.image.clone());
+    context.warn(&image, &format!("layer `{}`", layer.digest), &warnings);
+    context.reporter.report(Event::LayerVerified { diff_id, image });
     let artifact = guard.artifact();
-    let record = blocking(artifact, move || Ok(ingest.commit(guard, Expected::default())?)).await?;
+    let expected = Expected { digest: layer.erofs, ..Expected::default() };
+    let record = blocking(artifact, move || committed(ingest.commit(guard, expected))).await?;
     if let Some(partial) = partial {
         partial.discard();
     }
@@ -158,9 +161,9 @@ async fn transfer(
     let kept_bytes = partial.as_ref().map_or(0, |partial| partial.kept_bytes());
     let progress = Progress::begin(&context.reporter, layer, kept_bytes);
     match source.blob(layer.digest, layer.size, kept_bytes)? {
-        Blob::Local(content) => {
-            let content = Watched::new(content, progress);
-            Ok(blocking(artifact, move || build(content, &wanted, ingest, &limits)).await?)
+        Blob::Local(blob) => {
+            let blob = Watched::new(blob, progress);
+            Ok(blocking(artifact, move || build(blob, &wanted, ingest, &limits)).await?)
         }
         Blob::Stream(stream) => {
             if kept_bytes > 0 {

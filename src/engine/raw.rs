@@ -24,7 +24,7 @@ const BUFFER_BYTES: u64 = 1 << 20;
 
 /// Copies the data among the first `size_bytes` of `from` to where `start` is in `to`, which is that long
 /// already and has nothing there.
-pub(super) fn copy_data<F: ReadAt + AsFd>(
+pub(crate) fn copy_data<F: ReadAt + AsFd>(
     from: &F,
     size_bytes: u64,
     to: &File,

@@ -89,6 +89,7 @@ mod tests {
         Stack {
             chain_id: ChainId::of(layers.iter().copied()),
             layers,
+            fsmeta: None,
             origin: Origin {
                 image: "image".parse().unwrap(),
                 platform: "linux/amd64".parse().unwrap(),

@@ -38,6 +38,29 @@ pub struct Sources {
 struct Opened {
     archives: Mutex<BTreeMap<PathBuf, Arc<Members>>>,
     images: Mutex<BTreeMap<LocalSource, Arc<ArchivedImage>>>,
+    documents: Arc<Documents>,
+}
+
+/// Documents that came from registries: who resolved an image and then fetches it asks for none of them
+/// twice. A registry counts, and some limit, requests for manifests.
+#[derive(Debug, Default)]
+pub struct Documents(Mutex<BTreeMap<Digest, Vec<u8>>>);
+
+impl Documents {
+    fn keep<T>(&self, document: Document<T>) -> Document<T> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(document.digest(), document.bytes().to_vec());
+        document
+    }
+
+    /// The document that `descriptor` describes, if it came before and is one of this kind.
+    fn get<T: Parsed>(&self, descriptor: &Descriptor) -> Option<Document<T>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = kept.get(&descriptor.digest)?;
+        descriptor.check(bytes).ok()?;
+        let media_type = Some(descriptor.media_type.as_str()).filter(|text| !text.is_empty());
+        Document::parse(bytes.clone(), media_type).ok()
+    }
 }
 
 /// One image's source, open.
@@ -49,6 +72,8 @@ pub enum Source {
         registry: Registry,
         /// Repository, tag and digest.
         reference: Reference,
+        /// What came of it and of others so far.
+        documents: Arc<Documents>,
     },
     /// A layout, in a directory or in an archive.
     Layout {
@@ -80,10 +105,13 @@ impl Sources {
     pub async fn open(&self, source: &ImageSource) -> Result<Option<Source>, Error> {
         let opened = match source {
             ImageSource::Registry(reference) => {
-                return Ok(self
-                    .registry
-                    .clone()
-                    .map(|registry| Source::Registry { registry, reference: reference.clone() }));
+                let (reference, documents) =
+                    (reference.clone(), Arc::clone(&self.opened.documents));
+                return Ok(self.registry.clone().map(|registry| Source::Registry {
+                    registry,
+                    reference,
+                    documents,
+                }));
             }
             ImageSource::OciLayout(local) => {
                 let (sources, local) = (self.clone(), local.clone());
@@ -139,10 +167,12 @@ impl Source {
     /// The index or manifest that the source names now, or the one with the digest `pin`.
     pub async fn root(&self, pin: Option<Digest>) -> Result<Document<Root>, Error> {
         Ok(match (self, pin) {
-            (Self::Registry { registry, reference }, Some(pin)) => {
-                registry.resolve(&reference.clone().with_digest(pin)).await?
+            (Self::Registry { registry, reference, documents }, Some(pin)) => {
+                documents.keep(registry.resolve(&reference.clone().with_digest(pin)).await?)
             }
-            (Self::Registry { registry, reference }, None) => registry.resolve(reference).await?,
+            (Self::Registry { registry, reference, documents }, None) => {
+                documents.keep(registry.resolve(reference).await?)
+            }
             (Self::Layout { layout, .. }, Some(pin)) => layout.read_root(pin)?,
             (Self::Layout { layout, selector }, None) => {
                 layout.read_document(layout.resolve(selector.as_deref())?)?
@@ -154,7 +184,7 @@ impl Source {
     /// The digest of the index or manifest that the source names now.
     pub async fn digest(&self) -> Result<Digest, Error> {
         Ok(match self {
-            Self::Registry { registry, reference } => registry.digest(reference).await?,
+            Self::Registry { registry, reference, .. } => registry.digest(reference).await?,
             Self::Layout { layout, selector } => layout.resolve(selector.as_deref())?.digest,
             Self::DockerArchive(image) => image.digest(),
         })
@@ -163,9 +193,10 @@ impl Source {
     /// The document that `descriptor` describes, verified.
     pub async fn document<T: Parsed>(&self, descriptor: &Descriptor) -> Result<Document<T>, Error> {
         match self {
-            Self::Registry { registry, reference } => {
-                Ok(registry.fetch_document(reference, descriptor).await?)
-            }
+            Self::Registry { registry, reference, documents } => match documents.get(descriptor) {
+                Some(document) => Ok(document),
+                None => Ok(documents.keep(registry.fetch_document(reference, descriptor).await?)),
+            },
             Self::Layout { layout, .. } => Ok(layout.read_document(descriptor)?),
             Self::DockerArchive(image) => Ok(image.document(descriptor)?),
         }
@@ -181,7 +212,7 @@ impl Source {
     pub fn blob(&self, digest: Digest, size: u64, start: u64) -> Result<Blob, Error> {
         let descriptor = Descriptor::new("", digest, size);
         Ok(match self {
-            Self::Registry { registry, reference } => {
+            Self::Registry { registry, reference, .. } => {
                 Blob::Stream(registry.fetch_blob(reference, &descriptor, start..))
             }
             Self::Layout { layout, .. } => Blob::Local(layout.open_blob(&descriptor)?),

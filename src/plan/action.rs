@@ -83,6 +83,9 @@ pub struct FetchLayer {
     pub manifest: Digest,
     /// The config that has its `diff_id`.
     pub config: Digest,
+    /// The digest that its image has by the lock, if the lock has digests of artifacts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erofs: Option<Digest>,
     /// Where to get it.
     pub origin: Origin,
 }
@@ -94,6 +97,9 @@ pub struct Stack {
     pub chain_id: ChainId,
     /// The layers, bottom to top.
     pub layers: Vec<DiffId>,
+    /// The digest that the merged metadata have by the lock, if the lock has digests of artifacts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsmeta: Option<Digest>,
     /// Whom it is built for.
     pub origin: Origin,
 }

@@ -37,6 +37,10 @@ pub enum Event {
         digest: Digest,
         /// The platforms it was resolved for.
         platforms: Vec<Platform>,
+        /// Their layers; one that several share counts once.
+        layers: u64,
+        /// Compressed bytes of these.
+        size_bytes: u64,
     },
     /// It is decided what will be done.
     #[serde(rename = "plan")]
@@ -76,9 +80,17 @@ pub enum Event {
         /// Compressed bytes in all.
         size_bytes: u64,
     },
-    /// All of a layer has arrived, and its image is being completed.
+    /// All of a layer has arrived; its digests are being compared and its image completed.
     #[serde(rename = "layer.building")]
     LayerBuilding {
+        /// The layer.
+        diff_id: DiffId,
+        /// The image it was fetched for.
+        image: ImageName,
+    },
+    /// A layer is what its digests name, and its image is being made durable.
+    #[serde(rename = "layer.verified")]
+    LayerVerified {
         /// The layer.
         diff_id: DiffId,
         /// The image it was fetched for.
@@ -106,6 +118,14 @@ pub enum Event {
         /// The image it is built for.
         image: ImageName,
     },
+    /// Layers are merged, and their metadata is being written.
+    #[serde(rename = "fsmeta.writing")]
+    FsmetaWriting {
+        /// The stack of layers.
+        chain_id: ChainId,
+        /// The image it is built for.
+        image: ImageName,
+    },
     /// Merged metadata is in the store.
     #[serde(rename = "fsmeta.done")]
     FsmetaDone {
@@ -114,6 +134,14 @@ pub enum Event {
         /// Bytes of the file.
         size_bytes: u64,
         /// The image it was built for.
+        image: ImageName,
+    },
+    /// A disk is being written.
+    #[serde(rename = "disk.started")]
+    DiskStarted {
+        /// The stack of layers.
+        chain_id: ChainId,
+        /// The image it is written for.
         image: ImageName,
     },
     /// A disk is in the store.
@@ -263,6 +291,12 @@ pub struct Versioned<'e> {
 }
 
 impl Event {
+    /// Whether a later event of the same kind says more: who cannot keep up may miss this one. All others
+    /// say something that is not said again.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::LayerProgress { .. } | Self::Waiting { .. })
+    }
+
     /// The event in the form in which programs read it.
     pub const fn versioned(&self) -> Versioned<'_> {
         Versioned { v: VERSION, event: self }

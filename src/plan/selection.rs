@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::oci::platform::Platform;
 use crate::spec::lockfile::{Lock, LockedImage};
-use crate::spec::manifest_file::ImageSet;
+use crate::spec::manifest_file::{ImageSet, ImageSpec};
 use crate::spec::name::{GroupName, ImageName};
 use crate::words::listed;
 
@@ -192,6 +192,16 @@ fn wanted_images<'a>(
         if only_named { in_group && !default } else { in_group || image.groups.is_empty() }
     });
     Ok(of_groups.map(|(name, _)| name).chain(&request.images).collect())
+}
+
+/// The images that are in a group of `choice`, and no others.
+pub fn of_groups<'a>(
+    set: &'a ImageSet,
+    choice: &'a GroupChoice,
+) -> Result<BTreeSet<&'a ImageName>, SelectionError> {
+    let groups = wanted_groups(set, choice)?;
+    let is_in = |image: &ImageSpec| image.groups.iter().any(|group| groups.contains(group));
+    Ok(set.images.iter().filter(|(_, image)| is_in(image)).map(|(name, _)| name).collect())
 }
 
 fn wanted_groups<'a>(

@@ -1,4 +1,5 @@
-//! The documents of a locked image, read from the store, and the chain that they make.
+//! The documents of a locked image, read from the store or from where the image comes from, and the chain
+//! that they make.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use crate::engine::apply::refetch;
 use crate::engine::chain::{Block, ChainError};
 use crate::engine::context::Context;
 use crate::engine::error::Error;
+use crate::engine::source::Source;
 use crate::oci::digest::Digest;
 use crate::oci::document::Document;
 use crate::oci::document::config::ImageConfig;
@@ -27,12 +29,29 @@ use crate::store::Store;
 pub(super) struct Documents<'a> {
     /// What the lock says of them.
     pub(super) block: Block<'a>,
-    /// Where they are.
-    pub(super) store: &'a Store,
-    /// With what a damaged one is fetched again; nothing where only the store is to be looked at.
-    pub(super) heal: Option<&'a Arc<Context>>,
-    /// Those that are not in the store yet, verified.
-    pub(super) staged: Option<&'a BTreeMap<Digest, Vec<u8>>>,
+    /// Where they are read.
+    pub(super) desk: Desk<'a>,
+}
+
+/// Where documents are read.
+#[derive(Debug)]
+pub(super) enum Desk<'a> {
+    /// In the store.
+    Store {
+        /// Which.
+        store: &'a Store,
+        /// With what a damaged one is fetched again; nothing where only the store is to be looked at.
+        heal: Option<&'a Arc<Context>>,
+    },
+    /// Among those that a bundle brought, and in the store where it left one out.
+    Bundle {
+        /// The bytes of each, verified.
+        documents: &'a BTreeMap<Digest, Vec<u8>>,
+        /// Which store.
+        store: &'a Store,
+    },
+    /// Where the image comes from. Nothing is kept.
+    Source(&'a Source),
 }
 
 /// The documents from what an image is pinned to down to its config.
@@ -115,22 +134,41 @@ impl Documents<'_> {
         kind: DocumentKind,
         descriptor: &Descriptor,
     ) -> Result<Document<T>, Error> {
-        let staged = self.staged.and_then(|staged| staged.get(&descriptor.digest));
-        let read = || self.store.read_blob(descriptor.digest, T::BYTES_MAX);
-        let bytes = match (staged.map_or_else(read, |bytes| Ok(bytes.clone())), self.heal) {
-            (Err(error), Some(context)) if is_healed_by_fetching(&error) => {
-                let Descriptor { digest, size, .. } = *descriptor;
-                let document = FetchDocument { kind, digest, size, origin: self.origin() };
-                refetch(context, &document).await?;
-                self.store.read_blob(digest, T::BYTES_MAX)?
+        let bytes = match self.desk {
+            Desk::Source(source) => return source.document(descriptor).await,
+            Desk::Bundle { documents, store } => match documents.get(&descriptor.digest) {
+                Some(bytes) => bytes.clone(),
+                None => store.read_blob(descriptor.digest, T::BYTES_MAX)?,
+            },
+            Desk::Store { store, heal } => {
+                self.stored(store, heal, kind, descriptor, T::BYTES_MAX).await?
             }
-            (read, _) => read?,
         };
         let media_type = Some(descriptor.media_type.as_str()).filter(|text| !text.is_empty());
         descriptor
             .check(&bytes)
             .and_then(|()| Document::parse(bytes, media_type))
             .map_err(|source| self.refused(source))
+    }
+
+    /// The bytes of a document in the store. One that is not whole is fetched again where that is possible.
+    async fn stored(
+        &self,
+        store: &Store,
+        heal: Option<&Arc<Context>>,
+        kind: DocumentKind,
+        descriptor: &Descriptor,
+        limit_bytes: u64,
+    ) -> Result<Vec<u8>, Error> {
+        let Descriptor { digest, size, .. } = *descriptor;
+        match (store.read_blob(digest, limit_bytes), heal) {
+            (Err(error), Some(context)) if is_healed_by_fetching(&error) => {
+                let document = FetchDocument { kind, digest, size, origin: self.origin() };
+                refetch(context, &document).await?;
+                Ok(store.read_blob(digest, limit_bytes)?)
+            }
+            (read, _) => Ok(read?),
+        }
     }
 
     fn origin(&self) -> Origin {

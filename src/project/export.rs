@@ -11,7 +11,8 @@ use crate::archive::index::{self, MARKER_TEXT};
 use crate::archive::saved::{self, SavedImage};
 use crate::engine::chain::Block;
 use crate::engine::error::Error;
-use crate::engine::export::{Exporter, Item, ItemContent, Target, Written};
+use crate::engine::export::Exporter;
+use crate::engine::export::item::{Item, ItemContent, Target, Written};
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::plan::action::{Action, FetchLayer};
@@ -19,7 +20,7 @@ use crate::plan::artifact::Artifact;
 use crate::plan::event::{Event, Totals};
 use crate::plan::selection::Selection;
 use crate::plan::{layer_blobs, plan, wanted};
-use crate::project::documents::Documents;
+use crate::project::documents::{Desk, Documents};
 use crate::project::sync::pairs;
 use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
@@ -167,7 +168,8 @@ async fn documents(project: &Project, request: &Request<'_>) -> Result<DocumentB
         let Some(image) = request.lock.image(name.as_str()) else { continue };
         let Some(locked) = image.platforms.get(platform) else { continue };
         let block = Block { name, image, platform, locked };
-        let chain = Documents { block, store: project.store(), heal: None, staged: None };
+        let desk = Desk::Store { store: project.store(), heal: None };
+        let chain = Documents { block, desk };
         // A mismatch of platforms was judged when the image was synced.
         match chain.checked(true).await {
             Ok(chain) => documents.extend(chain.into_bytes()),

@@ -8,7 +8,7 @@ use crate::spec::diagnostic::Diagnostic;
 use crate::spec::freshness::{LockState, Stale, check};
 use crate::spec::lockfile::{FILE_BYTES_MAX as LOCK_BYTES_MAX, Lock, LockError};
 use crate::spec::manifest_file::{FILE_BYTES_MAX as IMAGE_SET_BYTES_MAX, ImageSet};
-use crate::store::replace::{create as create_file, replace as replace_file};
+use crate::store::replace::{create as create_file, replace as replace_file, sweep_parts};
 
 /// Why one of the two files cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -183,6 +183,7 @@ pub fn create(path: &Path, text: &str) -> Result<(), FileError> {
 /// that already.
 pub(super) fn replace(path: &Path, text: &str) -> Result<bool, FileError> {
     if read(path, LOCK_BYTES_MAX)?.as_deref() == Some(text) {
+        sweep_parts(path);
         return Ok(false);
     }
     let io_error = |source| FileError::Io { action: "write", path: path.to_owned(), source };

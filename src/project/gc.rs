@@ -1,18 +1,23 @@
 //! What a project says about what a store keeps: its root, and the collection of what nobody wants.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::engine::collect::{
-    Collection, Error, Request, RootFile, ThisProject, collect, preview, roots, try_collect,
+    Collection, Error, Request, RootFile, ThisProject, Withdrawn, collect, preview, roots,
+    try_collect,
 };
 use crate::oci::digest::Digest;
+use crate::plan::artifact::Artifact;
 use crate::plan::selection::Selection;
 use crate::plan::wanted;
 use crate::project::{Project, Session};
+use crate::publish::microsandbox;
 use crate::spec::lockfile::Lock;
 use crate::store::Store;
 use crate::store::error::Error as StoreError;
+use crate::store::exclusive::ExclusiveStore;
 use crate::store::root::seconds;
 
 /// How long `sync` leaves what its project dropped: a week in which an image may come back, or the branch
@@ -33,7 +38,13 @@ impl Project {
 
     /// Waits until nobody else uses the store, and deletes what `request` asks for.
     pub fn gc(&self, request: &Request, session: &Session) -> Result<Collection, Error> {
-        collect(self.store(), request, session.now, session.caller.clone())
+        let caller = session.caller.clone();
+        collect(self.store(), request, session.now, caller, &self.withdraw())
+    }
+
+    /// What is published and goes is taken out of where it was published to.
+    fn withdraw(&self) -> impl Fn(&ExclusiveStore, &BTreeSet<Artifact>) -> Vec<Withdrawn> {
+        |exclusive, going| microsandbox::withdraw(self.store(), exclusive, going)
     }
 
     /// Every root of the store, whether it is alive at `now`, and why.
@@ -72,7 +83,8 @@ impl Project {
             return Ok(Some(Collection::default()));
         }
         let request = Request::Dropped { project, grace };
-        match try_collect(self.store(), &request, session.now, session.caller.clone()) {
+        let caller = session.caller.clone();
+        match try_collect(self.store(), &request, session.now, caller, &self.withdraw()) {
             Err(Error::Store(StoreError::ReadOnly { .. } | StoreError::Denied { .. })) => Ok(None),
             collected => collected,
         }

@@ -17,7 +17,8 @@ use crate::archive::bundle::reader::BundleReader;
 use crate::archive::index::{self, MARKER_TEXT};
 use crate::engine::chain::Block;
 use crate::engine::error::Error;
-use crate::engine::import::{Importer, Staged};
+use crate::engine::import::Importer;
+use crate::engine::import::staged::Staged;
 use crate::oci::digest::Digest;
 use crate::oci::document::parsed::MANIFEST_BYTES_MAX;
 use crate::plan::action::Action;
@@ -26,7 +27,7 @@ use crate::plan::event::{Event, Totals};
 use crate::plan::locked::check_format;
 use crate::plan::selection::Selection;
 use crate::plan::wanted;
-use crate::project::documents::Documents;
+use crate::project::documents::{Desk, Documents};
 use crate::project::files::FileError;
 use crate::project::sync::pairs;
 use crate::project::{Project, Session};
@@ -234,12 +235,8 @@ async fn check_documents(
         let Some(image) = importer.lock.image(name.as_str()) else { continue };
         let Some(locked) = image.platforms.get(platform) else { continue };
         let block = Block { name, image, platform, locked };
-        let documents = Documents {
-            block,
-            store: &importer.store,
-            heal: None,
-            staged: Some(&staged.documents),
-        };
+        let desk = Desk::Bundle { documents: &staged.documents, store: &importer.store };
+        let documents = Documents { block, desk };
         // Whoever exported has judged whether a mismatch of platforms is meant.
         let chain = documents.checked(true).await;
         let chain = chain.map_err(|error| Refusal::Failed(Some(name.clone()), error))?;

@@ -1,6 +1,6 @@
 //! Lock: the least change that makes a lock satisfy its image set.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -103,7 +103,8 @@ fn pin(inputs: &Inputs, name: &ImageName) -> Option<Digest> {
     (!reasons.any(|stale| moves(stale.reason))).then_some(locked.digest)
 }
 
-async fn resolve_one(
+/// Resolves `spec`, and tells of it.
+pub(super) async fn resolve_one(
     name: &ImageName,
     spec: &ImageSpec,
     pin: Option<Digest>,
@@ -120,10 +121,14 @@ async fn resolve_one(
         let (code, image, message) = ("platform".to_owned(), Some(name.clone()), message.clone());
         reporter.report(Event::Warning { code, image, message });
     }
+    let layers = resolved.image.platforms.values().flat_map(|platform| &platform.layers);
+    let layers: BTreeMap<Digest, u64> = layers.map(|layer| (layer.digest, layer.size)).collect();
     reporter.report(Event::Resolved {
         image: name.clone(),
         digest: resolved.image.digest,
         platforms: resolved.image.platforms.keys().cloned().collect(),
+        layers: u64::try_from(layers.len()).unwrap_or(u64::MAX),
+        size_bytes: layers.values().fold(0, |sum, size| sum.saturating_add(*size)),
     });
     Ok(resolved)
 }

@@ -15,20 +15,24 @@ use crate::engine::apply::{self, Failure};
 use crate::engine::chain::Block;
 use crate::engine::context::Context;
 use crate::engine::error::Error;
+use crate::engine::source::Sources;
 use crate::oci::platform::Platform;
 use crate::plan::action::Action;
 use crate::plan::artifact::Artifact;
 use crate::plan::event::{Event, Totals};
-use crate::plan::locked::{check_format, locked_digests};
+use crate::plan::locked::check_format;
 use crate::plan::room::Room;
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
-use crate::project::documents::Documents;
+use crate::project::documents::{Desk, Documents};
 use crate::project::files::Inputs;
+use crate::project::locked::differing;
+use crate::project::parts::Parts;
 use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
 use crate::store::error::{Class, Error as StoreError};
+use crate::store::pulled::PulledImage;
 
 /// What came of a sync.
 #[derive(Debug, Default)]
@@ -57,19 +61,41 @@ pub(super) async fn sync(
     inputs: Option<&Inputs>,
     session: &Session,
 ) -> Synced {
-    let started = Instant::now();
-    let work = Work { project, lock, inputs, session };
-    let mut synced = Synced::default();
-    if let Err(error) = work.run(selection, &mut synced).await {
-        let image = selection.images.keys().next().or(lock.images().next().map(|(name, _)| name));
-        synced.failures.extend(image.map(|image| (image.clone(), error)));
-    }
-    session.reporter.report(Event::Done {
-        success: synced.is_complete(),
-        totals: synced.totals,
-        elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-    });
-    synced
+    let sources = project.sources(session);
+    Work { project, lock, inputs, session, sources, notes: Notes::Lock }.whole(selection).await
+}
+
+/// As [`sync`], and what is noted in the store is each image by itself: what was pulled, and of what.
+pub(super) async fn sync_pulled(
+    project: &Project,
+    lock: &Lock,
+    selection: &Selection,
+    pulled: &[Noted],
+    sources: Sources,
+    session: &Session,
+) -> Synced {
+    let notes = Notes::Pulled(pulled);
+    Work { project, lock, inputs: None, session, sources, notes }.whole(selection).await
+}
+
+/// An image that is pulled.
+#[derive(Debug)]
+pub(super) struct Noted {
+    /// Its name in the lock.
+    pub(super) name: ImageName,
+    /// What is noted of it.
+    pub(super) image: PulledImage,
+    /// Whether a config that names another platform than the lock is meant.
+    pub(super) allow_platform_mismatch: bool,
+}
+
+/// What is noted in the store when all is there.
+#[derive(Clone, Copy)]
+enum Notes<'a> {
+    /// That the project wants all of its lock.
+    Lock,
+    /// What each source is.
+    Pulled(&'a [Noted]),
 }
 
 struct Work<'a> {
@@ -77,9 +103,27 @@ struct Work<'a> {
     lock: &'a Lock,
     inputs: Option<&'a Inputs>,
     session: &'a Session,
+    sources: Sources,
+    notes: Notes<'a>,
 }
 
 impl Work<'_> {
+    async fn whole(&self, selection: &Selection) -> Synced {
+        let started = Instant::now();
+        let mut synced = Synced::default();
+        if let Err(error) = self.run(selection, &mut synced).await {
+            let any = self.lock.images().next().map(|(name, _)| name);
+            let image = selection.images.keys().next().or(any);
+            synced.failures.extend(image.map(|image| (image.clone(), error)));
+        }
+        self.session.reporter.report(Event::Done {
+            success: synced.is_complete(),
+            totals: synced.totals,
+            elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        synced
+    }
+
     async fn run(&self, selection: &Selection, synced: &mut Synced) -> Result<(), Error> {
         check_format(self.lock)?;
         let mut missing = self.project.plan(self.lock, selection)?;
@@ -96,7 +140,7 @@ impl Work<'_> {
             }
             self.compare(selection, synced);
             self.sweep_remains(selection, &BTreeSet::new());
-            let noted = match self.note_root() {
+            let noted = match self.note(synced) {
                 // Whoever may not write to a store may still use what is in it.
                 Err(
                     StoreError::ReadOnly { .. }
@@ -115,7 +159,7 @@ impl Work<'_> {
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
         self.compare(selection, synced);
-        self.note_root()?;
+        self.note(synced)?;
         Ok(())
     }
 
@@ -150,23 +194,14 @@ impl Work<'_> {
 
     /// Notes which files in the store are not what the lock says. What is not there is told elsewhere.
     fn compare(&self, selection: &Selection, synced: &mut Synced) {
-        let locked = locked_digests(self.lock);
-        let mut told = BTreeSet::new();
-        for (name, platform) in pairs(selection).filter(|_| !locked.is_empty()) {
-            for artifact in wanted(self.lock, &only(name, platform)) {
-                let Some(&expected) = locked.get(&artifact) else { continue };
-                let Ok(file) = self.project.store().open(artifact) else { continue };
-                let actual = file.record().digest;
-                if actual == expected {
-                    continue;
-                }
+        let differing = differing(self.project.store(), self.lock, selection);
+        let wrong: BTreeSet<Artifact> = differing.keys().copied().collect();
+        for (name, platform) in pairs(selection).filter(|_| !wrong.is_empty()) {
+            if !wanted(self.lock, &only(name, platform)).is_disjoint(&wrong) {
                 synced.is_incomplete(name, platform);
-                if told.insert(artifact) {
-                    let error = Error::ArtifactDiffers { artifact, expected, actual };
-                    synced.failures.push((name.clone(), error));
-                }
             }
         }
+        synced.failures.extend(differing.into_values());
     }
 
     /// Says what the store has, and why each other thing is made.
@@ -227,6 +262,7 @@ impl Work<'_> {
         let broken = self.broken(selection, Some(context), &failed).await;
         let sound = without(selection, &broken);
         synced.note_broken(broken);
+        let sound = self.upon_whole_parts(context, sound, synced).await?;
         let rest = self.missing(context, &sound)?;
         synced.note(apply::all(context, &rest.actions).await);
 
@@ -242,6 +278,32 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Sets aside what is damaged of what is to be built upon, and leaves out the images of which something
+    /// damaged cannot be made again.
+    async fn upon_whole_parts(
+        &self,
+        context: &Arc<Context>,
+        selection: Selection,
+        synced: &mut Synced,
+    ) -> Result<Selection, Error> {
+        let has_network = self.session.registry.is_some();
+        let parts = Parts { project: self.project, context, lock: self.lock, has_network };
+        let mut stuck = parts.set_aside_damaged(&selection).await?;
+        let damaged: BTreeSet<Artifact> = stuck.keys().copied().collect();
+        let mut broken = Broken::new();
+        for (name, platform) in pairs(&selection).filter(|_| !damaged.is_empty()) {
+            let wanted = wanted(self.lock, &only(name, platform));
+            if !wanted.is_disjoint(&damaged) {
+                // What several images have is told for the first.
+                let told = wanted.iter().find_map(|artifact| stuck.remove(artifact));
+                broken.insert((name.clone(), platform.clone()), told.map(Error::from));
+            }
+        }
+        let sound = without(&selection, &broken);
+        synced.note_broken(broken);
+        Ok(sound)
     }
 
     /// Removes what dead runs have left, and what they kept of layers that are there now.
@@ -267,7 +329,7 @@ impl Work<'_> {
         Ok(Arc::new(Context {
             run: store.shared()?.begin_run(&artifacts, caller.clone())?,
             store,
-            sources: self.project.sources(self.session),
+            sources: self.sources.clone(),
             limits: *limits,
             jobs: *jobs,
             reporter: Arc::clone(reporter),
@@ -289,8 +351,11 @@ impl Work<'_> {
             let Some(locked) = image.platforms.get(platform) else { continue };
             let has_failed = !wanted(self.lock, &only(name, platform)).is_disjoint(failed);
             let block = Block { name, image, platform, locked };
-            let heal = heal.filter(|_| !has_failed);
-            let documents = Documents { block, store: self.project.store(), heal, staged: None };
+            // Without a network what is damaged stays where it is, and is told.
+            let is_reachable = self.session.registry.is_some() || image.source.is_local();
+            let heal = heal.filter(|_| !has_failed && is_reachable);
+            let desk = Desk::Store { store: self.project.store(), heal };
+            let documents = Documents { block, desk };
             let checked = documents.check(self.allows_mismatch(name)).await.err();
             let told = checked.filter(|error| !has_failed || matches!(error, Error::Chain(_)));
             if has_failed || told.is_some() {
@@ -301,9 +366,24 @@ impl Work<'_> {
     }
 
     fn allows_mismatch(&self, name: &ImageName) -> bool {
+        if let Notes::Pulled(pulled) = self.notes {
+            return pulled.iter().any(|one| one.name == *name && one.allow_platform_mismatch);
+        }
         // Without `sandbox-images.toml` nobody says that a mismatch is meant.
         let spec = self.inputs.and_then(|inputs| inputs.image_set.images.get(name));
         spec.is_some_and(|spec| spec.allow_platform_mismatch)
+    }
+
+    /// Notes in the store what keeps what was synced. Answers whether that was to be written.
+    fn note(&self, synced: &Synced) -> Result<bool, StoreError> {
+        let Notes::Pulled(pulled) = self.notes else {
+            return self.note_root();
+        };
+        let Session { now, caller, .. } = self.session;
+        let whole = pulled.iter().filter(|one| !synced.incomplete.contains_key(&one.name));
+        whole
+            .map(|one| self.project.store().put_pulled(&one.image, *now, caller.clone()))
+            .try_fold(false, |noted_any, noted| Ok(noted? || noted_any))
     }
 
     /// Notes that the project wants all of its lock, whatever was selected this time. Answers whether that

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::layer::limits::Limits;
 use crate::secret::Secret;
 use crate::spec::diagnostic::Diagnostic;
+use crate::spec::publish_target::PublishTarget;
 
 mod value;
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub allow_foreign_owner: bool,
     /// How many layers are worked on at once.
     pub jobs: Option<NonZeroUsize>,
+    /// Where `sync` publishes to.
+    pub publish: Vec<PublishTarget>,
     /// How the network is used.
     pub network: Network,
     /// What layers and images may hold.

@@ -21,7 +21,8 @@ pub(super) fn digest_of(file: &File, size_bytes: u64) -> io::Result<Digest> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer =
+        vec![0; usize::try_from(size_bytes).map_or(BUFFER_BYTES, |size| size.min(BUFFER_BYTES))];
     let mut offset = 0;
     while offset < size_bytes {
         let (data, hole) = next_data(file, offset, size_bytes)?;

@@ -154,6 +154,11 @@ impl ExclusiveStore {
         self.workspace.layout.leases.unlink(name)
     }
 
+    /// With what it writes.
+    pub(super) fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
     /// Replaces the root `id`.
     pub fn replace_root(&self, id: Digest, root: &Root) -> Result<(), Error> {
         let roots = &self.workspace.layout.roots;

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use fs4::TryLockError;
 use serde::{Deserialize, Serialize};
 
+use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::store::directory::{Directory, Found};
 use crate::store::error::Error;
@@ -36,6 +37,9 @@ const HOLDER_BYTES_MAX: usize = 1024;
 
 /// Characters of a command that are written into a guard file.
 const COMMAND_CHARS_MAX: usize = 200;
+
+/// The guard of the whole store.
+const STORE: &str = "store";
 
 /// On whose behalf the store is used, and what to do when another process is in the way.
 #[derive(Clone)]
@@ -115,7 +119,7 @@ impl ArtifactGuard {
     ) -> Result<Self, Error> {
         let name = guard_name(artifact);
         let file = wait_for(&layout.guards, &name, Share::One, &artifact.to_string(), caller)?;
-        sign(&file, caller);
+        sign(&layout.guards, &name, &file, caller);
         Ok(Self { artifact, layout: Arc::clone(layout), file })
     }
 
@@ -150,7 +154,7 @@ pub(super) struct SharedGuard {
 impl SharedGuard {
     /// Waits for whoever deletes.
     pub(super) fn take(layout: &Layout, caller: &Caller) -> Result<Self, Error> {
-        let file = wait_for(&layout.guards, "store", Share::Many, "the store", caller)?;
+        let file = wait_for(&layout.guards, STORE, Share::Many, "the store", caller)?;
         Ok(Self { _file: file })
     }
 }
@@ -158,42 +162,70 @@ impl SharedGuard {
 /// Proof that nobody plans by the store or commits to it, until it is dropped.
 #[derive(Debug)]
 pub(super) struct ExclusiveGuard {
+    layout: Arc<Layout>,
     // Held for its lock.
     file: File,
 }
 
 impl ExclusiveGuard {
     /// Waits for all who plan or commit.
-    pub(super) fn take(layout: &Layout, caller: &Caller) -> Result<Self, Error> {
-        let file = wait_for(&layout.guards, "store", Share::One, "the store", caller)?;
-        Ok(Self::signed(file, caller))
+    pub(super) fn take(layout: &Arc<Layout>, caller: &Caller) -> Result<Self, Error> {
+        let file = wait_for(&layout.guards, STORE, Share::One, "the store", caller)?;
+        Ok(Self::signed(layout, file, caller))
     }
 
     /// As [`ExclusiveGuard::take`], but `None` where it would have to wait.
-    pub(super) fn try_take(layout: &Layout, caller: &Caller) -> Result<Option<Self>, Error> {
-        let file = try_lock(&layout.guards, "store", Share::One)?;
-        Ok(file.map(|file| Self::signed(file, caller)))
+    pub(super) fn try_take(layout: &Arc<Layout>, caller: &Caller) -> Result<Option<Self>, Error> {
+        let file = try_lock(&layout.guards, STORE, Share::One)?;
+        Ok(file.map(|file| Self::signed(layout, file, caller)))
     }
 
-    fn signed(file: File, caller: &Caller) -> Self {
-        sign(&file, caller);
-        Self { file }
+    fn signed(layout: &Arc<Layout>, file: File, caller: &Caller) -> Self {
+        sign(&layout.guards, STORE, &file, caller);
+        Self { layout: Arc::clone(layout), file }
     }
 }
 
 impl Drop for ExclusiveGuard {
     fn drop(&mut self) {
         // Who holds the guard with others does not sign it: they must not be taken for this one.
-        let _ = self.file.set_len(0);
+        let _ = self.layout.guards.resize(STORE, &self.file, 0);
     }
+}
+
+/// Proof that this process alone publishes to a place, or withdraws from it, until it is dropped.
+#[derive(Debug)]
+pub(super) struct PublicationGuard {
+    // Held for its lock.
+    _file: File,
+}
+
+impl PublicationGuard {
+    /// Waits for whoever publishes to the place `id`.
+    pub(super) fn take(layout: &Layout, id: Digest, caller: &Caller) -> Result<Self, Error> {
+        let name = publication_guard_name(id);
+        let file = wait_for(&layout.guards, &name, Share::One, "a place to publish to", caller)?;
+        sign(&layout.guards, &name, &file, caller);
+        Ok(Self { _file: file })
+    }
+
+    /// As [`PublicationGuard::take`], but `None` where it would have to wait.
+    pub(super) fn try_take(layout: &Layout, id: Digest) -> Result<Option<Self>, Error> {
+        let file = try_lock(&layout.guards, &publication_guard_name(id), Share::One)?;
+        Ok(file.map(|file| Self { _file: file }))
+    }
+}
+
+/// There are as many of these files as places that were ever published to, so they stay.
+fn publication_guard_name(id: Digest) -> String {
+    format!("publication-{}", id.hex())
 }
 
 /// Writes into a guard file who holds it. The lock is the guard and the text a courtesy: a full disk is for
 /// the commit to report.
-fn sign(file: &File, caller: &Caller) {
-    let _ = serde_json::to_vec(&caller.holder())
-        .map_err(std::io::Error::from)
-        .and_then(|json| file.set_len(0).and_then(|()| file.write_all_at(&json, 0)));
+fn sign(guards: &Directory, name: &str, file: &File, caller: &Caller) {
+    let json = serde_json::to_vec(&caller.holder()).expect("numbers and strings are always JSON");
+    let _ = guards.resize(name, file, 0).and_then(|()| guards.write_at(name, file, &json, 0));
 }
 
 /// With whom a lock is held.

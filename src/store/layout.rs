@@ -20,6 +20,9 @@ pub(super) const CACHE_TAG: (&str, &str) = (
      # This directory is the store of sandbox-images: all in it can be fetched or built again.\n",
 );
 
+/// Notes on what was published; made when something first is.
+const PUBLICATIONS: &str = "publications";
+
 /// Where the artifacts of one kind and their records lie.
 #[derive(Debug)]
 pub(super) struct Shelf {
@@ -127,6 +130,14 @@ pub(super) fn open_roots(store: &Path) -> Result<Option<Directory>, Error> {
     }
 }
 
+/// Opens the directory of what was pulled, if there is one.
+pub(super) fn open_refs(store: &Path) -> Result<Option<Directory>, Error> {
+    match open_version(store)? {
+        Some(version) => version.descend("refs"),
+        None => Ok(None),
+    }
+}
+
 /// Whoever owns a directory may change what is in it at any time, and would own half of what is made there.
 fn check_owner(directory: &Directory) -> Result<(), Error> {
     let (owner, user) = (directory.owner()?, geteuid().as_raw());
@@ -134,6 +145,14 @@ fn check_owner(directory: &Directory) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Foreign { path: directory.path().to_owned(), owner, user })
+}
+
+/// Opens the directory of notes on what was published, if there is one.
+pub(super) fn open_publications(store: &Path) -> Result<Option<Directory>, Error> {
+    match open_version(store)? {
+        Some(version) => version.descend(PUBLICATIONS),
+        None => Ok(None),
+    }
 }
 
 /// Opens the directory of downloads that broke off, if there is one.
@@ -150,6 +169,7 @@ pub(super) struct Layout {
     pub(super) store: Directory,
     pub(super) shelves: Shelves,
     pub(super) roots: Directory,
+    pub(super) refs: Directory,
     pub(super) leases: Directory,
     pub(super) runs: Directory,
     pub(super) quarantine: Directory,
@@ -171,6 +191,7 @@ impl Layout {
         let layout = Self {
             shelves: Shelves::make(&version)?,
             roots: version.make("roots")?,
+            refs: version.make("refs")?,
             leases: version.make("leases")?,
             runs: version.make("tmp")?,
             quarantine: version.make("quarantine")?,
@@ -184,9 +205,14 @@ impl Layout {
 
     /// Those below the directory of the version.
     fn directories(&self) -> impl Iterator<Item = &Directory> {
-        let Self { roots, leases, runs, quarantine, guards, partials, .. } = self;
+        let Self { roots, refs, leases, runs, quarantine, guards, partials, .. } = self;
         let shelves = self.shelves.0.values().flat_map(|shelf| [&shelf.files, &shelf.records]);
-        shelves.chain([roots, leases, runs, quarantine, guards, partials])
+        shelves.chain([roots, refs, leases, runs, quarantine, guards, partials])
+    }
+
+    /// Opens the directory of notes on what was published, making it if it is missing.
+    pub(super) fn publications(&self) -> Result<Directory, Error> {
+        self.store.make(VERSION)?.make(PUBLICATIONS)
     }
 
     /// Where `artifact` lies.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 
+use crate::disk::vmdk::DESCRIPTOR_BYTES_MAX;
 use crate::plan::artifact::{Artifact, Inventory};
 use crate::store::content::{digest_of, has_whole_superblock};
 use crate::store::directory::{Directory, Found};
@@ -16,7 +17,8 @@ pub type Verdict = Result<Record, Damage>;
 /// How closely to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// The record, the size and the superblock's checksum: what `sync` trusts.
+    /// The record, the size, and the superblock's checksum of an EROFS image or all of a disk's text: what
+    /// `sync` trusts.
     Quick,
     /// Also every byte: what `verify` does.
     Full,
@@ -73,7 +75,7 @@ fn look(
         return Ok(Err(Damage::Size { expected: record.size_bytes, actual }));
     }
     let damage = match depth {
-        Depth::Quick => superblock_damage(&file, artifact),
+        Depth::Quick => quick_damage(&file, artifact, &record),
         Depth::Full => digest_damage(&file, &record),
     };
     let damage = damage.map_err(|error| Error::io("read", shelf.files.path_of(&name), error))?;
@@ -88,9 +90,21 @@ fn read_record(records: &Directory, artifact: Artifact) -> Result<Verdict, Error
     })
 }
 
-fn superblock_damage(file: &File, artifact: Artifact) -> std::io::Result<Option<Damage>> {
-    let is_erofs = matches!(artifact, Artifact::Layer(_) | Artifact::Fsmeta(_));
-    Ok((is_erofs && !has_whole_superblock(file)?).then_some(Damage::Superblock))
+/// What a small read tells. A disk is a text of about 100 bytes a layer, so all of it is a small read.
+fn quick_damage(
+    file: &File,
+    artifact: Artifact,
+    record: &Record,
+) -> std::io::Result<Option<Damage>> {
+    match artifact {
+        Artifact::Layer(_) | Artifact::Fsmeta(_) => {
+            Ok((!has_whole_superblock(file)?).then_some(Damage::Superblock))
+        }
+        Artifact::Disk(_) if record.size_bytes <= DESCRIPTOR_BYTES_MAX as u64 => {
+            digest_damage(file, record)
+        }
+        Artifact::Disk(_) | Artifact::Blob(_) => Ok(None),
+    }
 }
 
 fn digest_damage(file: &File, record: &Record) -> std::io::Result<Option<Damage>> {

@@ -32,6 +32,8 @@ pub(super) enum RecordError {
     Version(u32),
     #[error("its record is of a blob with the digest {0}")]
     OtherBlob(Digest),
+    #[error("its record does not fit its own sum")]
+    Sum,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +43,8 @@ struct Json {
     size: u64,
     digest: Digest,
     builder: String,
+    /// Hex SHA-256 of the record in which this is empty: a record that was changed says nothing of its file.
+    sum: String,
 }
 
 impl Record {
@@ -57,18 +61,23 @@ impl Record {
 
     /// The bytes of its file.
     pub(super) fn to_json(&self) -> Vec<u8> {
-        let json = Json {
-            version: VERSION,
-            size: self.size_bytes,
-            digest: self.digest,
-            builder: self.builder.clone(),
+        let line = |sum: String| {
+            let json = Json {
+                version: VERSION,
+                size: self.size_bytes,
+                digest: self.digest,
+                builder: self.builder.clone(),
+                sum,
+            };
+            let mut bytes = serde_json::to_vec(&json).expect("numbers and strings are always JSON");
+            bytes.push(b'\n');
+            bytes
         };
-        let mut bytes = serde_json::to_vec(&json).expect("numbers and strings are always JSON");
-        bytes.push(b'\n');
-        bytes
+        line(Digest::of(line(String::new())).hex())
     }
 
-    /// Reads the record of `artifact`. A blob's record must name the blob's own digest.
+    /// Reads the record of `artifact`. It must be what [`Record::to_json`] writes, to the byte, and a blob's
+    /// must name the blob's own digest.
     pub(super) fn parse(bytes: &[u8], artifact: Artifact) -> Result<Self, RecordError> {
         let json: Json = serde_json::from_slice(bytes)?;
         if json.version != VERSION {
@@ -77,7 +86,8 @@ impl Record {
         if matches!(artifact, Artifact::Blob(digest) if digest != json.digest) {
             return Err(RecordError::OtherBlob(json.digest));
         }
-        Ok(Self { size_bytes: json.size, digest: json.digest, builder: json.builder })
+        let record = Self { size_bytes: json.size, digest: json.digest, builder: json.builder };
+        if record.to_json() == bytes { Ok(record) } else { Err(RecordError::Sum) }
     }
 }
 
@@ -110,6 +120,12 @@ mod tests {
                 good.replace(&x.hex(), &y.hex()),
                 &format!("its record is of a blob with the digest {y}"),
             ),
+            (good.replace(":7", ":9"), "its record does not fit its own sum"),
+            (
+                good.replace("\"builder\":\"", "\"builder\":\"1"),
+                "its record does not fit its own sum",
+            ),
+            (format!("{good} "), "its record does not fit its own sum"),
         ] {
             let error = Record::parse(bytes.as_bytes(), Artifact::Blob(x)).unwrap_err();
             assert_eq!(error.to_string(), why, "{bytes}");

@@ -1,14 +1,18 @@
-//! Files outside of any store that the user asked for: the lock, a disk in another form.
+//! Files outside of any store that the user asked for: the lock, a disk in another form, a layer as a directory.
 //!
 //! A reader sees the old file or the new one, never a part, also after a crash: a new file beside the old
-//! one is filled, made durable, and takes its name and its mode.
+//! one is filled, made durable, and takes its name and its mode. It is locked meanwhile; so what a run that
+//! was killed left of one is told by its free lock, and the next run removes it.
 
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use rustix::fs::{rename, syncfs};
 use tempfile::NamedTempFile;
+
+use crate::store::failpoint::{Step, failpoint_outside};
 
 /// What begins the names of files that are not finished.
 const PART_PREFIX: &str = ".sandbox-images.part.";
@@ -22,30 +26,37 @@ pub fn replace(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) ->
         Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
         Err(_) => readable_by_all(),
     };
-    part(&target, permissions, fill)?.persist(&target).map_err(|error| error.error)?;
-    File::open(folder_of(&target))?.sync_all()
+    let part = part(&target, permissions, fill)?;
+    failpoint_outside(Step::Rename)?;
+    part.persist(&target).map_err(|error| error.error)?;
+    sync_names(&target)
 }
 
 /// Makes the new file `target` that `fill` fills. What is there already stays, and is an error.
 pub fn create(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let part = part(target, readable_by_all(), fill)?;
+    failpoint_outside(Step::Rename)?;
     part.persist_noclobber(target).map_err(|error| error.error)?;
-    File::open(folder_of(target))?.sync_all()
+    sync_names(target)
 }
 
-/// Makes the directory `target` hold what `fill` puts into it, whole or not at all. It may be there already if
-/// nothing is in it.
-pub fn fill_directory(target: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+/// Makes `target` the directory that `fill` fills, whole or not at all. A directory that is there already is
+/// replaced if nothing is in it; else it stays as it is, and that is an error.
+pub fn fill_directory<T>(
+    target: &Path,
+    fill: impl FnOnce(&Path) -> io::Result<T>,
+) -> io::Result<T> {
     let folder = folder_of(target);
     let part = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder)?;
-    fill(part.path())?;
-    fs::set_permissions(part.path(), Permissions::from_mode(0o755))?;
-    File::open(part.path())?.sync_all()?;
-    // The kernel replaces an empty directory, and refuses any other.
-    rustix::fs::rename(part.path(), target)?;
-    // It has another name now, so there is nothing to remove.
-    let _ = part.keep();
-    File::open(folder)?.sync_all()
+    let filled = part.path().join("filled");
+    make_directory(&filled)?;
+    let directory = File::open(&filled)?;
+    let done = fill(&filled)?;
+    // One for all files: there may be thousands, and each by itself would wait for the disk.
+    syncfs(&directory)?;
+    rename(&filled, target)?;
+    File::open(folder)?.sync_all()?;
+    Ok(done)
 }
 
 /// Makes a directory below one that is being filled, and what is missing above it.
@@ -58,17 +69,65 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
+/// Makes the new file `path` below a directory that is being filled.
+pub fn make_file(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).open(path)?;
+    fill(&mut file)?;
+    file.set_permissions(readable_by_all())
+}
+
 /// A full and durable file beside `target`.
 fn part(
     target: &Path,
     permissions: Permissions,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<NamedTempFile> {
-    let mut part = tempfile::Builder::new().prefix(PART_PREFIX).tempfile_in(folder_of(target))?;
+    sweep_parts(target);
+    failpoint_outside(Step::Create)?;
+    let mut part = loop {
+        let part = tempfile::Builder::new().prefix(PART_PREFIX).tempfile_in(folder_of(target))?;
+        // Not every file system has locks. Where none are, nobody removes parts either.
+        let _ = fs4::FileExt::try_lock(part.as_file());
+        // Before it was locked, somebody may have taken it for one that was left.
+        if part.path().try_exists()? {
+            break part;
+        }
+    };
+    failpoint_outside(Step::Write)?;
     fill(part.as_file_mut())?;
+    failpoint_outside(Step::Mode)?;
     part.as_file().set_permissions(permissions)?;
+    failpoint_outside(Step::Sync)?;
     part.as_file().sync_all()?;
     Ok(part)
+}
+
+/// Makes the name of `target` durable.
+fn sync_names(target: &Path) -> io::Result<()> {
+    failpoint_outside(Step::SyncNames)?;
+    File::open(folder_of(target))?.sync_all()
+}
+
+/// Removes what killed runs left beside `target`. What cannot be removed stays: it harms nobody.
+pub fn sweep_parts(target: &Path) {
+    let entries = fs::read_dir(folder_of(target)).into_iter().flatten();
+    for entry in entries.filter_map(Result::ok) {
+        let is_part = entry.file_name().to_string_lossy().starts_with(PART_PREFIX);
+        if is_part && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = remove_left(&entry.path());
+        }
+    }
+}
+
+/// Removes a part that nobody has locked.
+#[expect(clippy::disallowed_methods, reason = "it lies in no store")]
+fn remove_left(part: &Path) -> io::Result<()> {
+    let file = File::open(part)?;
+    if fs4::FileExt::try_lock(&file).is_ok() {
+        failpoint_outside(Step::Unlink)?;
+        fs::remove_file(part)?;
+    }
+    Ok(())
 }
 
 /// The directory that `file` lies in.
@@ -113,6 +172,22 @@ mod tests {
         replace(&target, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_goes_and_what_another_fills_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = |name: &str| {
+            let path = folder.path().join(format!("{PART_PREFIX}{name}"));
+            File::options().create_new(true).write(true).open(path).unwrap()
+        };
+        drop(part("left"));
+        let others = part("others");
+        fs4::FileExt::try_lock(&others).unwrap();
+        replace(&folder.path().join("a"), |file| file.write_all(b"a")).unwrap();
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, [format!("{PART_PREFIX}others"), "a".to_owned()]);
     }
 
     #[test]

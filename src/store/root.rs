@@ -18,6 +18,9 @@ use crate::store::keeper::VERSION;
 /// A root that still wants the same is not rewritten before this has passed: most runs write nothing.
 const SEEN_EVERY: Duration = Duration::from_hours(24);
 
+/// How long what was pulled is kept after it was last asked for.
+const PULLED_KEPT: Duration = Duration::from_hours(30 * 24);
+
 /// What a project wants of the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Root {
@@ -90,6 +93,18 @@ impl Root {
         root.wanted.clone_from(wanted);
         root.lock = lock;
         root.last_seen = now;
+        Some(root)
+    }
+
+    /// The root in place of `previous` of something that was pulled, which `name` tells: it ends by itself.
+    pub(super) fn next_of_pulled(
+        previous: Option<Self>,
+        name: &Path,
+        wanted: &BTreeSet<Artifact>,
+        now: SystemTime,
+    ) -> Option<Self> {
+        let mut root = Self::next(previous, name, wanted, now)?;
+        root.expires = Some(seconds(now).saturating_add(PULLED_KEPT.as_secs()));
         Some(root)
     }
 }

@@ -82,6 +82,17 @@ impl Run {
         Ok(Claim::Mine(guard))
     }
 
+    /// Moves an artifact to `quarantine/` that is as its record says and wrong all the same, unless it is
+    /// another file than that of `digest` by now.
+    pub fn set_aside(&self, artifact: Artifact, digest: Digest) -> Result<(), Error> {
+        let _guard = ArtifactGuard::take(&self.workspace.layout, artifact, &self.workspace.caller)?;
+        let _shared = SharedGuard::take(&self.workspace.layout, &self.workspace.caller)?;
+        match examine(&self.workspace.layout.shelves, artifact, Depth::Quick)? {
+            Ok((record, _)) if record.digest == digest => self.workspace.retire(artifact),
+            _ => Ok(()),
+        }
+    }
+
     /// Begins a file that may grow to `limit_bytes`.
     pub fn ingest(&self, limit_bytes: u64) -> Result<Ingest, Error> {
         Ingest::new(Arc::clone(&self.workspace), limit_bytes)
@@ -101,10 +112,21 @@ impl Run {
         ingest.commit(guard, Expected::default())
     }
 
+    /// What the run works with.
+    pub(super) fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
     /// Writes a project's root, whole and durable.
     pub(super) fn publish_root(&self, name: &str, json: &[u8]) -> Result<(), Error> {
         let roots = &self.workspace.layout.roots;
         self.workspace.publish_bytes(json, roots, name, MODE_PLAIN)
+    }
+
+    /// Writes what was pulled, whole and durable.
+    pub(super) fn publish_ref(&self, name: &str, json: &[u8]) -> Result<(), Error> {
+        let refs = &self.workspace.layout.refs;
+        self.workspace.publish_bytes(json, refs, name, MODE_PLAIN)
     }
 
     /// Writes the lease of a process, whole and durable.

@@ -30,7 +30,34 @@ pub struct Survey {
     pub ended_leases: Vec<String>,
 }
 
+/// Files of a store that are no artifacts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// Those with an artifact's name and no record.
+    pub unrecorded: BTreeMap<Leftover, Held>,
+    /// How many have a name that this program does not give.
+    pub foreign: usize,
+}
+
 impl Store {
+    /// Looks for what lies among the artifacts and their records, and is neither.
+    pub fn strays(&self) -> Result<Strays, Error> {
+        let Some(version) = open_version(self.path())? else {
+            return Ok(Strays::default());
+        };
+        let shelves = Shelves::open(self.path())?;
+        let mut unrecorded = holdings(&version, &shelves)?.leftovers;
+        unrecorded.retain(|leftover, _| leftover.kind == LeftoverKind::Unrecorded);
+        let mut foreign = 0;
+        for (kind, shelf) in shelves.iter() {
+            let is_record = |name: &String| hex_of(name, ".json").is_some();
+            let is_file = |name: &String| artifact_of(kind, name).is_some();
+            foreign += shelf.records.names()?.iter().filter(|name| !is_record(name)).count();
+            foreign += shelf.files.names()?.iter().filter(|name| !is_file(name)).count();
+        }
+        Ok(Strays { unrecorded, foreign })
+    }
+
     /// Looks at everything. If a single root or lease cannot be read, that is the error: nobody may guess
     /// what it keeps. What others do meanwhile may be seen or not; who deletes asks an
     /// [`ExclusiveStore`](crate::store::exclusive::ExclusiveStore) instead.

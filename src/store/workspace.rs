@@ -12,7 +12,7 @@ use rustix::fs::Mode;
 use serde::Serialize;
 
 use crate::plan::artifact::Artifact;
-use crate::store::directory::{Directory, MODE_PLAIN};
+use crate::store::directory::{Directory, MODE_PLAIN, MODE_SEALED};
 use crate::store::error::Error;
 use crate::store::guard::{Caller, Share, try_lock};
 use crate::store::layout::{CACHE_TAG, Layout, Shelf, file_name_of};
@@ -101,9 +101,10 @@ impl Workspace {
     }
 
     /// Makes a temporary file visible as `name` in `target`. Its bytes are durable already, so a crash
-    /// at any moment leaves the old file or the whole new one. A name that could not be made durable is
-    /// taken back: after a failed fsync nobody can say what the disk holds, and a second try may
-    /// succeed without having written anything.
+    /// at any moment leaves the old file or the whole new one. After a failed fsync nobody can say what
+    /// the disk holds, and a second try may succeed without having written anything. So the name of an
+    /// artifact or a record is taken back: it says that something is there for good. A root or a lease
+    /// stays: it keeps things, and without it they could be deleted before the next run writes it again.
     pub(super) fn publish(
         &self,
         temporary: &str,
@@ -115,8 +116,10 @@ impl Workspace {
         self.directory.set_mode(temporary, file, mode)?;
         self.directory.rename(temporary, target, name)?;
         target.sync().inspect_err(|_| {
-            // The first error is the one to report.
-            let _ = target.unlink(name);
+            if mode == MODE_SEALED {
+                // The first error is the one to report.
+                let _ = target.unlink(name);
+            }
         })
     }
 

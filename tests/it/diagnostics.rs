@@ -25,9 +25,15 @@ mod layers;
 
 mod merges;
 
+mod publishing;
+
 mod warnings;
 
 mod store;
+
+mod keeping;
+
+mod archives;
 
 mod doctor;
 
@@ -48,9 +54,20 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("kernel", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
     ("kernel-too-old", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
     ("kernel-without-erofs", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
+    ("layers-dir", "tests/it/pull/layers.rs", "what_a_directory_lacks_is_told"),
     ("program", "tests/it/doctor.rs", "findings"),
+    (
+        "publish-not-withdrawn",
+        "tests/it/publish/withdrawal.rs",
+        "a_damaged_note_keeps_nothing_from_being_deleted",
+    ),
     ("store-cannot-be-made", STORE, "a_store_is_there_or_can_be_made"),
     ("store-denied", ERRORS, "an_error_of_the_operating_system_becomes_one_that_says_what_to_do"),
+    (
+        "store-foreign",
+        SURROUNDINGS,
+        "a_store_of_another_user_is_read_and_not_added_to_unless_that_is_meant",
+    ),
     ("store-full", STORE, "room_is_judged_by_what_is_missing"),
     ("store-no-space", ERRORS, "an_error_of_the_operating_system_becomes_one_that_says_what_to_do"),
     (
@@ -67,6 +84,9 @@ const EXPORT: &str = "tests/it/export.rs";
 /// What is wrong with bundles.
 const IMPORT: &str = "tests/it/import.rs";
 
+/// What needs root, and kernel or programs that are not everywhere.
+const SURROUNDINGS: &str = "tests/it/survival/surroundings.rs";
+
 /// What this machine is: no test knows, so that the judgement alone is tested.
 const MACHINE: &str = "src/cli/doctor/machine.rs";
 
@@ -80,7 +100,9 @@ const ERRORS: &str = "src/store/error.rs";
 const NOWHERE: &[(&str, &str)] = &[
     ("aborted", "a thread of the program itself must panic"),
     ("incomplete", "said only if an image lacks a part and nothing failed, which a plan rules out"),
+    ("layer-output", "what a layer is written to is the store, whose own codes are said"),
     ("offline", "plans find out before: `not-in-sync` and `lock-stale` are said in its place"),
+    ("publish-nowhere", "the system's table of users has a home for everybody"),
     ("skipped", "what was not begun is told by what kept it from beginning"),
     ("size-mismatch", "behind the same check of registries and layouts, which speak first"),
 ];

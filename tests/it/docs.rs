@@ -3,8 +3,8 @@
 //!
 //! The blocks of a page are run one after the other in one project (see `stage`), as a reader would who types
 //! them: ` ```console ` line by line with what is printed, ` ```sh ` as a script, the commands of ` ```yaml ` as
-//! a CI runs them. ` ```toml ` and ` ```json ` are read as the files that they are. A block that is not run is
-//! listed in [`NOT_RUN`] with its reason; a block of any other kind fails the test.
+//! a CI runs them. ` ```toml ` and ` ```json ` are read as the files that they are, ` ```rust ` stands in an example. A
+//! block that is not run is listed in [`NOT_RUN`] with its reason; a block of any other kind fails the test.
 
 mod page;
 
@@ -98,11 +98,24 @@ fn every_command_does_what_its_page_shows() {
                     stage.run_as_ci(&page, block, command);
                 }),
                 "toml" | "json" | "json5" => parse(&page, block),
+                "rust" => is_in_an_example(&page, block),
                 other => panic!("{}: nobody knows what to do with `{other}`", page.place(block)),
             }
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// Demands that a block stands in one of the programs in `examples`, which are built and run.
+fn is_in_an_example(page: &Page, block: &Block) {
+    let lines = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut programs =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let shown = lines(&block.text);
+    let is_there = programs.any(|path| lines(&fs::read_to_string(path).unwrap()).contains(&shown));
+    assert!(is_there, "{}: no example has these lines", page.place(block));
 }
 
 /// Reads a block as the file that it is an example of.

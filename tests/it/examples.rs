@@ -6,8 +6,14 @@ use std::path::Path;
 use crate::support::process::{bounded, output};
 
 /// What an example's output must hold: that it did what it is for.
-const PROOFS: [(&str, &str); 2] =
-    [("quickstart", "0 layers and 0 disks built"), ("registry", "is complete")];
+const PROOFS: [(&str, &str); 6] = [
+    ("custom_source", "with no network, which runs [\"/init\"]"),
+    ("embed", "a sandbox boots from /"),
+    ("pull", "was in the store"),
+    ("quickstart", "0 layers and 0 disks built"),
+    ("read_tree", "/etc/motd: Welcome to the application"),
+    ("registry", "is complete"),
+];
 
 #[test]
 fn every_example_does_what_it_is_for() {

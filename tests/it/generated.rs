@@ -16,8 +16,10 @@ fn commands_below(project: &Project, command: &[String]) -> Vec<Vec<String>> {
     let mut words: Vec<&str> = command.iter().map(String::as_str).collect();
     words.push("--help");
     let help = project.run(&words).exits(0).stdout;
-    let listed = help.split("\nCommands:\n").nth(1).unwrap_or_default();
-    let names = listed.lines().take_while(|line| line.starts_with("  "));
+    // The lists of commands stand between the usage and the arguments or options.
+    let listed = help.lines().skip_while(|line| !line.starts_with("Usage: ")).skip(1);
+    let listed = listed.take_while(|line| !["Arguments:", "Options:"].contains(line));
+    let names = listed.filter(|line| line.starts_with("  "));
     // A description that needs a second line stands far to the right.
     let names = names.filter(|line| !line.starts_with("   "));
     let names = names.filter_map(|line| line.split_whitespace().next());

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sandbox_images::oci::digest::Digest;
+use sandbox_images::oci::digest::{DiffId, Digest};
 use sandbox_images::spec::lockfile::Lock;
 
 use crate::support::fixture::{project_naming, registry_and_project, serve, two_platforms};
@@ -186,19 +186,44 @@ fn other_bytes_in_the_same_format_are_5_with_both_digests() {
         .replace(&wrong.to_string(), "WRONG")
         .replace(&built.to_string(), "BUILT")
         .replace(&diff_id.to_string(), "DIFF_ID");
-    insta::assert_snapshot!(told, @r###"
+    insta::assert_snapshot!(told, @r"
     exit 5
     --- stdout
     --- stderr
     error[artifact-mismatch]: app: layer DIFF_ID is the file `BUILT`, the lock says `WRONG`
-     |
-    help: find out whether the lock was edited or the store is of another build of this tool: delete the file to build it again
+    help: `sandbox-images verify --repair` makes the file again; if it is the same, find out whether the lock was edited or is of another build of this tool
     note: not synced: app (linux/amd64)
-    "###);
-    let told = project.run(&["verify"]).exits(5).stderr;
+    ");
+    let told = project.run(&["verify"]).exits(5);
+    assert!(told.stderr.contains("error[artifact-mismatch]"), "{}", told.stderr);
+    let told = told.stdout;
     assert!(told.contains(&wrong.to_string()) && told.contains(&built.to_string()), "{told}");
+    for arguments in [
+        &["path", "app"][..],
+        &["disk", "app", "--format", "vmdk"],
+        &["inspect", "tree", "app"],
+        &["sync", "--check"],
+        &["sync", "--frozen", "--dry-run"],
+        &["check", "--in-sync"],
+    ] {
+        let told = project.run(arguments).exits(5).stderr;
+        assert!(told.contains("error[artifact-mismatch]"), "{arguments:?}: {told}");
+    }
+    assert!(project.run(&["list"]).text().contains("missing"));
+    // What is made again is the same, and the lock's word counts.
+    project.run(&["verify", "--repair"]).exits(5);
+    wrong_bytes_never_become_visible(&project, diff_id);
     fs::remove_dir_all(project.store()).unwrap();
-    project.run(&["sync", "--locked"]).exits(5);
+    wrong_bytes_never_become_visible(&project, diff_id);
+}
+
+/// Whoever builds what the lock does not mean fails before anybody can see it.
+fn wrong_bytes_never_become_visible(project: &Project, diff_id: DiffId) {
+    let told = project.run(&["sync", "--locked"]).exits(5).stderr;
+    assert!(told.contains("error[artifact-mismatch]"), "{told}");
+    let told = project.run(&["path", "app"]).exits(4).stderr;
+    assert!(told.contains("error[artifact-missing]"), "{told}");
+    assert!(!project.stored("layers").contains(&format!("{}.erofs", diff_id.hex())));
 }
 
 #[test]
@@ -208,14 +233,13 @@ fn a_format_that_this_tool_does_not_write_is_3() {
     let newer = text.replace("artifact-format = 1", "artifact-format = 9");
     fs::write(project.lock_path(), &newer).unwrap();
     project.run(&["check"]).exits(0);
-    insta::assert_snapshot!(seen(&project, &registry.host(), &["sync", "--frozen"]), @r###"
+    insta::assert_snapshot!(seen(&project, &registry.host(), &["sync", "--frozen"]), @r"
     exit 3
     --- stdout
     --- stderr
     error[artifact-format]: the lock has digests of artifacts in format 9, this tool writes format 1
-     |
     help: use the sandbox-images that wrote it, or write the lock anew with `lock --artifacts` or `--no-artifacts`
-    "###);
+    ");
     project.run(&["sync", "--check"]).exits(3);
     project.run(&["lock"]).exits(0);
     assert_eq!(project.lock_text(), newer, "what is fresh stays as it is");
@@ -261,14 +285,14 @@ fn what_cannot_be_built_leaves_the_lock_as_it_was() {
 #[test]
 fn a_dry_run_and_a_check_build_nothing() {
     let (registry, project) = registry_and_project(&image());
-    insta::assert_snapshot!(seen(&project, &registry.host(), &["lock", "--artifacts", "--dry-run"]), @r###"
+    insta::assert_snapshot!(seen(&project, &registry.host(), &["lock", "--artifacts", "--dry-run"]), @r"
     exit 0
     --- stdout
     --- stderr
       Resolved app 3fbcd872bcdc (linux/amd64, linux/arm64)
     would build 1 image on all platforms for the digests
-    Would lock 1 image, 1 of them resolved now
-    "###);
+       Planned would lock 1 image, 1 of them resolved now
+    ");
     project.run(&["lock"]).exits(0);
     let text = project.lock_text();
     insta::assert_snapshot!(seen(&project, &registry.host(), &["lock", "--artifacts", "--dry-run", "--json", "-q"]), @r###"
@@ -277,14 +301,13 @@ fn a_dry_run_and_a_check_build_nothing() {
     {"schema":"sandbox-images/lock/1","changed":true,"resolved":[],"images":["app"],"artifact_format":null}
     --- stderr
     "###);
-    insta::assert_snapshot!(seen(&project, &registry.host(), &["lock", "--artifacts", "--check"]), @r###"
+    insta::assert_snapshot!(seen(&project, &registry.host(), &["lock", "--artifacts", "--check"]), @r"
     exit 3
     --- stdout
     --- stderr
     error[artifact-digests]: the lock has no digests of artifacts
-     |
     help: run `sandbox-images lock --artifacts` and commit the result
-    "###);
+    ");
     project
         .run(&["add", "--dry-run", "--name", "again", &format!("{}/app:1", registry.host())])
         .exits(0);

@@ -88,14 +88,13 @@ fn a_lock_is_pinned_without_a_sync_and_let_go_again() {
     what `/project/sandbox-images.lock` names is kept no longer; `gc` may take it
     "###);
     assert!(listed(&project).is_empty());
-    insta::assert_snapshot!(seen(&project, &["roots", "remove", "sandbox-images.lock"]), @r###"
+    insta::assert_snapshot!(seen(&project, &["roots", "remove", "sandbox-images.lock"]), @r"
     exit 2
     --- stdout
     --- stderr
     error[unknown-root]: there is no root `sandbox-images.lock`
-     |
     help: there are: none
-    "###);
+    ");
     project.run(&["roots", "add"]).exits(3);
 }
 

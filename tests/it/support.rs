@@ -44,6 +44,8 @@ pub(crate) mod qemu;
 
 pub(crate) mod project;
 
+pub(crate) mod power;
+
 pub(crate) mod terminal;
 
 pub(crate) mod fixture;

@@ -4,14 +4,22 @@
 
 mod scene;
 
+mod vandal;
+
 mod processes;
 
 mod signals;
 
 mod kills;
 
+mod power;
+
 mod space;
 
 mod surroundings;
 
 mod planted;
+
+mod damage;
+
+mod races;

@@ -88,22 +88,20 @@ fn a_file_of_the_store_is_found_by_what_it_holds() {
 #[test]
 fn what_nobody_has_is_2() {
     let (_registry, project, _image) = synced();
-    insta::assert_snapshot!(seen(&project, &["why", "sha256:00000000"]), @r###"
+    insta::assert_snapshot!(seen(&project, &["why", "sha256:00000000"]), @r"
     exit 2
     --- stdout
     --- stderr
     error[unknown-digest]: neither the lock nor the store has `sha256:00000000`
-     |
     help: `sandbox-images list --layers` shows what is locked
-    "###);
-    insta::assert_snapshot!(seen(&project, &["why", "0000000"]), @r###"
+    ");
+    insta::assert_snapshot!(seen(&project, &["why", "0000000"]), @r"
     exit 2
     --- stdout
     --- stderr
     error[invalid-digest]: `0000000` is no digest and no file of a store
-     |
     help: give at least the first 8 hex digits of a SHA-256, or a path that `path` prints
-    "###);
+    ");
     let ran = project.run(&["why", "00000000", "--json"]).exits(2);
     let value: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(value["diagnostics"][0]["code"], "unknown-digest");

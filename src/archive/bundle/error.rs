@@ -144,13 +144,16 @@ pub enum BundleError {
         /// The digest of what is made, or what is in the store.
         made: Digest,
     },
-    /// A layer image is of another layer.
+    /// A layer image cannot be read, or is of another layer.
     #[error("{artifact} of `{origin}` is not the image of that layer")]
-    OtherLayer {
+    LayerImage {
         /// The bundle.
         origin: String,
         /// Which.
         artifact: Artifact,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 

@@ -3,8 +3,27 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand};
 use sandbox_images::spec::{duration, size};
+
+/// `verify`
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag, and asks for one thing more")]
+pub(crate) struct Verify {
+    /// Also read every structure, and compare what was built with what it was built of
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Move what is damaged to quarantine, and make it again
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Use no network: --repair makes again only what is built of other files
+    #[arg(long, env = "SANDBOX_IMAGES_OFFLINE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) offline: bool,
+    /// Leave the store alone, and compare the lock with the documents that its digests name at the registries
+    #[arg(long, conflicts_with_all = ["deep", "repair"])]
+    pub(crate) registry: bool,
+}
 
 /// `gc`
 #[derive(Debug, Args)]
@@ -31,10 +50,10 @@ pub(crate) struct Gc {
 pub(crate) enum Roots {
     /// Show what keeps artifacts alive
     List,
-    /// Keep what a lock names, without syncing it, and whatever becomes of the lock
+    /// Keep what a lock names, without syncing it, and whatever becomes of the lock; or what was pulled
     Add {
-        /// The lock [default: that of this project]
-        #[arg(value_name = "LOCK")]
+        /// The lock [default: that of this project], or the id of a root as `roots list` shows it
+        #[arg(value_name = "LOCK|ID")]
         lock: Option<PathBuf>,
     },
     /// Keep what a lock names no longer; the next gc may take it

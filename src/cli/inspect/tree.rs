@@ -25,7 +25,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::inspect::entry::{Bytes, Entry, Inode};
 use crate::cli::inspect::layer::{Digests, refuse};
 use crate::cli::inspect::{open, refused, unreadable};
-use crate::cli::path::find;
+use crate::cli::path::{find, require};
 use crate::cli::report::count;
 use crate::cli::setup::{Setup, lock_alone, platform};
 
@@ -45,7 +45,10 @@ fn of_image(setup: &Setup<'_>, name: &str, wanted: Option<&str>) -> Result<Value
     let lock = lock_alone(&project)?;
     let (_, locked) = find(&lock, name, &platform(wanted)?)?;
     let store = project.store();
-    let open = |artifact| store.open(artifact).map_err(|error| Failure::store(&error));
+    let open = |artifact| {
+        require(&project, &lock, name, artifact)?;
+        store.open(artifact).map_err(|error| Failure::store(&error))
+    };
     let fsmeta =
         Image::open(open(Artifact::Fsmeta(locked.chain_id()))?).map_err(|error| damaged(&error))?;
     let layers = fsmeta

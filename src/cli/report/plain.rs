@@ -58,7 +58,7 @@ pub(super) fn say(output: Output, event: &Event) {
 
 fn line(event: &Event) -> Option<(Tone, &'static str, String)> {
     Some(match event {
-        Event::Resolved { image, digest, platforms } => {
+        Event::Resolved { image, digest, platforms, .. } => {
             let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
             let text = format!("{image} {} ({})", short(*digest), platforms.join(", "));
             (Tone::Done, "Resolved", text)

@@ -11,6 +11,7 @@ use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::words::with_causes;
 
 use crate::cli::mode::Collecting;
+use crate::cli::publish::tell_withdrawn;
 use crate::cli::report::{count, size};
 use crate::cli::setup::Setup;
 
@@ -30,6 +31,7 @@ pub(super) async fn collect(
     let work = move || project.gc_dropped(&lock, grace, &blocking);
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(Some(collection))) => {
+            tell_withdrawn(setup, &collection.withdrawn);
             tell(setup, "Removed", &collection);
             collection
         }

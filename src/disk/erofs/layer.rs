@@ -72,8 +72,8 @@ impl<F: BlockFile> LayerWriter<F> {
             &mut self.out,
         )?;
         let mut file = self.out.finish()?;
-        let uuid = uuid_of(diff_id);
-        let superblock = metadata::superblock(&layout, meta_blkaddr, blocks, uuid).encode();
+        let superblock =
+            metadata::superblock(&layout, meta_blkaddr, blocks, uuid(diff_id)).encode();
         let mut block = [0; BLOCK_BYTES];
         block[EROFS_SUPER_OFFSET..][..superblock.len()].copy_from_slice(&superblock);
         seal(&mut block);
@@ -129,6 +129,11 @@ impl<F: BlockFile> DataSink for LayerWriter<F> {
     }
 }
 
+/// The UUID in the superblock of the image of a layer, which says of which layer it is.
+pub fn uuid(diff_id: DiffId) -> [u8; 16] {
+    metadata::uuid("sandbox-images/layer/1\0", [diff_id], "")
+}
+
 /// The address of a file whose blocks must lie between the superblock's and `end`.
 fn address_within(content: &Content, end: u32) -> Result<u32, Error> {
     let file_end = u64::from(content.address).checked_add(blocks_of(content.size_bytes));
@@ -140,8 +145,4 @@ fn address_within(content: &Content, end: u32) -> Result<u32, Error> {
             blocks: end,
         }),
     }
-}
-/// The UUID in the superblock of the image of a layer, which says of which layer it is.
-pub fn uuid_of(diff_id: DiffId) -> [u8; 16] {
-    metadata::uuid("sandbox-images/layer/1\0", [diff_id], "")
 }

@@ -64,7 +64,7 @@ pub(super) fn decide(
         items.extend(ended);
     }
     items.extend(swept_items(&survey, &keepers, swept));
-    Ok(Decision { collection: Collection { items }, root })
+    Ok(Decision { collection: Collection { items, withdrawn: Vec::new() }, root })
 }
 
 impl Request {

@@ -10,8 +10,8 @@ use crate::spec::registries::checked_registry;
 use crate::spec::walk::{Problems, Table, document};
 
 /// The keys of the file itself.
-pub(super) const ROOT_KEYS: [&str; 7] =
-    ["store", "allow-foreign-owner", "jobs", "network", "limits", "gc", "registries"];
+pub(super) const ROOT_KEYS: [&str; 8] =
+    ["store", "allow-foreign-owner", "jobs", "publish", "network", "limits", "gc", "registries"];
 
 /// The keys of `[network]`.
 pub(super) const NETWORK_KEYS: [&str; 7] = [
@@ -56,6 +56,12 @@ fn read_root(root: &Table<'_>, problems: &mut Problems) -> Config {
             .and_then(|value| value.boolean(problems))
             .unwrap_or(false),
         jobs: jobs.and_then(|jobs| NonZeroUsize::new(usize::try_from(jobs).ok()?)),
+        publish: root
+            .get("publish")
+            .and_then(|value| value.parse_all(problems))
+            .map_or_else(Vec::new, |targets| {
+                targets.into_iter().map(|(target, _)| target).collect()
+            }),
         network: table("network", problems)
             .map_or_else(Network::default, |network| read_network(&network, problems)),
         limits: table("limits", problems)

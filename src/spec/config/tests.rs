@@ -114,7 +114,7 @@ fn unknown_keys_are_shown_with_what_was_perhaps_meant() {
         "stroe = '/srv'\ntrust-lock = true",
         &[
             "unknown-key at `stroe`: unknown key `stroe`; did you mean `store`?",
-            "unknown-key at `trust-lock`: unknown key `trust-lock`; known keys here: `store`, `allow-foreign-owner`, `jobs`, `network`, `limits`, `gc`, `registries`",
+            "unknown-key at `trust-lock`: unknown key `trust-lock`; known keys here: `store`, `allow-foreign-owner`, `jobs`, `publish`, `network`, `limits`, `gc`, `registries`",
         ],
     );
     check(

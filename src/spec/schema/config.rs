@@ -25,6 +25,8 @@ pub(super) struct Config {
     /// `SANDBOX_IMAGES_CONCURRENCY` are stronger.
     #[schemars(range(min = 1, max = 1024))]
     jobs: Option<u64>,
+    /// Where `sync` publishes to, unless `--publish` is given: `microsandbox`, or `microsandbox=DIR`.
+    publish: Option<Vec<Target>>,
     /// How the network is used.
     network: Option<Network>,
     /// What layers and images may hold.
@@ -39,6 +41,11 @@ pub(super) struct Config {
 #[derive(JsonSchema)]
 #[schemars(inline, extend("pattern" = "^([^~]|~[^/])", "maxLength" = 4096))]
 struct Path(String);
+
+/// A program that images are published to, and perhaps its directory.
+#[derive(JsonSchema)]
+#[schemars(inline, extend("pattern" = "^microsandbox(=([^~]|~[^/]).*)?$"))]
+struct Target(String);
 
 /// A duration such as `30s`, `10m` or `1h 30m`, at most 24 hours.
 #[derive(JsonSchema)]

@@ -80,6 +80,8 @@ pub(super) enum Output {
         resolved: Vec<String>,
         /// What would be deleted.
         removed: Vec<Collected>,
+        /// What would be handed to other programs: image, target and directory.
+        published: Vec<Value>,
     },
     /// `sync`
     #[schemars(rename = "sandbox-images/sync/1")]
@@ -90,6 +92,22 @@ pub(super) enum Output {
         images: Vec<Value>,
         /// What was deleted.
         removed: Vec<Collected>,
+        /// Each image in each cache that it was handed to.
+        published: Vec<Published>,
+    },
+    /// `publish`
+    #[schemars(rename = "sandbox-images/publish/1")]
+    Publish {
+        /// Each image in the cache that it was handed to.
+        published: Vec<Published>,
+        /// Images that are not locked for this machine's platform.
+        skipped: Vec<Value>,
+    },
+    /// `pull`
+    #[schemars(rename = "sandbox-images/pull/1")]
+    Pull {
+        /// Each image, whole in the store.
+        images: Vec<Pulled>,
     },
     /// `export`
     #[schemars(rename = "sandbox-images/export/1")]
@@ -189,10 +207,24 @@ pub(super) enum Output {
     /// `verify`
     #[schemars(rename = "sandbox-images/verify/1")]
     Verify {
-        /// How many artifacts are what their records say.
+        /// How many artifacts are as they should be.
         ok: u64,
-        /// The others.
-        damaged: Vec<Value>,
+        /// How many are not, by class.
+        classes: BTreeMap<String, u64>,
+        /// Those, one by one.
+        damaged: Vec<Damaged>,
+        /// With `--deep`, images whose documents contradict the lock.
+        contradictions: Vec<Map<String, Value>>,
+        /// Files with an artifact's name and no record.
+        leftovers: Vec<Map<String, Value>>,
+        /// How many files among the artifacts are not of this program.
+        foreign: u64,
+    },
+    /// `verify --registry`
+    #[schemars(rename = "sandbox-images/verify-registry/1")]
+    VerifyRegistry {
+        /// Every image on every platform of the lock.
+        images: Vec<Rederived>,
     },
     /// `gc`
     #[schemars(rename = "sandbox-images/gc/1")]
@@ -205,6 +237,8 @@ pub(super) enum Output {
         kept: Sum,
         /// Everything in the store, and why it stays or goes.
         items: Vec<Collected>,
+        /// What left other programs' caches before.
+        withdrawn: Vec<Withdrawn>,
     },
     /// `roots`
     #[schemars(rename = "sandbox-images/roots/1")]
@@ -268,10 +302,122 @@ pub(super) enum Output {
     },
 }
 
+/// An image in another program's cache.
+#[derive(JsonSchema)]
+pub(super) struct Published {
+    /// The image's name.
+    image: String,
+    /// The program: `microsandbox`.
+    target: String,
+    /// The program's directory, absolute.
+    directory: String,
+    /// What the image can be asked for by there.
+    references: Vec<String>,
+    /// Whether anything was written.
+    changed: bool,
+    /// Files that are the store's own under a second name.
+    linked: u64,
+    /// Files that were copied.
+    copied: u64,
+    /// Layers without attributes that the program does not read.
+    altered: u64,
+}
+
+/// What was taken out of another program's cache.
+#[derive(JsonSchema)]
+pub(super) struct Withdrawn {
+    /// The cache's directory; the store, where it is not known which.
+    cache: String,
+    /// Files that were removed, by their paths in it.
+    removed: Vec<String>,
+    /// Files that stay for now, because they are used.
+    kept: Vec<String>,
+    /// Why not all was looked at.
+    problem: Option<String>,
+}
+
 /// The SHA-256 of some bytes.
 #[derive(JsonSchema)]
 #[schemars(inline, extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
 pub(super) struct Digest(String);
+
+/// An artifact that cannot be used, or could not before it was repaired.
+#[derive(JsonSchema)]
+pub(super) struct Damaged {
+    /// A kind and a digest.
+    artifact: String,
+    /// The absolute path of its file.
+    path: String,
+    /// What is wrong with it.
+    class: DamageClass,
+    /// The same in words.
+    message: String,
+    /// The images of the lock that want it.
+    images: Vec<String>,
+    /// What became of it.
+    state: DamageState,
+    /// The locks of other projects that want what was moved away.
+    wanted_by: Vec<String>,
+}
+
+/// What is wrong with an artifact.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum DamageClass {
+    /// It is not there.
+    Missing,
+    /// It has another length.
+    Size,
+    /// It has other bytes.
+    Digest,
+    /// It or its record cannot be read.
+    Unreadable,
+    /// It is no regular file.
+    Unexpected,
+}
+
+/// What became of an artifact that cannot be used.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum DamageState {
+    /// Nothing was tried.
+    Found,
+    /// It was made again.
+    Repaired,
+    /// It was moved away, and nobody wants it.
+    SetAside,
+    /// It was moved away, and another project wants it.
+    WantedElsewhere,
+    /// It could not be made again.
+    Left,
+}
+
+/// A block of the lock beside what its digests name.
+#[derive(JsonSchema)]
+pub(super) struct Rederived {
+    /// The image's name.
+    image: String,
+    /// The platform.
+    platform: String,
+    /// How the two compare.
+    state: RederivedState,
+    /// In which way, or why that is not known.
+    message: Option<String>,
+}
+
+/// How a block of the lock and its documents compare.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum RederivedState {
+    /// They say the same.
+    Same,
+    /// They do not.
+    Contradicts,
+    /// The documents are not there any more.
+    Gone,
+    /// The documents could not be had.
+    Failed,
+}
 
 /// One thing that is wrong.
 #[derive(JsonSchema)]
@@ -394,6 +540,67 @@ pub(super) struct Layer {
     diff_id: Digest,
     /// Compressed bytes.
     size_bytes: u64,
+}
+
+/// An image that was pulled.
+#[derive(JsonSchema)]
+pub(super) struct Pulled {
+    /// What it is called in events: the last component of its repository, or its name in a group.
+    image: String,
+    /// Where it comes from, with all that a short name leaves out.
+    source: String,
+    /// The platform that was asked for.
+    platform: String,
+    /// What the source names: an index or a manifest.
+    digest: Digest,
+    /// Its manifest for the platform.
+    manifest: Digest,
+    /// Whether all of it was in the store before.
+    cached: bool,
+    /// The absolute path of the VMDK.
+    disk: String,
+    /// The absolute path of the merged metadata.
+    fsmeta: String,
+    /// Bottom to top.
+    layers: Vec<PulledLayer>,
+    /// How it is started.
+    config: RunConfig,
+}
+
+/// A layer of an image that was pulled.
+#[derive(JsonSchema)]
+pub(super) struct PulledLayer {
+    /// Of its tar.
+    diff_id: Digest,
+    /// Of its compressed bytes.
+    digest: Digest,
+    /// The absolute path of its EROFS image in the store.
+    path: String,
+    /// The absolute path at which `--layers-dir` put it; `null` without one.
+    handed_out: Option<String>,
+}
+
+/// How an image is started.
+#[derive(JsonSchema)]
+pub(super) struct RunConfig {
+    /// `NAME=value`.
+    env: Vec<String>,
+    /// The arguments of the entrypoint.
+    cmd: Vec<String>,
+    /// The program and its first arguments.
+    entrypoint: Vec<String>,
+    /// The directory to run in; may be empty.
+    workdir: String,
+    /// The user to run as; may be empty.
+    user: String,
+    /// `port`, `port/tcp` or `port/udp`.
+    ports: Vec<String>,
+    /// Directories for data that is not the image's.
+    volumes: Vec<String>,
+    /// Remarks by key.
+    labels: BTreeMap<String, String>,
+    /// The signal that asks the program to end.
+    stop_signal: Option<String>,
 }
 
 /// What is known of one digest.

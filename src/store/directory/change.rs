@@ -5,15 +5,17 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
 use crate::store::directory::{Directory, MODE_PLAIN};
 use crate::store::error::Error;
+use crate::store::failpoint::{Step, failpoint};
 
 const MODE_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 
@@ -50,9 +52,14 @@ impl Directory {
             Err(Error::Denied { .. }) if self.mend(name, MODE_DIRECTORY) => {}
             Err(error) => return Err(error),
         }
-        match fs::mkdirat(&self.fd, name, MODE_DIRECTORY) {
+        let made = self
+            .before(Step::MakeDirectory)
+            .and_then(|()| fs::mkdirat(&self.fd, name, MODE_DIRECTORY));
+        match made {
             Ok(()) => {
-                fs::chmodat(&self.fd, name, MODE_DIRECTORY, AtFlags::empty()).map_err(wrong)?;
+                self.before(Step::DirectoryMode)
+                    .and_then(|()| fs::chmodat(&self.fd, name, MODE_DIRECTORY, AtFlags::empty()))
+                    .map_err(wrong)?;
                 self.sync()?;
             }
             Err(Errno::EXIST) => {
@@ -66,7 +73,8 @@ impl Directory {
     /// Makes a file that did not exist, for reading and writing, readable by its owner only.
     pub(in crate::store) fn create(&self, name: &str) -> Result<File, Error> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
+        self.before(Step::Create)
+            .and_then(|()| fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR))
             .map(File::from)
             .map_err(|error| Error::io("create", self.path_of(name), error))
     }
@@ -98,6 +106,7 @@ impl Directory {
     /// Opens a regular file, made if it is missing. What is something else is not opened: opening a device
     /// does things.
     fn open_or_make(&self, name: &str) -> Result<OwnedFd, Errno> {
+        self.before(Step::Open)?;
         match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
                 return Err(Errno::EXIST);
@@ -126,7 +135,9 @@ impl Directory {
         bytes: &[u8],
         offset_bytes: u64,
     ) -> Result<(), Error> {
-        file.write_all_at(bytes, offset_bytes)
+        self.before(Step::Write)
+            .map_err(io::Error::from)
+            .and_then(|()| file.write_all_at(bytes, offset_bytes))
             .map_err(|error| Error::io("write", self.path_of(name), error))
     }
 
@@ -137,7 +148,10 @@ impl Directory {
         file: &File,
         size_bytes: u64,
     ) -> Result<(), Error> {
-        file.set_len(size_bytes).map_err(|error| Error::io("resize", self.path_of(name), error))
+        self.before(Step::Resize)
+            .map_err(io::Error::from)
+            .and_then(|()| file.set_len(size_bytes))
+            .map_err(|error| Error::io("resize", self.path_of(name), error))
     }
 
     /// Sets the mode of an open file that lies here as `name`.
@@ -147,18 +161,23 @@ impl Directory {
         file: &File,
         mode: Mode,
     ) -> Result<(), Error> {
-        fs::fchmod(file, mode)
+        self.before(Step::Mode)
+            .and_then(|()| fs::fchmod(file, mode))
             .map_err(|error| Error::io("set the mode of", self.path_of(name), error))
     }
 
     /// Makes the bytes of an open file that lies here as `name` durable.
     pub(in crate::store) fn sync_file(&self, name: &str, file: &File) -> Result<(), Error> {
-        fs::fdatasync(file).map_err(|error| Error::io("make durable", self.path_of(name), error))
+        self.before(Step::Sync)
+            .and_then(|()| fs::fdatasync(file))
+            .map_err(|error| Error::io("make durable", self.path_of(name), error))
     }
 
     /// Makes the names in this directory durable.
     pub(in crate::store) fn sync(&self) -> Result<(), Error> {
-        fs::fsync(&self.fd).map_err(|error| Error::io("make durable", &self.path, error))
+        self.before(Step::SyncNames)
+            .and_then(|()| fs::fsync(&self.fd))
+            .map_err(|error| Error::io("make durable", &self.path, error))
     }
 
     /// Gives `name` another name in `target`, in place of what has it there.
@@ -168,13 +187,15 @@ impl Directory {
         target: &Self,
         new_name: &str,
     ) -> Result<(), Error> {
-        fs::renameat(&self.fd, name, &target.fd, new_name)
+        target
+            .before(Step::Rename)
+            .and_then(|()| fs::renameat(&self.fd, name, &target.fd, new_name))
             .map_err(|error| Error::io("rename a file to", target.path_of(new_name), error))
     }
 
     /// Removes the name of a file, if there is one.
     pub(in crate::store) fn unlink(&self, name: &str) -> Result<(), Error> {
-        self.remove(name, AtFlags::empty())
+        self.remove(name, Step::Unlink, AtFlags::empty())
     }
 
     /// Removes the directory `name` and the files in it, if there is one.
@@ -185,13 +206,26 @@ impl Directory {
         for file in directory.names()? {
             directory.unlink(&file)?;
         }
-        self.remove(name, AtFlags::REMOVEDIR)
+        self.remove(name, Step::UnlinkDirectory, AtFlags::REMOVEDIR)
     }
 
-    fn remove(&self, name: &str, flags: AtFlags) -> Result<(), Error> {
-        match fs::unlinkat(&self.fd, name, flags) {
+    fn remove(&self, name: &str, step: Step, flags: AtFlags) -> Result<(), Error> {
+        match self.before(step).and_then(|()| fs::unlinkat(&self.fd, name, flags)) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(Error::io("remove", self.path_of(name), error)),
         }
+    }
+
+    /// Notes when an open file of this directory was last used, in seconds since 1970, as its mtime.
+    pub(in crate::store) fn touch(&self, file: &File, seconds: i64) -> Result<(), Errno> {
+        let unchanged = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        let used = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        let times = Timestamps { last_access: unchanged, last_modification: used };
+        self.before(Step::Touch).and_then(|()| fs::futimens(file, &times))
+    }
+
+    /// Passes the failpoint of `step` in this directory.
+    fn before(&self, step: Step) -> Result<(), Errno> {
+        failpoint(step, &self.path)
     }
 }

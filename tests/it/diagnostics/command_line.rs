@@ -352,3 +352,16 @@ fn a_machine_that_gives_no_threads() {
     help: see what `ulimit -n` and `ulimit -u` allow
     "###);
 }
+
+#[test]
+fn a_log_of_another_program() {
+    let project = project_naming(&[]);
+    let variables = [("SANDBOX_IMAGES_LOG", "hyper=trace")];
+    insta::assert_snapshot!(shows_with(&project, &["log-filter"], &["check"], &variables), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error[log-filter]: `SANDBOX_IMAGES_LOG` is `hyper=trace`, which is not a filter: `hyper` is not a part of this program
+    help: such as `debug`, or `sandbox_images::registry=trace`
+    ");
+}

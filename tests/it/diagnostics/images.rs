@@ -37,14 +37,14 @@ fn a_default_platform_that_is_not_there_is_a_warning() {
     let layer = plain("/a 0644 a");
     let image = Image::multi(&[("linux/amd64", vec![&layer])]);
     let (_registry, project) = registry_and_project(&image);
-    insta::assert_snapshot!(warns(&project, &["platform"], &["lock"]), @r###"
+    insta::assert_snapshot!(warns(&project, &["platform"], &["lock"]), @r"
     exit 0
     --- stdout
     --- stderr
        Warning app: `127.0.0.1:PORT/app:1` has no image for linux/arm64
       Resolved app 6ccf00fad988 (linux/amd64)
-    Locked 1 image, 1 of them resolved now
-    "###);
+        Locked 1 image, 1 of them resolved now
+    ");
 }
 
 #[test]
@@ -150,5 +150,18 @@ fn more_layers_than_this_machine_allows() {
        Fetched layer 2fbcb67c853c of app, 2.0 KiB
     error[layer-limit]: app: cannot use `127.0.0.1:PORT/app:1`: more than 1 layers in one image (`limits.layers-max` in the user's `config.toml` raises this)
     note: not synced: app (linux/amd64)
+    "###);
+}
+
+#[test]
+fn an_image_that_was_never_pulled() {
+    let project = project_naming(&[]);
+    let arguments = ["pull", "alpine:3.20", "--platform", "linux/amd64", "--policy", "never"];
+    insta::assert_snapshot!(shows(&project, &["not-pulled"], &arguments), @r###"
+    exit 4
+    --- stdout
+    --- stderr
+    error[not-pulled]: alpine: `docker.io/library/alpine:3.20` was not pulled into this store for linux/amd64
+    help: pull it once with `--policy if-missing`, by the same name and for the same platform
     "###);
 }

@@ -2,7 +2,7 @@
 
 use tar::{Builder, EntryType, Header};
 
-use super::scene::{hostile, locked, plain, shows, shows_under};
+use super::scene::{hostile, locked, plain, shows};
 use crate::support::image::{Compression, Layer};
 use crate::support::layer_tar::{TarEntry, TarKind, tar_of};
 
@@ -296,19 +296,6 @@ fn an_attribute_without_a_name() {
     --- stdout
     --- stderr
     error[entry-xattr]: app: layer `sha256:DIGEST` cannot be built: entry `a` at byte 0 is refused: an extended attribute has no name behind its namespace
-    note: not synced: app (linux/amd64)
-    "###);
-}
-
-#[test]
-fn a_disk_that_takes_no_more() {
-    let (_registry, project) = locked(&[&plain("/a 0644 random=9000000")]);
-    let script = "trap '' XFSZ; ulimit -f 64";
-    insta::assert_snapshot!(shows_under(&project, &["layer-output"], script, &SYNC), @r###"
-    exit 1
-    --- stdout
-    --- stderr
-    error[layer-output]: app: layer `sha256:DIGEST` cannot be built: cannot write the layer's data: cannot write `DIR/store/v1/tmp/PROCESS`: File too large (os error 27)
     note: not synced: app (linux/amd64)
     "###);
 }

@@ -150,14 +150,14 @@ fn a_secret_in_a_file_that_others_may_read() {
         format!("[registries.\"{}\"]\nusername = \"ann\"\npassword = \"x\"\n", registry.host());
     let config = project.write_config(&table);
     fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
-    insta::assert_snapshot!(warns(&project, &["config-open-to-others"], &["lock"]), @r###"
+    insta::assert_snapshot!(warns(&project, &["config-open-to-others"], &["lock"]), @r"
     exit 0
     --- stdout
     --- stderr
        Warning `DIR/home/.config/sandbox-images/config.toml` holds a secret and is open to other users; run `chmod 600 DIR/home/.config/sandbox-images/config.toml`
       Resolved app 896744671f6b (linux/amd64, linux/arm64)
-    Locked 1 image, 1 of them resolved now
-    "###);
+        Locked 1 image, 1 of them resolved now
+    ");
 }
 
 #[test]

@@ -117,12 +117,13 @@ fn a_store_that_somebody_collects() {
 fn a_disk_that_takes_no_file_at_all() {
     let (_registry, project) = small();
     let script = "trap '' XFSZ; ulimit -f 0";
-    insta::assert_snapshot!(shows_under(&project, &["store-io"], script, &SYNC), @r###"
+    insta::assert_snapshot!(shows_under(&project, &["store-io"], script, &SYNC), @r"
     exit 1
     --- stdout
     --- stderr
     error[store-io]: app: cannot write `DIR/store/v1/leases/run-PROCESS`: File too large (os error 27)
-    "###);
+    help: see what the system says about that disk or file, then run the command again
+    ");
 }
 
 /// Ends the program while it waits for an answer that never comes.
@@ -152,18 +153,20 @@ fn somebody_ends_the_run() {
     let json = [&SYNC[..], &["--json"]].concat();
     let people = interrupted(&project, &registry, &SYNC, Signal::INT);
     let programs = interrupted(&project, &registry, &json, Signal::INT);
-    insta::assert_snapshot!(compared(&project, &["interrupted"], &people, &programs), @r###"
+    insta::assert_snapshot!(compared(&project, &["interrupted"], &people, &programs), @r"
     exit 130
     --- stdout
     --- stderr
     error[interrupted]: interrupted; the store is consistent
-    "###);
+    help: run the command again: it goes on where this one stopped
+    ");
     let people = interrupted(&project, &registry, &SYNC, Signal::TERM);
     let programs = interrupted(&project, &registry, &json, Signal::TERM);
-    insta::assert_snapshot!(compared(&project, &["interrupted"], &people, &programs), @r###"
+    insta::assert_snapshot!(compared(&project, &["interrupted"], &people, &programs), @r"
     exit 143
     --- stdout
     --- stderr
     error[interrupted]: interrupted; the store is consistent
-    "###);
+    help: run the command again: it goes on where this one stopped
+    ");
 }

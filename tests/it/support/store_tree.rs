@@ -47,7 +47,9 @@ fn facts(path: &Path) -> String {
     let (kind, mode) = (metadata.file_type(), metadata.permissions().mode() & 0o7777);
     if kind.is_file() && path.parent().is_some_and(|folder| folder.ends_with("v1/roots")) {
         let text = fs::read_to_string(path).expect("a root is text");
-        let lines = text.lines().filter(|line| !line.contains("\"last_seen\""));
+        let is_time =
+            |line: &str| ["\"last_seen\"", "\"since\""].iter().any(|key| line.contains(key));
+        let lines = text.lines().filter(|line| !is_time(line));
         return format!("{mode:o} root {}", lines.collect::<String>());
     }
     if kind.is_file() && path.ends_with("v1/guards/store") {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
 
 use crate::support::fixture::{registry_and_project, two_platforms};
 use crate::support::image::Layer;
@@ -52,6 +54,36 @@ impl Scene {
     }
 }
 
+/// Moments of something that takes a while, spread evenly and with nothing to do with each other: multiples of
+/// the golden ratio.
+#[derive(Debug)]
+pub(crate) struct Moments {
+    whole: Duration,
+    picked: u32,
+}
+
+impl Moments {
+    /// Moments of `work`, which is done once to see how long it takes.
+    pub(crate) fn of<T>(work: impl FnOnce() -> T) -> Self {
+        let started = Instant::now();
+        work();
+        Self { whole: started.elapsed(), picked: 0 }
+    }
+
+    /// The next moment, from the beginning.
+    pub(crate) fn pick(&mut self) -> Duration {
+        const GOLDEN_RATIO: f64 = 0.618_033_988_749_895;
+        self.picked += 1;
+        self.whole.mul_f64((f64::from(self.picked) * GOLDEN_RATIO).fract())
+    }
+
+    /// Learns whether the work was still under way at the last moment: how long it takes changes with what
+    /// else the machine does.
+    pub(crate) fn learn(&mut self, met: bool) {
+        self.whole = self.whole.mul_f64(if met { 1.02 } else { 0.95 });
+    }
+}
+
 /// Demands success, or a failure of exit code 1 that names something and says what to do.
 #[track_caller]
 pub(crate) fn succeeds_or_says_why(ran: &Ran, during: &str) {
@@ -59,6 +91,11 @@ pub(crate) fn succeeds_or_says_why(ran: &Ran, during: &str) {
     assert!(!stderr.contains("panicked"), "{during}: {stderr}");
     let says_why = *code == 1 && stderr.contains("error[") && stderr.contains("help:");
     assert!(*code == 0 || says_why, "{during}: exit code {code}\n{stderr}");
+}
+
+/// Tells what was measured, straight to the terminal: what tests print is shown only when they fail.
+pub(crate) fn measured(text: &str) {
+    writeln!(io::stderr(), "measured: {text}").expect("standard error takes a line");
 }
 
 /// How often a test does what it does: as the environment wishes, for long runs, or `usual` times.
