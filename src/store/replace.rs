@@ -71,9 +71,9 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
 
 /// Makes the new file `path` below a directory that is being filled.
 pub fn make_file(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).open(path)?;
-    fill(&mut file)?;
-    file.set_permissions(readable_by_all())
+    let mut made = File::options().write(true).create_new(true).open(path)?;
+    fill(&mut made)?;
+    made.set_permissions(readable_by_all())
 }
 
 /// A full and durable file beside `target`.
