@@ -1,4 +1,4 @@
-//! Images in files: read without a registry.
+//! Images in files: read without a registry, and written for those who have none.
 
 pub mod error;
 
@@ -11,3 +11,11 @@ pub mod files;
 pub mod layout;
 
 pub mod docker;
+
+pub mod output;
+
+pub mod index;
+
+pub mod saved;
+
+pub mod bundle;

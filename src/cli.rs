@@ -63,6 +63,10 @@ mod disk;
 
 mod list;
 
+mod export;
+
+mod import;
+
 mod verify;
 
 mod gc;
@@ -167,6 +171,8 @@ fn run(arguments: &Arguments, environment: &Environment, output: Output) -> Done
         (Command::Path(path), None) => path::run(&setup, path),
         (Command::Disk(disk), None) => disk::run(&setup, disk),
         (Command::List(list), None) => list::run(&setup, list),
+        (Command::Export(export), None) => export::run(&setup, export),
+        (Command::Import(import), None) => import::run(&setup, import),
         (Command::Publish(publish), None) => publish::run(&setup, publish),
         (Command::Verify(verify), None) => verify::run(&setup, verify),
         (Command::Gc(gc), None) => gc::run(&setup, gc),

@@ -32,4 +32,8 @@ mod schedule;
 
 pub mod apply;
 
+pub mod export;
+
+pub mod import;
+
 pub mod collect;

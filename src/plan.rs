@@ -4,11 +4,12 @@
 //! what to delete: [`sweep`](sweep::sweep) looks at everybody who keeps something, and only takes away. A dry
 //! run is a plan that nobody carries out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::oci::digest::ChainId;
+use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::plan::action::{Action, DocumentKind, FetchDocument, FetchLayer, Origin, Stack};
 use crate::plan::artifact::{Artifact, Inventory};
@@ -98,6 +99,18 @@ pub fn wanted(lock: &Lock, selection: &Selection) -> BTreeSet<Artifact> {
         artifacts.extend([Artifact::Fsmeta(image.chain_id), Artifact::Disk(image.chain_id)]);
     }
     artifacts
+}
+
+/// The compressed layers of all that `selection` wants of `lock`, by their digests. Two of them may hold one
+/// layer, packed differently.
+pub fn layer_blobs(lock: &Lock, selection: &Selection) -> BTreeMap<Digest, FetchLayer> {
+    let mut blobs = BTreeMap::new();
+    for image in wanted_platforms(lock, selection) {
+        for layer in &image.locked.layers {
+            blobs.entry(layer.digest).or_insert_with(|| image.fetch_layer(layer));
+        }
+    }
+    blobs
 }
 
 /// Collects the actions that make something new.

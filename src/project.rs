@@ -23,6 +23,10 @@ pub mod publish;
 
 pub mod gc;
 
+pub mod export;
+
+pub mod import;
+
 pub mod artifacts;
 
 pub mod rederive;
@@ -42,6 +46,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::engine::error::Error;
+use crate::engine::export::item::{Target, Written};
 use crate::engine::source::Sources;
 use crate::layer::limits::Limits;
 use crate::plan::action::{Action, FetchLayer};
@@ -50,6 +55,7 @@ use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan, wanted};
 use crate::project::artifacts::Completed;
 use crate::project::files::{FileError, Inputs, Texts};
+use crate::project::import::{Bundle, Imported};
 use crate::project::outdated::Tracked;
 use crate::project::relock::Relocked;
 use crate::project::sync::Synced;
@@ -245,6 +251,27 @@ impl Project {
         session: &Session,
     ) -> Synced {
         sync::sync(self, lock, selection, inputs, session).await
+    }
+
+    /// Writes what `request` wants of the lock to `target`, fetching by digest the compressed layers that the
+    /// store does not hold. Nothing is written before it is known that all can be had.
+    pub async fn export(
+        &self,
+        request: &export::Request<'_>,
+        target: Target,
+        session: &Session,
+    ) -> Result<Written, export::Refusal> {
+        export::export(self, request, target, session).await
+    }
+
+    /// Makes the store hold what `bundle` holds, and the project have its lock if it has none. Uses no network,
+    /// and publishes nothing before all of the bundle is verified.
+    pub async fn import(
+        &self,
+        bundle: Bundle,
+        session: &Session,
+    ) -> Result<Imported, import::Refusal> {
+        import::import(self, bundle, session).await
     }
 
     fn sources(&self, session: &Session) -> Sources {

@@ -1,8 +1,12 @@
 //! The command line as clap sees it. What the flags mean together is decided in `mode`.
 
+pub(crate) mod locking;
+
 pub(crate) mod reading;
 
 pub(crate) mod keeping;
+
+pub(crate) mod carrying;
 
 pub(crate) mod publishing;
 
@@ -129,15 +133,15 @@ pub(crate) enum Command {
     /// Write a sandbox-images.toml to start from
     Init,
     /// Write images into sandbox-images.toml, then lock
-    Add(Add),
+    Add(locking::Add),
     /// Take images out of sandbox-images.toml, then lock
-    Remove(Remove),
+    Remove(locking::Remove),
     /// Pin the images of sandbox-images.toml to digests in sandbox-images.lock
-    Lock(Lock),
+    Lock(locking::Lock),
     /// Move pins to what the images' tags name now
-    Update(Update),
+    Update(locking::Update),
     /// Show which tags name something else than the lock
-    Outdated(Outdated),
+    Outdated(locking::Outdated),
     /// Make the store hold what the lock says
     Sync(Sync),
     /// Pull one image without a project, or the images of a group
@@ -148,6 +152,10 @@ pub(crate) enum Command {
     Disk(Disk),
     /// Show the images, their pins and whether they are in the store
     List(List),
+    /// Write locked images to a bundle for hosts without a network, an OCI layout or a docker archive
+    Export(carrying::Export),
+    /// Fill the store from a bundle, with no network
+    Import(carrying::Import),
     /// Hand synced images to another program's cache
     Publish(publishing::Publish),
     /// Hash the store again and compare it with its records and the lock
@@ -178,95 +186,6 @@ pub(crate) enum Command {
     Schema(reading::Schema),
     /// Say what the code of an error means, and what to do
     Explain(reading::Explain),
-}
-
-/// `add`
-#[derive(Debug, Args)]
-pub(crate) struct Add {
-    /// Where the images come from, such as alpine:3.20, ghcr.io/acme/tool:1.4 or oci:./images/base:v1
-    #[arg(value_name = "REF", required = true)]
-    pub(crate) sources: Vec<String>,
-    /// The image's name [default: the last component of its repository or path]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Put it in this group; may be given again
-    #[arg(long, value_name = "NAME")]
-    pub(crate) group: Vec<String>,
-    /// Lock it for this platform instead of the default ones; may be given again
-    #[arg(long, value_name = "PLATFORM")]
-    pub(crate) platform: Vec<String>,
-    #[command(flatten)]
-    pub(crate) edit: Edit,
-}
-
-/// `remove`
-#[derive(Debug, Args)]
-pub(crate) struct Remove {
-    /// The images' names in sandbox-images.toml
-    #[arg(value_name = "NAME", required = true)]
-    pub(crate) names: Vec<String>,
-    #[command(flatten)]
-    pub(crate) edit: Edit,
-}
-
-/// What `add` and `remove` share.
-#[derive(Debug, Args)]
-pub(crate) struct Edit {
-    /// Change sandbox-images.toml only
-    #[arg(long)]
-    pub(crate) no_lock: bool,
-    /// Print what would change as a diff, but write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-/// `update`
-#[derive(Debug, Args)]
-pub(crate) struct Update {
-    /// Only these images [default: all]
-    #[arg(value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-    /// Only the images of this group; may be given again
-    #[arg(long, value_name = "NAME")]
-    pub(crate) group: Vec<String>,
-    /// Show what would move, but write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print what moved as a table for a pull request
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) markdown: bool,
-    /// Exit 4 if anything moved
-    #[arg(long)]
-    pub(crate) exit_code: bool,
-}
-
-/// `outdated`
-#[derive(Debug, Args)]
-pub(crate) struct Outdated {
-    /// Exit 4 if anything is outdated
-    #[arg(long)]
-    pub(crate) exit_code: bool,
-}
-
-/// `lock`
-#[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag; `lock` turns the last two into a wish"
-)]
-pub(crate) struct Lock {
-    /// Change nothing; exit 3 with the differences if the lock is stale
-    #[arg(long, conflicts_with = "dry_run")]
-    pub(crate) check: bool,
-    /// Resolve what is stale and show what would change, but write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Build all that is locked, and write the digests of what is built into the lock
-    #[arg(long, conflicts_with = "no_artifacts")]
-    pub(crate) artifacts: bool,
-    /// Take the digests of what is built out of the lock
-    #[arg(long)]
-    pub(crate) no_artifacts: bool,
 }
 
 /// `sync`

@@ -15,7 +15,7 @@ use serde::Serialize;
 use similar::TextDiff;
 
 use crate::cli::Done;
-use crate::cli::args::{Add, Edit, Remove};
+use crate::cli::args::locking::{Add, Edit, Remove};
 use crate::cli::artifacts::{Wish, complete};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::lock::relock;

@@ -11,7 +11,7 @@ use sandbox_images::spec::name::ImageName;
 use serde::Serialize;
 
 use crate::cli::Done;
-use crate::cli::args::Lock;
+use crate::cli::args::locking::Lock;
 use crate::cli::artifacts::{Wish, complete};
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::output::{self, Tone};

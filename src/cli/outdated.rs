@@ -6,7 +6,7 @@ use sandbox_images::spec::name::ImageName;
 use serde::Serialize;
 
 use crate::cli::Done;
-use crate::cli::args::Outdated;
+use crate::cli::args::locking::Outdated;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output;
 use crate::cli::render::printable;

@@ -10,7 +10,7 @@ use sandbox_images::words::listed;
 use serde::Serialize;
 
 use crate::cli::Done;
-use crate::cli::args::Update;
+use crate::cli::args::locking::Update;
 use crate::cli::artifacts::{Wish, complete};
 use crate::cli::difference;
 use crate::cli::failure::{Failure, Kind, engine_failures};

@@ -204,7 +204,8 @@ async fn open(
     opened.ok_or_else(|| Error::Offline { artifact, size_bytes, reference: origin.source.clone() })
 }
 
-fn done_event(action: &Action, record: &Record) -> Event {
+/// What is told when `action` is done.
+pub(super) fn done_event(action: &Action, record: &Record) -> Event {
     let image = action.origin().image.clone();
     match *action {
         Action::FetchDocument(FetchDocument { kind, digest, size: size_bytes, .. }) => {

@@ -6,17 +6,19 @@ use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::fsmeta;
 use crate::disk::erofs::layer::LayerImage;
 use crate::disk::erofs::reader::Image;
-use crate::engine::disk::Disk;
+use crate::disk::extents::Extent;
+use crate::disk::file::ReadAt;
+use crate::engine::disk::{Disk, extents, vmdk};
 use crate::engine::error::{Error, committed, not_stored};
 use crate::layer::changeset::Changeset;
 use crate::layer::merge::{Merged, merge};
 use crate::layer::warning::Warnings;
-use crate::oci::digest::{ChainId, DiffId};
+use crate::oci::digest::{ChainId, DiffId, Digest};
 use crate::plan::action::Stack;
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
 use crate::store::guard::ArtifactGuard;
-use crate::store::ingest::Expected;
+use crate::store::ingest::{Expected, Ingest};
 use crate::store::record::Record;
 use crate::store::run::Run;
 use crate::store::stored::StoredFile;
@@ -27,6 +29,9 @@ const FSMETA_BYTES_MAX: u64 = 16 << 30;
 /// Bytes that are gathered for one write.
 const OUTPUT_BYTES: usize = 256 << 10;
 
+/// A layer and its image, open.
+pub(super) type OpenLayer<R> = (DiffId, Image<R>);
+
 /// Merges the layers of `stack` and commits their metadata. Tells when the one is done and the other begins,
 /// and answers also what was decided on the way.
 pub(super) fn fsmeta(
@@ -36,39 +41,55 @@ pub(super) fn fsmeta(
     guard: ArtifactGuard,
     writing: impl FnOnce(),
 ) -> Result<(Record, Warnings), Error> {
-    let artifact = guard.artifact();
-    let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
-    let warnings = write_fsmeta(store, artifact, &stack.layers, writing, &mut out)?;
-    let not_written = |error| not_stored(error, |error| Error::Fsmeta(artifact, error.into()));
-    out.flush().map_err(not_written)?;
-    let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
+    let layers = open_layers(store, &stack.layers)?;
+    let (ingest, warnings) = ingest_fsmeta(run, guard.artifact(), &layers, writing)?;
+    drop(layers);
     let expected = Expected { digest: stack.fsmeta, ..Expected::default() };
     Ok((committed(ingest.commit(guard, expected))?, warnings))
 }
 
+/// As [`write_fsmeta`], into a file that is not committed.
+pub(super) fn ingest_fsmeta<R: ReadAt>(
+    run: &Run,
+    artifact: Artifact,
+    layers: &[OpenLayer<R>],
+    writing: impl FnOnce(),
+) -> Result<(Ingest, Warnings), Error> {
+    let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
+    let warnings = write_fsmeta(artifact, layers, writing, &mut out)?;
+    let not_written = |error| not_stored(error, |error| Error::Fsmeta(artifact, error.into()));
+    out.flush().map_err(not_written)?;
+    let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
+    Ok((ingest, warnings))
+}
+
 /// Writes the merged metadata of `layers`, bottom to top, which are those of `artifact`. Calls `writing` when
 /// they are merged.
-pub(super) fn write_fsmeta(
-    store: &Store,
+pub(super) fn write_fsmeta<R: ReadAt>(
     artifact: Artifact,
-    layers: &[DiffId],
+    layers: &[OpenLayer<R>],
     writing: impl FnOnce(),
     out: &mut impl io::Write,
 ) -> Result<Warnings, Error> {
-    let images =
-        layers.iter().map(|&layer| open_layer(store, layer)).collect::<Result<Vec<_>, _>>()?;
-    let merged = merge_images(artifact, layers, &images)?;
+    let merged = merge_layers(artifact, layers)?;
     writing();
     let images: Vec<LayerImage> = layers
         .iter()
-        .zip(&images)
-        .map(|(&diff_id, image)| LayerImage { diff_id, blocks: image.superblock().blocks })
+        .map(|(diff_id, image)| LayerImage { diff_id: *diff_id, blocks: image.superblock().blocks })
         .collect();
     fsmeta::write(&merged.tree, &images, out).map_err(|error| match error {
         ErofsError::Io(error) => not_stored(error, |error| Error::Fsmeta(artifact, error.into())),
         error => Error::Fsmeta(artifact, error),
     })?;
     Ok(merged.warnings)
+}
+
+/// Opens the images of `layers`.
+pub(super) fn open_layers(
+    store: &Store,
+    layers: &[DiffId],
+) -> Result<Vec<OpenLayer<StoredFile>>, Error> {
+    layers.iter().map(|&layer| Ok((layer, open_layer(store, layer)?))).collect()
 }
 
 /// Opens the image of a layer.
@@ -78,16 +99,12 @@ pub(super) fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFil
 }
 
 /// Merges the trees of the layers' images, each of which is let go when it is merged.
-fn merge_images(
-    artifact: Artifact,
-    layers: &[DiffId],
-    images: &[Image<StoredFile>],
-) -> Result<Merged, Error> {
+fn merge_layers<R: ReadAt>(artifact: Artifact, layers: &[OpenLayer<R>]) -> Result<Merged, Error> {
     let mut failed = None;
-    let mut layers = layers.iter().zip(images).zip(0..);
+    let mut layers = layers.iter().zip(0..);
     let changesets = std::iter::from_fn(|| {
-        let ((&diff_id, image), place) = layers.next()?;
-        changeset(diff_id, image, place).map_err(|error| failed = Some(error)).ok()
+        let ((diff_id, image), place) = layers.next()?;
+        changeset(*diff_id, image, place).map_err(|error| failed = Some(error)).ok()
     });
     let merged = merge(changesets).map_err(|error| Error::Merge(artifact, error));
     match failed {
@@ -97,9 +114,9 @@ fn merge_images(
 }
 
 /// Reads the image of a layer back.
-pub(super) fn changeset(
+pub(super) fn changeset<R: ReadAt>(
     diff_id: DiffId,
-    image: &Image<StoredFile>,
+    image: &Image<R>,
     place: u16,
 ) -> Result<Changeset, Error> {
     let artifact = Artifact::Layer(diff_id);
@@ -121,6 +138,17 @@ pub(super) fn disk(
 /// The text that joins the fsmeta of `chain_id` and its layers.
 pub(super) fn disk_text(store: &Store, chain_id: ChainId) -> Result<String, Error> {
     Disk::open(store, chain_id)?.vmdk(|part| relative_path(part.artifact))
+}
+
+/// As [`disk_text`], of an fsmeta that is in no store: a file of this digest that is the image `fsmeta`.
+pub(super) fn disk_text_of<R: ReadAt>(
+    chain_id: ChainId,
+    digest: Digest,
+    fsmeta: &Image<R>,
+) -> Result<String, Error> {
+    let named = |Extent { file, sectors }| Extent { file: relative_path(file), sectors };
+    let extents = extents(chain_id, fsmeta)?.into_iter().map(named).collect();
+    vmdk(chain_id, digest, extents)
 }
 
 /// From the folder of a disk, `f1/disks/sha256`, to `artifact`, which is in the same `f1`.

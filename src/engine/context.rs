@@ -45,16 +45,21 @@ impl std::fmt::Debug for Context {
 impl Context {
     /// Tells what was noticed about `what` of `image`.
     pub(super) fn warn(&self, image: &ImageName, what: &str, warnings: &Warnings) {
-        let warn = |code: &str, message: String| {
-            let image = Some(image.clone());
-            self.reporter.report(Event::Warning { code: code.to_owned(), image, message });
-        };
-        for warning in warnings {
-            warn(warning.code(), format!("{what}: {warning}"));
-        }
-        if warnings.dropped() > 0 {
-            warn("more-warnings", format!("{what}: {} more warnings", warnings.dropped()));
-        }
+        warn(self.reporter.as_ref(), image, what, warnings);
+    }
+}
+
+/// Tells `reporter` what was noticed about `what` of `image`.
+pub(super) fn warn(reporter: &dyn Reporter, image: &ImageName, what: &str, warnings: &Warnings) {
+    let warn = |code: &str, message: String| {
+        let image = Some(image.clone());
+        reporter.report(Event::Warning { code: code.to_owned(), image, message });
+    };
+    for warning in warnings {
+        warn(warning.code(), format!("{what}: {warning}"));
+    }
+    if warnings.dropped() > 0 {
+        warn("more-warnings", format!("{what}: {} more warnings", warnings.dropped()));
     }
 }
 

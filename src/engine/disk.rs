@@ -11,6 +11,7 @@ use crate::disk::dm;
 use crate::disk::erofs::layer::LayerImage;
 use crate::disk::erofs::reader::Image;
 use crate::disk::extents::{Extent, Part, SECTOR_BYTES, stitch};
+use crate::disk::file::ReadAt;
 use crate::disk::vmdk::Vmdk;
 use crate::engine::error::Error;
 use crate::engine::raw::copy_data;
@@ -44,14 +45,7 @@ impl Disk {
         let file = store.open(fsmeta)?;
         let digest = file.record().digest;
         let image = Image::open(file).map_err(|error| Error::Stored(fsmeta, error))?;
-        let layers = image.devices().iter().map(LayerImage::from);
-        let extents = stitch(image.superblock().blocks, layers)
-            .map_err(|error| Error::TooLong(Artifact::Disk(chain_id), error))?;
-        let opened = |Extent { file, sectors }| {
-            let artifact = match file {
-                Part::Fsmeta => fsmeta,
-                Part::Layer(diff_id) => Artifact::Layer(diff_id),
-            };
+        let opened = |Extent { file: artifact, sectors }| {
             let part = DiskPart { artifact, file: store.open(artifact)? };
             let (expected, actual) = (sectors * SECTOR_BYTES, part.file.record().size_bytes);
             if expected != actual {
@@ -59,7 +53,8 @@ impl Disk {
             }
             Ok(Extent { file: part, sectors })
         };
-        let extents = extents.into_iter().map(opened).collect::<Result<_, Error>>()?;
+        let extents = extents(chain_id, &image)?.into_iter().map(opened);
+        let extents = extents.collect::<Result<_, Error>>()?;
         Ok(Self { chain_id, fsmeta: digest, extents })
     }
 
@@ -75,8 +70,7 @@ impl Disk {
 
     /// The VMDK whose extents have the names that `name` gives the parts.
     pub fn vmdk(&self, name: impl Fn(&DiskPart) -> String) -> Result<String, Error> {
-        let vmdk = Vmdk::new(&self.fsmeta, self.named(name));
-        vmdk.render().map_err(|error| Error::Vmdk(Artifact::Disk(self.chain_id), error))
+        vmdk(self.chain_id, self.fsmeta, self.named(name))
     }
 
     /// The VMDK whose extents are absolute paths.
@@ -133,6 +127,34 @@ impl Disk {
         };
         self.extents.iter().map(named).collect()
     }
+}
+
+/// The files of the disk of `chain_id`, whose fsmeta is this image, one behind the other.
+pub(super) fn extents<R: ReadAt>(
+    chain_id: ChainId,
+    fsmeta: &Image<R>,
+) -> Result<Vec<Extent<Artifact>>, Error> {
+    let layers = fsmeta.devices().iter().map(LayerImage::from);
+    let extents = stitch(fsmeta.superblock().blocks, layers)
+        .map_err(|error| Error::TooLong(Artifact::Disk(chain_id), error))?;
+    let named = |Extent { file, sectors }| {
+        let artifact = match file {
+            Part::Fsmeta => Artifact::Fsmeta(chain_id),
+            Part::Layer(diff_id) => Artifact::Layer(diff_id),
+        };
+        Extent { file: artifact, sectors }
+    };
+    Ok(extents.into_iter().map(named).collect())
+}
+
+/// The VMDK of the disk of `chain_id`, whose fsmeta has this digest.
+pub(super) fn vmdk(
+    chain_id: ChainId,
+    fsmeta: Digest,
+    extents: Vec<Extent<String>>,
+) -> Result<String, Error> {
+    let vmdk = Vmdk::new(&fsmeta, extents);
+    vmdk.render().map_err(|error| Error::Vmdk(Artifact::Disk(chain_id), error))
 }
 
 /// A path as text. What is not UTF-8 becomes a character that no form accepts.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::archive;
+use crate::archive::bundle::error::BundleError;
 use crate::disk::dm::DmError;
 use crate::disk::erofs;
 use crate::disk::erofs::reader::error::ReadError;
@@ -66,6 +67,9 @@ pub enum Error {
     /// A layout or an archive failed.
     #[error(transparent)]
     Archive(#[from] archive::error::Error),
+    /// A bundle failed.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// An image's documents do not agree with its block in the lock.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -273,6 +277,7 @@ impl Error {
             },
             Self::Store(error) => error.class().into(),
             Self::Archive(error) if error.is_integrity() => Kind::Integrity,
+            Self::Bundle(error) if error.is_integrity() => Kind::Integrity,
             Self::Document { source, .. } if source.is_integrity() => Kind::Integrity,
             Self::Chain(_)
             | Self::LayerDigest { .. }
@@ -305,6 +310,7 @@ impl Error {
             },
             Self::Store(error) => error.code(),
             Self::Archive(error) => error.code(),
+            Self::Bundle(error) => error.code(),
             Self::Chain(_) => "lock-mismatch",
             Self::Document { source: DocumentError::PlatformMismatch { .. }, .. } => {
                 "platform-mismatch"
@@ -339,6 +345,7 @@ impl Error {
         match self {
             Self::Store(error) => error.help(),
             Self::Archive(error) => error.help(),
+            Self::Bundle(error) => error.help(),
             Self::LayerDigest { .. } | Self::LayerDiffId { .. } | Self::Chain(_) => {
                 Some("find out who changed the image, the mirror or the lock before you lock again")
             }

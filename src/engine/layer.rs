@@ -133,7 +133,7 @@ async fn commit(
 }
 
 /// An image that is complete and checked but not committed, and what was noticed on the way.
-type Built = (Ingest, Warnings);
+pub(super) type Built = (Ingest, Warnings);
 
 /// A transfer that did not give an image.
 struct Broken {
@@ -159,7 +159,7 @@ async fn transfer(
     let ingest = context.run.ingest(image_bytes_max(&context.limits))?;
     let (wanted, limits) = (layer.clone(), context.limits);
     let kept_bytes = partial.as_ref().map_or(0, |partial| partial.kept_bytes());
-    let progress = Progress::begin(context, layer, kept_bytes);
+    let progress = Progress::begin(&context.reporter, layer, kept_bytes);
     match source.blob(layer.digest, layer.size, kept_bytes)? {
         Blob::Local(blob) => {
             let blob = Watched::new(blob, progress);
@@ -188,7 +188,11 @@ async fn transfer(
 }
 
 /// Passes the stream on, and reports how far it is.
-async fn feed(mut stream: BlobStream, sender: Sender, mut progress: Progress) -> Result<(), Error> {
+pub(super) async fn feed(
+    mut stream: BlobStream,
+    sender: Sender,
+    mut progress: Progress,
+) -> Result<(), Error> {
     while let Some(bytes) = next(&mut stream, &mut progress).await? {
         progress.add(bytes.len() as u64);
         if !sender.send(bytes).await {
@@ -211,7 +215,7 @@ async fn next(stream: &mut BlobStream, progress: &mut Progress) -> Result<Option
 }
 
 /// Reads the blob to its end and builds the image, on two threads.
-fn build(
+pub(super) fn build(
     blob: impl Read + Send,
     layer: &FetchLayer,
     ingest: Ingest,
@@ -285,6 +289,6 @@ fn unreadable(layer: &FetchLayer, error: io::Error) -> Error {
 }
 
 /// The largest image that the limits allow: all data, and 8 KiB of metadata an entry.
-fn image_bytes_max(limits: &Limits) -> u64 {
+pub(super) const fn image_bytes_max(limits: &Limits) -> u64 {
     limits.apparent_bytes_max.saturating_add(limits.entries_max.saturating_mul(8 << 10))
 }

@@ -119,5 +119,14 @@ fn unpack_beside(
         return Ok(Ok(Vec::new()));
     }
     let tree = image.tree(0).map_err(|error| Error::Stored(artifact, error))?;
-    Ok(fill_directory(target, |directory| unpack(image, &tree, directory)))
+    let filled = fill_directory(target, |folder| unpack(image, &tree, &File::open(folder)?));
+    Ok(match filled {
+        // Others have filled it meanwhile.
+        Err(error) if is_taken(&error) => Ok(Vec::new()),
+        filled => filled,
+    })
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
 }

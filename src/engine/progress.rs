@@ -4,7 +4,6 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::context::Context;
 use crate::oci::digest::DiffId;
 use crate::plan::action::FetchLayer;
 use crate::plan::event::{Event, Reporter};
@@ -26,9 +25,9 @@ pub(super) struct Progress {
 
 impl Progress {
     /// A transfer that begins, with so many bytes from an earlier one.
-    pub(super) fn begin(context: &Context, layer: &FetchLayer, kept_bytes: u64) -> Self {
+    pub(super) fn begin(reporter: &Arc<dyn Reporter>, layer: &FetchLayer, kept_bytes: u64) -> Self {
         let progress = Self {
-            reporter: Arc::clone(&context.reporter),
+            reporter: Arc::clone(reporter),
             diff_id: layer.diff_id,
             image: layer.origin.image.clone(),
             size_bytes: layer.size,

@@ -10,7 +10,8 @@ use std::io;
 use crate::disk::erofs::format::BLOCK;
 use crate::disk::erofs::layer::uuid;
 use crate::disk::erofs::reader::Image;
-use crate::engine::build::{changeset, disk_text, open_layer, write_fsmeta};
+use crate::disk::file::ReadAt;
+use crate::engine::build::{changeset, disk_text, open_layer, open_layers, write_fsmeta};
 use crate::engine::disk::Disk;
 use crate::engine::error::Error;
 use crate::oci::digest::{ChainId, DiffId, Digest, Hasher};
@@ -37,9 +38,20 @@ pub fn check(store: &Store, artifact: Artifact, stacks: &Stacks) -> Result<(), E
 
 /// The whole tree, all block ranges, and the superblock's own account of the image.
 fn layer(store: &Store, diff_id: DiffId) -> Result<(), Error> {
+    let image = open_layer(store, diff_id)?;
+    let size_bytes = store.open(Artifact::Layer(diff_id))?.record().size_bytes;
+    check_layer(diff_id, &image, size_bytes)?;
+    changeset(diff_id, &image, 0).map(drop)
+}
+
+/// Checks that `image`, a file of so many bytes, says that it is the image of this layer.
+pub(super) fn check_layer<R: ReadAt>(
+    diff_id: DiffId,
+    image: &Image<R>,
+    size_bytes: u64,
+) -> Result<(), Error> {
     let artifact = Artifact::Layer(diff_id);
     let wrong = |problem| Error::Structure { artifact, problem };
-    let image = open_layer(store, diff_id)?;
     let superblock = image.superblock();
     if superblock.uuid != uuid(diff_id) {
         return Err(wrong("has the superblock of another layer"));
@@ -47,16 +59,16 @@ fn layer(store: &Store, diff_id: DiffId) -> Result<(), Error> {
     if !image.devices().is_empty() {
         return Err(wrong("has a device table, which no layer has"));
     }
-    if store.open(artifact)?.record().size_bytes != u64::from(superblock.blocks) * BLOCK {
+    if size_bytes != u64::from(superblock.blocks) * BLOCK {
         return Err(wrong("has another length than its superblock states"));
     }
-    changeset(diff_id, &image, 0).map(drop)
+    Ok(())
 }
 
 fn fsmeta(store: &Store, chain_id: ChainId, layers: &[DiffId]) -> Result<(), Error> {
     let artifact = Artifact::Fsmeta(chain_id);
     let mut bytes = Hashed(Hasher::new());
-    write_fsmeta(store, artifact, layers, || (), &mut bytes)?;
+    write_fsmeta(artifact, &open_layers(store, layers)?, || (), &mut bytes)?;
     same(store, artifact, bytes.0.finish())
 }
 

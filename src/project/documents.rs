@@ -1,7 +1,7 @@
 //! The documents of a locked image, read from the store or from where the image comes from, and the chain
 //! that they make.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::engine::apply::refetch;
@@ -9,6 +9,7 @@ use crate::engine::chain::{Block, ChainError};
 use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::engine::source::Source;
+use crate::oci::digest::Digest;
 use crate::oci::document::Document;
 use crate::oci::document::config::ImageConfig;
 use crate::oci::document::descriptor::Descriptor;
@@ -21,6 +22,7 @@ use crate::oci::document::search::INDEX_DEPTH_MAX;
 use crate::plan::action::{DocumentKind, FetchDocument, Origin};
 use crate::spec::lockfile::LockedDocument;
 use crate::store;
+use crate::store::Store;
 use crate::store::reader::Reader;
 
 /// The documents of one image on one platform.
@@ -42,14 +44,49 @@ pub(super) enum Desk<'a> {
         /// With what a damaged one is fetched again; nothing where only the store is to be looked at.
         heal: Option<&'a Arc<Context>>,
     },
+    /// Among those that a bundle brought, and in the store where it left one out.
+    Bundle {
+        /// The bytes of each, verified.
+        documents: &'a BTreeMap<Digest, Vec<u8>>,
+        /// Which store.
+        store: &'a Store,
+    },
     /// Where the image comes from. Nothing is kept.
     Source(&'a Source),
+}
+
+/// The documents from what an image is pinned to down to its config.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// The index, and those nested in it that were looked at.
+    pub(super) indexes: Vec<Document<Index>>,
+    /// The manifest.
+    pub(super) manifest: Document<Manifest>,
+    /// The config.
+    pub(super) config: Document<ImageConfig>,
+}
+
+impl Chain {
+    /// The bytes of each document, by its digest.
+    pub(super) fn into_bytes(self) -> impl Iterator<Item = (Digest, Vec<u8>)> {
+        let Self { indexes, manifest, config } = self;
+        let indexes = indexes.into_iter().map(|index| (index.digest(), index.into_bytes()));
+        let rest =
+            [(manifest.digest(), manifest.into_bytes()), (config.digest(), config.into_bytes())];
+        indexes.chain(rest)
+    }
 }
 
 impl Documents<'_> {
     /// Checks that they agree with the lock and with each other.
     pub(super) async fn check(&self, allow_platform_mismatch: bool) -> Result<(), Error> {
-        self.check_index().await?;
+        self.checked(allow_platform_mismatch).await.map(drop)
+    }
+
+    /// As [`Documents::check`], and answers all of them: the indexes down to the manifest, the manifest and the
+    /// config.
+    pub(super) async fn checked(&self, allow_platform_mismatch: bool) -> Result<Chain, Error> {
+        let indexes = self.check_index().await?;
         let LockedDocument { digest, size } = self.block.locked.manifest;
         let manifest = Descriptor::new("", digest, size);
         let manifest: Document<Manifest> = self.get(DocumentKind::Manifest, &manifest).await?;
@@ -57,13 +94,15 @@ impl Documents<'_> {
         let LockedDocument { digest, size } = self.block.locked.config;
         let config = Descriptor::new("", digest, size);
         let config: Document<ImageConfig> = self.get(DocumentKind::Config, &config).await?;
-        Ok(self.block.check_config(&config, allow_platform_mismatch)?)
+        self.block.check_config(&config, allow_platform_mismatch)?;
+        Ok(Chain { indexes, manifest, config })
     }
 
     /// Looks for the manifest in the index and, where it is not there, in the indexes nested in it.
-    async fn check_index(&self) -> Result<(), Error> {
+    async fn check_index(&self) -> Result<Vec<Document<Index>>, Error> {
         let Some(index) = self.block.index() else {
-            return Ok(self.block.check_single()?);
+            self.block.check_single()?;
+            return Ok(Vec::new());
         };
         let mut seen = BTreeSet::from([index.digest]);
         let mut waiting = VecDeque::from([(index, 1)]);
@@ -87,7 +126,8 @@ impl Documents<'_> {
                 break;
             }
         }
-        Ok(self.block.check_listed(&indexes)?)
+        self.block.check_listed(&indexes)?;
+        Ok(indexes)
     }
 
     async fn get<T: Parsed>(
@@ -95,24 +135,41 @@ impl Documents<'_> {
         kind: DocumentKind,
         descriptor: &Descriptor,
     ) -> Result<Document<T>, Error> {
-        let (reader, heal) = match self.desk {
-            Desk::Store { reader, heal } => (reader, heal),
+        let bytes = match self.desk {
             Desk::Source(source) => return source.document(descriptor).await,
-        };
-        let bytes = match (reader.read_blob(descriptor.digest, T::BYTES_MAX), heal) {
-            (Err(error), Some(context)) if is_healed_by_fetching(&error) => {
-                let Descriptor { digest, size, .. } = *descriptor;
-                let document = FetchDocument { kind, digest, size, origin: self.origin() };
-                refetch(context, &document).await?;
-                reader.read_blob(digest, T::BYTES_MAX)?
+            Desk::Bundle { documents, store } => match documents.get(&descriptor.digest) {
+                Some(bytes) => bytes.clone(),
+                None => store.read_blob(descriptor.digest, T::BYTES_MAX)?,
+            },
+            Desk::Store { reader, heal } => {
+                self.stored(reader, heal, kind, descriptor, T::BYTES_MAX).await?
             }
-            (read, _) => read?,
         };
         let media_type = Some(descriptor.media_type.as_str()).filter(|text| !text.is_empty());
         descriptor
             .check(&bytes)
             .and_then(|()| Document::parse(bytes, media_type))
             .map_err(|source| self.refused(source))
+    }
+
+    /// The bytes of a document in the store. One that is not whole is fetched again where that is possible.
+    async fn stored(
+        &self,
+        reader: &Reader,
+        heal: Option<&Arc<Context>>,
+        kind: DocumentKind,
+        descriptor: &Descriptor,
+        limit_bytes: u64,
+    ) -> Result<Vec<u8>, Error> {
+        let Descriptor { digest, size, .. } = *descriptor;
+        match (reader.read_blob(digest, limit_bytes), heal) {
+            (Err(error), Some(context)) if is_healed_by_fetching(&error) => {
+                let document = FetchDocument { kind, digest, size, origin: self.origin() };
+                refetch(context, &document).await?;
+                Ok(reader.read_blob(digest, limit_bytes)?)
+            }
+            (read, _) => Ok(read?),
+        }
     }
 
     fn origin(&self) -> Origin {

@@ -426,7 +426,7 @@ impl Synced {
     }
 }
 
-fn pairs(selection: &Selection) -> impl Iterator<Item = (&ImageName, &Platform)> {
+pub(super) fn pairs(selection: &Selection) -> impl Iterator<Item = (&ImageName, &Platform)> {
     selection
         .images
         .iter()

@@ -74,6 +74,15 @@ impl Ingest {
         Ok(())
     }
 
+    /// The digest of what was written so far. What was written at positions is read for it.
+    pub fn digest(&self) -> Result<Digest, Error> {
+        match &self.running {
+            Some(hasher) => Ok(hasher.clone().finish()),
+            None => digest_of(&self.file, self.size_bytes)
+                .map_err(|error| Error::io("read", self.path(), error)),
+        }
+    }
+
     /// Makes the file the artifact that `guard` guards, complete, checked and durable, or removes it.
     pub fn commit(self, guard: ArtifactGuard, expected: Expected) -> Result<Record, Error> {
         let artifact = guard.artifact();

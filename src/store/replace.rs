@@ -40,26 +40,40 @@ pub fn create(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> 
     sync_names(target)
 }
 
-/// Makes `target` the new directory that `fill` fills. A directory that is there already stays as it is, and is
-/// what others have filled meanwhile.
+/// Makes `target` the directory that `fill` fills, whole or not at all. A directory that is there already is
+/// replaced if nothing is in it; else it stays as it is, and that is an error.
 pub fn fill_directory<T>(
     target: &Path,
-    fill: impl FnOnce(&File) -> io::Result<T>,
+    fill: impl FnOnce(&Path) -> io::Result<T>,
 ) -> io::Result<T> {
     let folder = folder_of(target);
     let part = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder)?;
     let filled = part.path().join("filled");
-    fs::create_dir(&filled)?;
+    make_directory(&filled)?;
     let directory = File::open(&filled)?;
-    let done = fill(&directory)?;
+    let done = fill(&filled)?;
     // One for all files: there may be thousands, and each by itself would wait for the disk.
     syncfs(&directory)?;
-    match rename(&filled, target) {
-        Err(_) if fs::symlink_metadata(target).is_ok_and(|there| there.is_dir()) => {}
-        renamed => renamed?,
-    }
+    rename(&filled, target)?;
     File::open(folder)?.sync_all()?;
     Ok(done)
+}
+
+/// Makes a directory below one that is being filled, and what is missing above it.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    make_directory(folder_of(path))?;
+    fs::create_dir(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+}
+
+/// Makes the new file `path` below a directory that is being filled.
+pub fn make_file(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut made = File::options().write(true).create_new(true).open(path)?;
+    fill(&mut made)?;
+    made.set_permissions(readable_by_all())
 }
 
 /// A full and durable file beside `target`.

@@ -34,6 +34,11 @@ impl StoredFile {
         &self.path
     }
 
+    /// All its bytes, from the first on.
+    pub const fn reader(&self) -> StoredReader<'_> {
+        StoredReader { file: self, offset_bytes: 0 }
+    }
+
     /// All its bytes, which must be at most `limit_bytes`.
     pub(super) fn read_whole(&self, limit_bytes: u64) -> Result<Vec<u8>, Error> {
         if self.record.size_bytes > limit_bytes {
@@ -43,6 +48,26 @@ impl StoredFile {
         let size_bytes = self.record.size_bytes;
         read_to_end(&self.file, size_bytes, size_bytes)
             .map_err(|error| Error::io("read", &self.path, error))
+    }
+}
+
+/// The bytes of an artifact as a stream.
+#[derive(Debug)]
+pub struct StoredReader<'f> {
+    file: &'f StoredFile,
+    offset_bytes: u64,
+}
+
+impl io::Read for StoredReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let StoredFile { record, file, path } = self.file;
+        let left = record.size_bytes.saturating_sub(self.offset_bytes);
+        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = file
+            .read_at(&mut buffer[..wanted], self.offset_bytes)
+            .map_err(|error| io::Error::new(error.kind(), Error::io("read", path, error)))?;
+        self.offset_bytes += count as u64;
+        Ok(count)
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) mod image;
 
 pub(crate) mod archive;
 
+pub(crate) mod archive_listing;
+
 pub(crate) mod registry;
 
 pub(crate) mod pull;

@@ -129,7 +129,7 @@ impl<F: BlockFile> DataSink for LayerWriter<F> {
     }
 }
 
-/// The UUID in the superblock of the image of the layer `diff_id`.
+/// The UUID in the superblock of the image of a layer, which says of which layer it is.
 pub fn uuid(diff_id: DiffId) -> [u8; 16] {
     metadata::uuid("sandbox-images/layer/1\0", [diff_id], "")
 }

@@ -109,6 +109,32 @@ pub(super) enum Output {
         /// Each image, whole in the store.
         images: Vec<Pulled>,
     },
+    /// `export`
+    #[schemars(rename = "sandbox-images/export/1")]
+    Export {
+        /// The absolute path of what was written.
+        output: String,
+        /// `bundle`, `oci`, `oci-dir` or `docker-archive`.
+        format: String,
+        /// Each image that is in it, and its platforms.
+        images: Map<String, Value>,
+        /// How many files are in it.
+        files: u64,
+        /// Their bytes.
+        size_bytes: u64,
+    },
+    /// `import`
+    #[schemars(rename = "sandbox-images/import/1")]
+    Import {
+        /// Each image that the bundle is for, and its platforms.
+        images: Map<String, Value>,
+        /// What is in the store now that was not.
+        done: Map<String, Value>,
+        /// Whether the bundle's lock was written.
+        lock_written: bool,
+        /// Whether the bundle was only verified.
+        verify_only: bool,
+    },
     /// `check`
     #[schemars(rename = "sandbox-images/check/1")]
     Check {

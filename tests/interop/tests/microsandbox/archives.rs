@@ -25,3 +25,21 @@ async fn archives_of_skopeo_are_read() {
         is_read(&archive, layers.len()).await;
     }
 }
+
+#[tokio::test]
+async fn archives_of_ours_are_read() {
+    let layers = ["base", "change"];
+    let scene = Scene::with_layers(&layers);
+    scene.json(&["sync", "--platform", "all"]);
+    for (name, words) in [
+        ("saved.tar", &["--format", "docker-archive"][..]),
+        ("layout.tar", &["--format", "oci"]),
+        ("every-platform.tar", &["--format", "oci", "--platform", "all"]),
+        ("bundle.tar", &["--content", "both"]),
+    ] {
+        let archive = scene.folder().join(name);
+        let output = archive.to_str().unwrap();
+        scene.json(&[&["export", "-o", output], words].concat());
+        is_read(&archive, layers.len()).await;
+    }
+}
