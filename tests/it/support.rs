@@ -16,6 +16,8 @@ pub(crate) mod archive;
 
 pub(crate) mod registry;
 
+pub(crate) mod serving;
+
 pub(crate) mod pull;
 
 pub(crate) mod file_tree;
