@@ -18,7 +18,8 @@ use sandbox_images::oci::document::kind::Kind as DocumentKind;
 use sandbox_images::oci::document::media_type::{OCI_ARTIFACT, OCI_MANIFEST};
 use sandbox_images::oci::document::parsed::MANIFEST_BYTES_MAX;
 use sandbox_images::oci::document::{Document, Root};
-use sandbox_images::oci::reference::{Reference, ReferenceError};
+use sandbox_images::oci::reference::Reference;
+use sandbox_images::oci::reference::error::ReferenceError;
 use sandbox_images::words::with_causes;
 use serde_json::{Value, json};
 
