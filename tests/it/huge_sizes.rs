@@ -46,7 +46,6 @@ fn sums_end_at_what_can_be_counted() {
     assert_eq!(plan["totals"]["download_bytes"], u64::MAX, "{plan}");
     let diff = told(&["diff", "old.lock", "--json"], 0);
     assert_eq!(diff["unchanged"], 0, "{diff}");
-    for progress in ["plain", "json", "none"] {
-        told(&["sync", "--locked", "--json", "--progress", progress], 5);
-    }
+    let full = told(&["sync", "--locked", "--json"], 1);
+    assert_eq!(full["diagnostics"][0]["code"], "store-full", "{full}");
 }
