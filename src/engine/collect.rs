@@ -17,7 +17,7 @@ use crate::engine::collect::decide::{Decision, decide, lives};
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::plan::root_life::Life;
-use crate::plan::sweep::{Leftover, Limits};
+use crate::plan::sweep::{Keeper, Leftover, Limits};
 use crate::store::Store;
 use crate::store::error::{Class, Error as StoreError};
 use crate::store::exclusive::{ExclusiveStore, Left};
@@ -130,8 +130,23 @@ pub struct Withdrawn {
     pub problem: Option<String>,
 }
 
-/// Takes what is about to be deleted out of the caches that it was published to.
-pub type Withdraw<'a> = dyn Fn(&ExclusiveStore, &BTreeSet<Artifact>) -> Vec<Withdrawn> + 'a;
+/// What there is after a collection, and what there may be again.
+#[derive(Debug)]
+pub struct Staying {
+    stored: BTreeSet<Artifact>,
+    keepers: Vec<Keeper>,
+}
+
+impl Staying {
+    /// Whether `artifact` is about to be deleted, or is gone, and nobody wants it.
+    pub fn lacks(&self, artifact: Artifact) -> bool {
+        !self.stored.contains(&artifact)
+            && !self.keepers.iter().any(|keeper| keeper.wanted.contains(&artifact))
+    }
+}
+
+/// Takes what a collection leaves nothing of out of the caches that it was published to.
+pub type Withdraw<'a> = dyn Fn(&ExclusiveStore, &Staying) -> Vec<Withdrawn> + 'a;
 
 /// One thing and its fate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -300,9 +315,10 @@ fn alone(
 ) -> Result<Collection, Error> {
     let survey = exclusive.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
-    let Decision { mut collection, root } = decide(survey, locks, request, seconds(now))?;
-    let going = collection.removed().filter_map(Item::artifact).collect();
-    collection.withdrawn = withdraw(exclusive, &going);
+    let Decision { mut collection, root, keepers } = decide(survey, locks, request, seconds(now))?;
+    let stays = collection.items.iter().filter(|item| !item.fate.removes());
+    let stored = stays.filter_map(Item::artifact).collect();
+    collection.withdrawn = withdraw(exclusive, &Staying { stored, keepers });
     let failed = apply(exclusive, &collection);
     let left: BTreeSet<&What> = failed.iter().flat_map(|(left, _)| left).collect();
     for item in collection.items.iter_mut().filter(|item| left.contains(&item.what)) {

@@ -45,7 +45,7 @@ use self::content::Content;
 use self::folders::Folders;
 use self::note::{Note, id_of};
 use self::place::Placing;
-use crate::engine::collect::Withdrawn;
+use crate::engine::collect::{Staying, Withdrawn};
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
@@ -157,15 +157,11 @@ pub fn is_published(
     Placing::new(&folders, &content, note, caller).is_done()
 }
 
-/// Takes out of every cache the images that were published from `store` and need one of `going`, which is
-/// about to be deleted. Only what was published is deleted, and nothing that is in use; nothing is waited
+/// Takes out of every cache the images that were published from `store` and were made of anything that is gone, or
+/// is about to be deleted. Only what was published is deleted, and nothing that is in use; nothing is waited
 /// for. What stays is whole without the store, and goes another time.
-pub fn withdraw(
-    store: &Store,
-    exclusive: &ExclusiveStore,
-    going: &BTreeSet<Artifact>,
-) -> Vec<Withdrawn> {
-    withdraw::withdraw(store, exclusive, going)
+pub fn withdraw(store: &Store, exclusive: &ExclusiveStore, staying: &Staying) -> Vec<Withdrawn> {
+    withdraw::withdraw(store, exclusive, staying)
 }
 
 #[cfg(test)]
