@@ -33,7 +33,7 @@ struct Report<'a> {
 }
 
 /// How much.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Copy, Serialize)]
 struct Sum {
     /// Artifacts and leftovers; roots and leases are not counted.
     files: u64,
@@ -65,18 +65,28 @@ pub(crate) fn run(setup: &Setup<'_>, gc: &Gc) -> Done {
     } else {
         project.gc(&request, &session)
     };
-    let collection = collection.map_err(|error| failure(&error))?;
+    let (collection, failed) = match collection {
+        Err(Error::Incomplete { collection, source }) => {
+            let all = collection.as_ref().clone();
+            (all, Some(failure(&Error::Incomplete { collection, source })))
+        }
+        collection => (collection.map_err(|error| failure(&error))?, None),
+    };
     tell_withdrawn(setup, &collection.withdrawn);
     let (removed, kept) = sums(&collection);
+    let report = Report {
+        schema: "sandbox-images/gc/1",
+        dry_run: gc.dry_run,
+        removed,
+        kept,
+        items: collection.items.iter().map(line).collect(),
+        withdrawn: &collection.withdrawn,
+    };
+    if let Some(failure) = failed {
+        return Err(failure.with("collected", &report));
+    }
     if setup.output.json {
-        output::json(&Report {
-            schema: "sandbox-images/gc/1",
-            dry_run: gc.dry_run,
-            removed,
-            kept,
-            items: collection.items.iter().map(line).collect(),
-            withdrawn: &collection.withdrawn,
-        });
+        output::json(&report);
         return Ok(());
     }
     if gc.dry_run {
@@ -190,6 +200,7 @@ fn why(item: &Item) -> String {
         Fate::Wanted { by } => format!("wanted by {}", listed(by)),
         Fate::Recent => "used lately enough".to_owned(),
         Fate::Grace => "dropped too lately".to_owned(),
+        Fate::Left => "it could not be removed".to_owned(),
         Fate::NotDropped => "not dropped by this project".to_owned(),
         Fate::Alive(life) => state(*life),
         Fate::Unwanted => "nobody wants it".to_owned(),

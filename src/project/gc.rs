@@ -1,15 +1,13 @@
 //! What a project says about what a store keeps: its root, and the collection of what nobody wants.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::engine::collect::{
-    Collection, Error, Request, RootFile, ThisProject, Withdrawn, collect, preview, roots,
+    Collection, Error, Request, RootFile, Staying, ThisProject, Withdrawn, collect, preview, roots,
     try_collect,
 };
 use crate::oci::digest::Digest;
-use crate::plan::artifact::Artifact;
 use crate::plan::selection::Selection;
 use crate::plan::wanted;
 use crate::project::{Project, Session};
@@ -43,8 +41,8 @@ impl Project {
     }
 
     /// What is published and goes is taken out of where it was published to.
-    fn withdraw(&self) -> impl Fn(&ExclusiveStore, &BTreeSet<Artifact>) -> Vec<Withdrawn> {
-        |exclusive, going| microsandbox::withdraw(self.store(), exclusive, going)
+    fn withdraw(&self) -> impl Fn(&ExclusiveStore, &Staying) -> Vec<Withdrawn> {
+        |exclusive, staying| microsandbox::withdraw(self.store(), exclusive, staying)
     }
 
     /// Every root of the store, whether it is alive at `now`, and why.

@@ -39,7 +39,16 @@ pub(super) async fn collect(
             setup.output.note("nothing was removed: the store is in use, or read-only");
             Collection::default()
         }
-        Some(Err(error)) => failed(session, &error),
+        Some(Err(Error::Incomplete { collection, source })) => {
+            tell_withdrawn(setup, &collection.withdrawn);
+            let collected = collection.as_ref().clone();
+            warn(session, &Error::Incomplete { collection, source }, "");
+            collected
+        }
+        Some(Err(error)) => {
+            warn(session, &error, "nothing was removed: ");
+            Collection::default()
+        }
         None => Collection::default(),
     }
 }
@@ -63,7 +72,10 @@ pub(super) fn preview(
             tell(setup, "would remove", &collection);
             collection
         }
-        Err(error) => failed(session, &error),
+        Err(error) => {
+            warn(session, &error, "nothing would be removed: ");
+            Collection::default()
+        }
     }
 }
 
@@ -75,13 +87,13 @@ const fn grace(collecting: Collecting) -> Option<Duration> {
     }
 }
 
-fn failed(session: &Session, error: &Error) -> Collection {
+/// Says why not all that nobody wants is gone.
+fn warn(session: &Session, error: &Error, before: &str) {
     session.reporter.report(Event::Warning {
         code: error.code().to_owned(),
         image: None,
-        message: format!("nothing was removed: {}", with_causes(error)),
+        message: format!("{before}{}", with_causes(error)),
     });
-    Collection::default()
 }
 
 fn tell(setup: &Setup<'_>, verb: &str, collection: &Collection) {

@@ -18,6 +18,8 @@ mod tests;
 pub(super) struct Decision {
     pub(super) collection: Collection,
     pub(super) root: Option<(Digest, Root)>,
+    /// Everybody who keeps something.
+    pub(super) keepers: Vec<Keeper>,
 }
 
 /// What becomes of everything, by what lies in the store and what the roots' `locks` say.
@@ -54,7 +56,7 @@ pub(super) fn decide(
         items.extend(ended);
     }
     items.extend(swept_items(&survey, &keepers, swept));
-    Ok(Decision { collection: Collection { items, withdrawn: Vec::new() }, root })
+    Ok(Decision { collection: Collection { items, withdrawn: Vec::new() }, root, keepers })
 }
 
 impl Request {

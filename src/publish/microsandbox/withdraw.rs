@@ -1,16 +1,16 @@
 //! Withdrawing: what was published and is about to be deleted from the store leaves the caches first.
 //!
 //! A cache's own copies are whole without the store, so nothing here can keep a collection from its work:
-//! what is in use stays, noted, for another time. The documents of an image go first, so that nobody finds
+//! what is in use, or cannot be removed, stays, noted, for another time: what it was made of is gone then, and
+//! nobody wants it. The documents of an image go first, so that nobody finds
 //! an image without its files. A layer or metadata go only while their lease is held alone, and only if no
 //! document that is left mentions them, whoever wrote it: microsandbox builds on layers that it finds.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::engine::collect::Withdrawn;
+use crate::engine::collect::{Staying, Withdrawn};
 use crate::oci::digest::Digest;
-use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
 use crate::publish::folder::Folder;
 use crate::publish::microsandbox::copy::digest_of;
@@ -25,7 +25,7 @@ use crate::words::with_causes;
 pub(super) fn withdraw(
     store: &Store,
     exclusive: &ExclusiveStore,
-    going: &BTreeSet<Artifact>,
+    staying: &Staying,
 ) -> Vec<Withdrawn> {
     let ids = match store.publications() {
         Ok(ids) => ids,
@@ -41,7 +41,7 @@ pub(super) fn withdraw(
     let mut all = Vec::new();
     for id in ids {
         let mut withdrawn = Withdrawn { cache: store.path().to_owned(), ..Withdrawn::default() };
-        if let Err(error) = from_one(exclusive, id, going, &mut withdrawn) {
+        if let Err(error) = from_one(exclusive, id, staying, &mut withdrawn) {
             withdrawn.problem = Some(with_causes(&error));
         }
         all.push(withdrawn);
@@ -55,7 +55,7 @@ pub(super) fn withdraw(
 fn from_one(
     exclusive: &ExclusiveStore,
     id: Digest,
-    going: &BTreeSet<Artifact>,
+    staying: &Staying,
     withdrawn: &mut Withdrawn,
 ) -> Result<(), Error> {
     let Some(publication) = exclusive.try_publication(id)? else {
@@ -66,7 +66,7 @@ fn from_one(
     };
     let mut note = Note::parse(&bytes, &withdrawn.cache)?;
     withdrawn.cache = note.cache.clone().into();
-    let is_going = |image: &NotedImage| image.artifacts.iter().any(|it| going.contains(it));
+    let is_going = |image: &NotedImage| image.artifacts.iter().any(|it| staying.lacks(*it));
     let images: Vec<Digest> =
         note.images.iter().filter(|(_, image)| is_going(image)).map(|(id, _)| *id).collect();
     if images.is_empty() && note.orphans().is_empty() {

@@ -60,7 +60,7 @@ pub(in crate::spec::schema) struct Collected {
     name: String,
     /// `keep` or `remove`.
     action: String,
-    /// `wanted`, `recent`, `grace`, `not-dropped` or `alive`; `unwanted`, `age`, `size`, `ended` or
+    /// `wanted`, `recent`, `grace`, `left`, `not-dropped` or `alive`; `unwanted`, `age`, `size`, `ended` or
     /// `other-root`.
     reason: String,
     /// Who wants it, if the reason is `wanted`: locks and processes.
