@@ -40,7 +40,7 @@ use crate::plan::event::Event;
 use crate::registry::blob::BlobStream;
 use crate::store::guard::ArtifactGuard;
 use crate::store::ingest::{Expected, Ingest};
-use crate::store::partial::Partial;
+use crate::store::partial::{Keep, Partial};
 use crate::store::record::Record;
 
 /// Compressed bytes that are read at once.
@@ -100,7 +100,7 @@ pub(super) async fn build_kept(
     let kept = kept.filter(|kept| kept.kept_bytes() == layer.size).ok_or_else(offline)?;
     let ingest = context.run.ingest(image_bytes_max(&context.limits))?;
     let (wanted, limits) = (layer.clone(), context.limits);
-    let blob = kept.reader(io::empty());
+    let blob = kept.reader(io::empty(), Keep::Whole);
     let built = blocking(guard.artifact(), move || build(blob, &wanted, ingest, &limits)).await;
     match built {
         Ok(built) => commit(context, layer, built, guard, Some(&kept)).await,
@@ -174,7 +174,10 @@ async fn transfer(
             let (sender, reader) = pipe();
             let feeding = feed(stream, sender, progress);
             let building = blocking(artifact, move || match partial {
-                Some(partial) => build(partial.reader(reader), &wanted, ingest, &limits),
+                Some(partial) => {
+                    let blob = partial.reader(reader, Keep::UntilSoonFetched);
+                    build(blob, &wanted, ingest, &limits)
+                }
                 None => build(reader, &wanted, ingest, &limits),
             });
             let (fed, built) = tokio::join!(feeding, building);

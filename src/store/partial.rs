@@ -4,16 +4,35 @@
 //! machine may leave anything there. That does no harm, because the next run reads the file through the
 //! same checks as what comes from the network, and drops it if the whole has another digest. The file is
 //! locked while it is used, so two runs never write to one.
+//!
+//! Keeping costs a second write of every byte, so a blob's end is not kept when it comes fast: what would be
+//! fetched again in five seconds is not worth it. What is kept is always the blob's beginning, in one piece.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::oci::digest::Digest;
 use crate::store::error::Error;
 use crate::store::guard::{Share, try_lock};
 use crate::store::layout::Layout;
+
+/// Bytes of a blob that are kept however fast they come: its rate is not known before.
+const KEPT_BYTES_MIN: u64 = 16 << 20;
+
+/// How long fetching again what is not kept may take, at the rate so far.
+const REFETCH_MAX: Duration = Duration::from_secs(5);
+
+/// How much of what comes is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All of it, because the whole blob is wanted.
+    Whole,
+    /// So much of it that the rest is soon fetched again.
+    UntilSoonFetched,
+}
 
 /// What is kept of a blob, and room for the rest.
 #[derive(Debug)]
@@ -21,6 +40,7 @@ pub struct Partial {
     layout: Arc<Layout>,
     name: String,
     file: File,
+    size_bytes: u64,
     kept_bytes: u64,
 }
 
@@ -41,7 +61,7 @@ impl Partial {
             layout.partials.resize(&name, &file, 0)?;
             kept_bytes = 0;
         }
-        Ok(Some(Self { layout: Arc::clone(layout), name, file, kept_bytes }))
+        Ok(Some(Self { layout: Arc::clone(layout), name, file, size_bytes, kept_bytes }))
     }
 
     /// How many bytes were kept when it was opened, from the blob's first on.
@@ -57,9 +77,10 @@ impl Partial {
         }
     }
 
-    /// The whole blob: what is kept, then `rest`, which is kept as it comes.
-    pub fn reader<R: Read>(self: &Arc<Self>, rest: R) -> PartialReader<R> {
-        PartialReader { partial: Arc::clone(self), rest, position: 0, keeps: true }
+    /// The whole blob: what is kept, then `rest`, which is kept as it comes, as far as `keep` says.
+    pub fn reader<R: Read>(self: &Arc<Self>, rest: R, keep: Keep) -> PartialReader<R> {
+        let partial = Arc::clone(self);
+        PartialReader { partial, rest, keep, position: 0, began: Instant::now(), keeps: true }
     }
 }
 
@@ -76,14 +97,33 @@ impl Drop for Partial {
 pub struct PartialReader<R> {
     partial: Arc<Partial>,
     rest: R,
+    keep: Keep,
     position: u64,
-    /// Whether what comes is written to the file: not after that has failed.
+    /// When the first byte was asked for.
+    began: Instant,
+    /// Whether what comes is written to the file: not after that has failed, or has been enough.
     keeps: bool,
+}
+
+impl<R> PartialReader<R> {
+    /// Whether the file has enough of the blob.
+    fn has_enough(&self) -> bool {
+        let came = self.position.saturating_sub(self.partial.kept_bytes);
+        let left = self.partial.size_bytes.saturating_sub(self.position);
+        self.keep == Keep::UntilSoonFetched
+            && self.position >= KEPT_BYTES_MIN
+            && is_soon_fetched(left, came, self.began.elapsed())
+    }
+}
+
+/// Whether `left` bytes come within [`REFETCH_MAX`] if `came` bytes took so long.
+fn is_soon_fetched(left: u64, came: u64, took: Duration) -> bool {
+    took.as_micros() * u128::from(left) <= REFETCH_MAX.as_micros() * u128::from(came)
 }
 
 impl<R: Read> Read for PartialReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Partial { layout, name, file, kept_bytes } = &*self.partial;
+        let Partial { layout, name, file, kept_bytes, .. } = &*self.partial;
         let kept = kept_bytes.saturating_sub(self.position).min(buffer.len() as u64);
         let count = if kept > 0 {
             let kept = usize::try_from(kept).map_err(io::Error::other)?;
@@ -95,7 +135,7 @@ impl<R: Read> Read for PartialReader<R> {
             let count = self.rest.read(buffer)?;
             // A full disk is for the layer itself to report.
             let keep = || layout.partials.write_at(name, file, &buffer[..count], self.position);
-            self.keeps = self.keeps && keep().is_ok();
+            self.keeps = self.keeps && !self.has_enough() && keep().is_ok();
             count
         };
         self.position += count as u64;
@@ -117,7 +157,7 @@ mod tests {
 
     fn read(partial: &Arc<Partial>, rest: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        partial.reader(rest).read_to_end(&mut bytes).unwrap();
+        partial.reader(rest, Keep::UntilSoonFetched).read_to_end(&mut bytes).unwrap();
         bytes
     }
 
@@ -135,6 +175,27 @@ mod tests {
         partial.discard();
         drop(partial);
         assert_eq!(names(store.path()), 0);
+    }
+
+    #[test]
+    fn a_blob_that_comes_fast_is_kept_but_for_its_end_and_whole_where_it_is_wanted() {
+        let blob = vec![1; 2 * usize::try_from(KEPT_BYTES_MIN).unwrap()];
+        for keep in [Keep::UntilSoonFetched, Keep::Whole] {
+            let store = tempfile::tempdir().unwrap();
+            let partial = open(store.path(), blob.len() as u64).unwrap();
+            io::copy(&mut partial.reader(&*blob, keep), &mut io::sink()).unwrap();
+            drop(partial);
+            let kept_bytes = open(store.path(), blob.len() as u64).unwrap().kept_bytes();
+            let is_whole = kept_bytes == blob.len() as u64;
+            assert!(kept_bytes >= KEPT_BYTES_MIN && is_whole == (keep == Keep::Whole));
+        }
+    }
+
+    #[test]
+    fn what_took_long_is_not_soon_fetched() {
+        let second = Duration::from_secs(1);
+        assert!(is_soon_fetched(500, 100, second) && !is_soon_fetched(501, 100, second));
+        assert!(is_soon_fetched(0, 0, second) && !is_soon_fetched(1, 0, second));
     }
 
     #[test]
