@@ -19,6 +19,7 @@ use crate::oci::document::manifest::Manifest;
 use crate::oci::document::parsed::Parsed;
 use crate::oci::document::search::INDEX_DEPTH_MAX;
 use crate::plan::action::{DocumentKind, FetchDocument, Origin};
+use crate::plan::extent;
 use crate::spec::lockfile::LockedDocument;
 use crate::store;
 use crate::store::Store;
@@ -47,17 +48,27 @@ pub(super) enum Desk<'a> {
 }
 
 impl Documents<'_> {
-    /// Checks that they agree with the lock and with each other.
-    pub(super) async fn check(&self, allow_platform_mismatch: bool) -> Result<(), Error> {
-        self.check_index().await?;
-        let LockedDocument { digest, size } = self.block.locked.manifest;
-        let manifest = Descriptor::new("", digest, size);
-        let manifest: Document<Manifest> = self.get(DocumentKind::Manifest, &manifest).await?;
-        self.block.check_manifest(&manifest)?;
+    /// Checks that those that are `wanted` agree with the lock and with each other.
+    pub(super) async fn check(
+        &self,
+        wanted: extent::Documents,
+        allow_platform_mismatch: bool,
+    ) -> Result<(), Error> {
+        if wanted == extent::Documents::All {
+            self.check_index().await?;
+            self.check_manifest().await?;
+        }
         let LockedDocument { digest, size } = self.block.locked.config;
         let config = Descriptor::new("", digest, size);
         let config: Document<ImageConfig> = self.get(DocumentKind::Config, &config).await?;
         Ok(self.block.check_config(&config, allow_platform_mismatch)?)
+    }
+
+    async fn check_manifest(&self) -> Result<(), Error> {
+        let LockedDocument { digest, size } = self.block.locked.manifest;
+        let manifest = Descriptor::new("", digest, size);
+        let manifest: Document<Manifest> = self.get(DocumentKind::Manifest, &manifest).await?;
+        Ok(self.block.check_manifest(&manifest)?)
     }
 
     /// Looks for the manifest in the index and, where it is not there, in the indexes nested in it.

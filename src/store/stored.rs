@@ -1,7 +1,7 @@
 //! Artifacts opened for reading.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,11 @@ impl StoredFile {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// All its bytes, from the first on.
+    pub fn into_reader(self) -> impl Read + Send {
+        self.file.take(self.record.size_bytes)
     }
 
     /// All its bytes, which must be at most `limit_bytes`.

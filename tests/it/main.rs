@@ -33,6 +33,7 @@ mod hostile_registry;
 mod init;
 mod inspect;
 mod inspect_auth;
+mod keep_blobs;
 mod large;
 mod layers;
 mod lock;

@@ -49,7 +49,7 @@ const fn edge(id: &'static str, step: Step, place: Place, about: &'static str) -
 }
 
 /// Every edge there is.
-pub const EDGES: [Edge; 47] = [
+pub const EDGES: [Edge; 49] = [
     edge("store-mkdir", Step::MakeDirectory, Place::Store, "a directory of the layout is made"),
     edge("store-mkdir-mode", Step::DirectoryMode, Place::Store, "it gets a mode without the umask"),
     edge("store-fsync", Step::SyncNames, Place::Store, "its name, or that of the tag, is durable"),
@@ -97,6 +97,8 @@ pub const EDGES: [Edge; 47] = [
     ),
     edge("partial-write", Step::Write, Place::Partials, "what comes of a blob is also kept"),
     edge("partial-resize", Step::Resize, Place::Partials, "more than the blob has is dropped"),
+    edge("partial-fdatasync", Step::Sync, Place::Partials, "a blob that stays is durable"),
+    edge("partial-mode", Step::Mode, Place::Partials, "it gets the mode in which others see it"),
     edge(
         "partial-unlink",
         Step::Unlink,
