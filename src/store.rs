@@ -33,9 +33,9 @@ mod space;
 
 mod workspace;
 
-pub mod ingest;
-
 pub mod partial;
+
+pub mod ingest;
 
 pub mod run;
 
@@ -95,12 +95,13 @@ pub type RootFile = (Digest, Result<Root, Error>);
 pub struct Store {
     path: PathBuf,
     allows_foreign_owner: bool,
+    keeps_blobs: bool,
 }
 
 impl Store {
     /// The store at `path`. Does no I/O.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), allows_foreign_owner: false }
+        Self { path: path.into(), allows_foreign_owner: false, keeps_blobs: false }
     }
 
     /// The same, to be added to also if it belongs to another user, who may change anything in it at any
@@ -108,6 +109,18 @@ impl Store {
     #[must_use]
     pub fn allow_foreign_owner(self) -> Self {
         Self { allows_foreign_owner: true, ..self }
+    }
+
+    /// The same, in which compressed layers that are fetched stay as blobs beside the images that are built of
+    /// them.
+    #[must_use]
+    pub fn keep_blobs(self) -> Self {
+        Self { keeps_blobs: true, ..self }
+    }
+
+    /// Whether compressed layers that are fetched stay.
+    pub const fn keeps_blobs(&self) -> bool {
+        self.keeps_blobs
     }
 
     /// Where it lies.
@@ -246,7 +259,21 @@ impl Store {
         now: SystemTime,
         caller: Caller,
     ) -> Result<bool, Error> {
-        let next = |previous, lock: &Path| Root::next(previous, lock, wanted, now);
+        self.put_root_after(lock_path, |_| wanted.clone(), now, caller)
+    }
+
+    /// As [`Store::put_root`], and what the project wants depends on what it wanted.
+    pub fn put_root_after(
+        &self,
+        lock_path: &Path,
+        wanted: impl FnOnce(Option<&Root>) -> BTreeSet<Artifact>,
+        now: SystemTime,
+        caller: Caller,
+    ) -> Result<bool, Error> {
+        let next = |previous: Option<Root>, lock: &Path| {
+            let wanted = wanted(previous.as_ref());
+            Root::next(previous, lock, &wanted, now)
+        };
         match self.write_root(lock_path, caller, next) {
             Err(Error::KeeperTooNew { .. }) => Ok(false),
             written => written,

@@ -4,7 +4,6 @@ use sandbox_images::engine::collect::{Collection, Error, Fate, Item, Request, Wh
 use sandbox_images::plan::root_life::Life;
 use sandbox_images::plan::sweep::{LeftoverKind, Limits};
 use sandbox_images::project::Project;
-use sandbox_images::project::gc::this_project;
 use sandbox_images::words::listed;
 use serde::Serialize;
 
@@ -118,8 +117,7 @@ fn request(setup: &Setup<'_>, project: &Project, gc: &Gc) -> Result<Request, Fai
         return Ok(Request::Everything(limits));
     }
     let lock = lock_alone(project)?;
-    let project = this_project(project.lock_path(), &lock);
-    let project = project.map_err(|error| Failure::store(&error))?;
+    let project = project.speaks(&lock).map_err(|error| Failure::store(&error))?;
     Ok(Request::OnlyThisLock { project, drop_other_roots: gc.drop_other_roots, limits })
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::event::{Event, Reporter};
+use sandbox_images::plan::extent::Extent;
 use sandbox_images::project::files::{FileError, InputError, Inputs, Texts as FileTexts};
 use sandbox_images::project::telling::{caller, registry_events};
 use sandbox_images::project::{Project, Session};
@@ -44,7 +45,9 @@ impl Setup<'_> {
         let image_set = self.global.file.clone();
         let beside = || image_set.with_file_name("sandbox-images.lock");
         let lock = self.global.lockfile.clone().unwrap_or_else(beside);
-        Ok(Project::with_files(image_set, lock, self.store()?))
+        let project = Project::with_files(image_set, lock, self.store()?);
+        let extent = Extent { documents: self.config.documents(), ..Extent::default() };
+        Ok(project.with_extent(extent))
     }
 
     /// The store that the command line, the environment or the configuration names.
@@ -62,8 +65,14 @@ impl Setup<'_> {
                 format!("cannot use the store `{}`: {error}", path.display()),
             )
         })?;
-        let store = Store::at(absolute);
-        Ok(if self.config.allow_foreign_owner() { store.allow_foreign_owner() } else { store })
+        let mut store = Store::at(absolute);
+        if self.config.allow_foreign_owner() {
+            store = store.allow_foreign_owner();
+        }
+        if self.config.keep_blobs() {
+            store = store.keep_blobs();
+        }
+        Ok(store)
     }
 
     /// A session, with registries or without. The mirrors are those of the user and of `image_set`.

@@ -20,6 +20,7 @@ use crate::oci::document::manifest::Manifest;
 use crate::oci::document::parsed::Parsed;
 use crate::oci::document::search::INDEX_DEPTH_MAX;
 use crate::plan::action::{DocumentKind, FetchDocument, Origin};
+use crate::plan::extent;
 use crate::spec::lockfile::LockedDocument;
 use crate::store;
 use crate::store::Store;
@@ -78,24 +79,39 @@ impl Chain {
 }
 
 impl Documents<'_> {
-    /// Checks that they agree with the lock and with each other.
-    pub(super) async fn check(&self, allow_platform_mismatch: bool) -> Result<(), Error> {
-        self.checked(allow_platform_mismatch).await.map(drop)
+    /// Checks that those that are `wanted` agree with the lock and with each other.
+    pub(super) async fn check(
+        &self,
+        wanted: extent::Documents,
+        allow_platform_mismatch: bool,
+    ) -> Result<(), Error> {
+        if wanted == extent::Documents::All {
+            return self.checked(allow_platform_mismatch).await.map(drop);
+        }
+        self.checked_config(allow_platform_mismatch).await.map(drop)
     }
 
-    /// As [`Documents::check`], and answers all of them: the indexes down to the manifest, the manifest and the
-    /// config.
+    /// Checks that all of them agree with the lock and with each other, and answers them: the indexes down to the
+    /// manifest, the manifest and the config.
     pub(super) async fn checked(&self, allow_platform_mismatch: bool) -> Result<Chain, Error> {
         let indexes = self.check_index().await?;
         let LockedDocument { digest, size } = self.block.locked.manifest;
         let manifest = Descriptor::new("", digest, size);
         let manifest: Document<Manifest> = self.get(DocumentKind::Manifest, &manifest).await?;
         self.block.check_manifest(&manifest)?;
+        let config = self.checked_config(allow_platform_mismatch).await?;
+        Ok(Chain { indexes, manifest, config })
+    }
+
+    async fn checked_config(
+        &self,
+        allow_platform_mismatch: bool,
+    ) -> Result<Document<ImageConfig>, Error> {
         let LockedDocument { digest, size } = self.block.locked.config;
         let config = Descriptor::new("", digest, size);
         let config: Document<ImageConfig> = self.get(DocumentKind::Config, &config).await?;
         self.block.check_config(&config, allow_platform_mismatch)?;
-        Ok(Chain { indexes, manifest, config })
+        Ok(config)
     }
 
     /// Looks for the manifest in the index and, where it is not there, in the indexes nested in it.

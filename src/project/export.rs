@@ -21,7 +21,7 @@ use crate::plan::event::{Event, Totals};
 use crate::plan::selection::Selection;
 use crate::plan::{layer_blobs, plan, wanted};
 use crate::project::documents::{Desk, Documents};
-use crate::project::sync::pairs;
+use crate::project::sync::subset::pairs;
 use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;

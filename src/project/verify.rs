@@ -18,7 +18,6 @@ use crate::oci::document::parsed::{CONFIG_BYTES_MAX, Parsed as _};
 use crate::oci::platform::Platform;
 use crate::plan::artifact::Artifact;
 use crate::plan::selection::{Selection, SelectionRequest, select};
-use crate::plan::wanted;
 use crate::project::Project;
 use crate::project::documents::{Desk, Documents};
 use crate::project::files::Inputs;
@@ -109,7 +108,7 @@ impl Project {
         let selection =
             request.lock.map(|lock| expected(lock, request.inputs, &recorded)).unwrap_or_default();
         let mut artifacts = recorded;
-        artifacts.extend(request.lock.iter().flat_map(|lock| wanted(lock, &selection)));
+        artifacts.extend(request.lock.iter().flat_map(|lock| self.wanted(lock, &selection)));
         let flaws = self.examine(&artifacts, request).await?;
         let contradictions = match request.lock.filter(|_| request.deep) {
             Some(lock) => self.contradictions(lock, request.inputs, &selection).await?,
@@ -203,7 +202,8 @@ impl Project {
                 let block = Block { name, image, platform, locked };
                 let desk = Desk::Store { reader: &reader, heal: None };
                 let documents = Documents { block, desk };
-                match documents.check(allows_mismatch(inputs, name)).await {
+                match documents.check(self.extent().documents, allows_mismatch(inputs, name)).await
+                {
                     Ok(())
                     | Err(Error::Store(StoreError::Missing { .. } | StoreError::Damaged { .. })) => {
                     }

@@ -279,7 +279,8 @@ pub(super) fn try_lock(
     }
 }
 
-fn wait_for(
+/// Waits for the lock on `name`, which is `what`.
+pub(super) fn wait_for(
     directory: &Directory,
     name: &str,
     share: Share,

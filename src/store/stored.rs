@@ -35,7 +35,7 @@ impl StoredFile {
     }
 
     /// All its bytes, from the first on.
-    pub const fn reader(&self) -> StoredReader<'_> {
+    pub const fn into_reader(self) -> StoredReader {
         StoredReader { file: self, offset_bytes: 0 }
     }
 
@@ -53,14 +53,14 @@ impl StoredFile {
 
 /// The bytes of an artifact as a stream.
 #[derive(Debug)]
-pub struct StoredReader<'f> {
-    file: &'f StoredFile,
+pub struct StoredReader {
+    file: StoredFile,
     offset_bytes: u64,
 }
 
-impl io::Read for StoredReader<'_> {
+impl io::Read for StoredReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let StoredFile { record, file, path } = self.file;
+        let StoredFile { record, file, path } = &self.file;
         let left = record.size_bytes.saturating_sub(self.offset_bytes);
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let count = file

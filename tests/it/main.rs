@@ -36,6 +36,7 @@ mod import;
 mod init;
 mod inspect;
 mod inspect_auth;
+mod keep_blobs;
 mod large;
 mod layers;
 mod lock;

@@ -122,7 +122,10 @@ impl State {
             Event::Resolved { image, .. } => drop(self.resolving.remove(image)),
             Event::Planned(totals) => self.planned_bytes = totals.download_bytes,
             Event::DocumentDone { size_bytes, .. } => self.is_done(*size_bytes),
-            Event::LayerStarted { diff_id, digest, size_bytes, image } => {
+            Event::LayerStarted { diff_id, digest, size_bytes, image, stored } => {
+                if *stored {
+                    self.planned_bytes = self.planned_bytes.saturating_add(*size_bytes);
+                }
                 let (digest, image, size_bytes) = (*digest, image.clone(), *size_bytes);
                 let (received_bytes, is_building) = (None, false);
                 let layer = Layer { digest, image, size_bytes, received_bytes, is_building };
@@ -136,7 +139,8 @@ impl State {
                     layer.is_building = true;
                 }
             }
-            Event::LayerDone { diff_id, size_bytes, .. } => {
+            Event::LayerDone { diff_id, size_bytes, .. }
+            | Event::BlobDone { diff_id, size_bytes, .. } => {
                 self.layers.remove(diff_id);
                 self.is_done(*size_bytes);
             }
@@ -179,14 +183,22 @@ impl State {
 
     fn failed(&mut self, artifact: Artifact) {
         match artifact {
-            Artifact::Layer(diff_id) => {
-                let lost = self.layers.remove(&diff_id).map_or(0, |layer| layer.size_bytes);
-                self.planned_bytes = self.planned_bytes.saturating_sub(lost);
-                self.jumps += u64::from(lost > 0);
+            Artifact::Layer(diff_id) => self.lost(diff_id),
+            Artifact::Blob(digest) => {
+                let layers = self.layers.iter();
+                let lost = layers.filter(|(_, layer)| layer.digest == digest);
+                let lost: Vec<DiffId> = lost.map(|(diff_id, _)| *diff_id).collect();
+                lost.into_iter().for_each(|diff_id| self.lost(diff_id));
             }
             Artifact::Fsmeta(chain_id) => drop(self.merging.remove(&chain_id)),
-            Artifact::Blob(_) | Artifact::Disk(_) => {}
+            Artifact::Disk(_) => {}
         }
+    }
+
+    fn lost(&mut self, diff_id: DiffId) {
+        let lost = self.layers.remove(&diff_id).map_or(0, |layer| layer.size_bytes);
+        self.planned_bytes = self.planned_bytes.saturating_sub(lost);
+        self.jumps += u64::from(lost > 0);
     }
 
     fn waits(&mut self, subject: &str, wait: Wait) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sandbox_images::engine::collect::{Collection, Error, Request};
 use sandbox_images::plan::event::Event;
-use sandbox_images::project::gc::{DROPPED_GRACE, this_project};
+use sandbox_images::project::gc::DROPPED_GRACE;
 use sandbox_images::project::{Project, Session};
 use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::words::with_causes;
@@ -64,7 +64,8 @@ pub(super) fn preview(
     let Some(grace) = grace(collecting) else {
         return Collection::default();
     };
-    let request = this_project(project.lock_path(), lock)
+    let request = project
+        .speaks(lock)
         .map(|project| Request::Dropped { project, grace })
         .map_err(Error::from);
     match request.and_then(|request| project.preview_gc(&request, session.now)) {

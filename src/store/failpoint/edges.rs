@@ -22,7 +22,7 @@ const fn edge(id: &'static str, step: Step, place: Place, about: &'static str) -
 }
 
 /// Every edge there is.
-pub const EDGES: [Edge; 74] = [
+pub const EDGES: [Edge; 75] = [
     edge("store-mkdir", Step::MakeDirectory, Place::Store, "a directory of the layout is made"),
     edge("store-mkdir-mode", Step::DirectoryMode, Place::Store, "it gets a mode without the umask"),
     edge("store-fsync", Step::SyncNames, Place::Store, "its name, or that of the tag, is durable"),
@@ -73,9 +73,15 @@ pub const EDGES: [Edge; 74] = [
         Place::Partials,
         "what is kept of a download is opened, or begun",
     ),
-    edge("partial-mode", Step::Mode, Place::Partials, "it gets the mode that a umask kept from it"),
+    edge(
+        "partial-mode",
+        Step::Mode,
+        Place::Partials,
+        "it gets the mode that a umask kept from it, or that of a blob",
+    ),
     edge("partial-write", Step::Write, Place::Partials, "what comes of a blob is also kept"),
     edge("partial-resize", Step::Resize, Place::Partials, "more than the blob has is dropped"),
+    edge("partial-fdatasync", Step::Sync, Place::Partials, "a blob that stays is durable"),
     edge(
         "partial-unlink",
         Step::Unlink,

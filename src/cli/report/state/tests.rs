@@ -12,7 +12,8 @@ fn layer(name: &str) -> DiffId {
 
 fn started(name: &str, size_bytes: u64) -> Event {
     let image = "app".parse().unwrap();
-    Event::LayerStarted { diff_id: layer(name), digest: Digest::of(name), size_bytes, image }
+    let (diff_id, digest) = (layer(name), Digest::of(name));
+    Event::LayerStarted { diff_id, digest, size_bytes, image, stored: false }
 }
 
 fn progress(name: &str, received_bytes: u64) -> Event {
@@ -21,7 +22,7 @@ fn progress(name: &str, received_bytes: u64) -> Event {
 
 fn done(name: &str, size_bytes: u64) -> Event {
     let (diff_id, digest, image) = (layer(name), Digest::of(name), "app".parse().unwrap());
-    Event::LayerDone { diff_id, digest, size_bytes, image_bytes: 0, image }
+    Event::LayerDone { diff_id, digest, size_bytes, image_bytes: 0, image, stored: false }
 }
 
 fn planned(download_bytes: u64) -> Event {
