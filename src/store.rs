@@ -5,7 +5,7 @@
 //! [`SharedStore`], whose runs add; their order of writes is written down in [`ingest`]. [`Store::exclusive`]
 //! leads to an [`ExclusiveStore`](exclusive::ExclusiveStore), which alone deletes.
 //!
-//! All calls block. Nothing here reads the clock or the environment: time and names are passed in.
+//! All calls block. Nothing here reads the time of day or the environment: both are passed in.
 
 pub mod error;
 
