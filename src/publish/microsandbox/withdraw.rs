@@ -162,7 +162,7 @@ impl Withdrawing<'_> {
         let manifests = &self.folders.manifests;
         let mut paths = BTreeSet::new();
         let names = manifests.names()?;
-        for name in names.iter().filter(|name| name.ends_with(".json")) {
+        for name in names.iter().filter(|name| name.strip_suffix(".json").is_some()) {
             let bytes = manifests.read(name, metadata::BYTES_MAX)?.unwrap_or_default();
             let Some(found) = metadata::mentions(&bytes) else {
                 continue;
