@@ -5,12 +5,12 @@ use sandbox_images::plan::root_life::Life;
 use sandbox_images::plan::sweep::{LeftoverKind, Limits};
 use sandbox_images::project::Project;
 use sandbox_images::project::gc::this_project;
-use sandbox_images::store::error::Class;
+use sandbox_images::words::listed;
 use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::keeping::Gc;
-use crate::cli::failure::{Failure, Kind};
+use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::publish::tell_withdrawn;
 use crate::cli::report::{aligned, count, date, size};
@@ -115,13 +115,8 @@ fn request(setup: &Setup<'_>, project: &Project, gc: &Gc) -> Result<Request, Fai
 
 /// Why nothing was collected.
 pub(crate) fn failure(error: &Error) -> Failure {
-    let kind = match error.class() {
-        Class::Failed => Kind::Failed,
-        Class::Missing => Kind::Missing,
-        Class::Integrity => Kind::Integrity,
-        Class::Busy => Kind::Busy,
-    };
-    error.help().into_iter().fold(Failure::of(kind, error.code(), error), Failure::help)
+    let failure = Failure::of(error.class().into(), error.code(), error);
+    error.help().into_iter().fold(failure, Failure::help)
 }
 
 fn sums(collection: &Collection) -> (Sum, Sum) {
@@ -192,7 +187,7 @@ fn name(what: &What) -> String {
 /// The reason as a person reads it.
 fn why(item: &Item) -> String {
     match &item.fate {
-        Fate::Wanted { by } => format!("wanted by {}", sandbox_images::words::listed(by)),
+        Fate::Wanted { by } => format!("wanted by {}", listed(by)),
         Fate::Recent => "used lately enough".to_owned(),
         Fate::Grace => "dropped too lately".to_owned(),
         Fate::NotDropped => "not dropped by this project".to_owned(),

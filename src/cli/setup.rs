@@ -125,6 +125,18 @@ impl Setup<'_> {
     }
 }
 
+/// Does `work` where it may wait for a disk or for another process. `None` where the runtime ends, which gives
+/// up what was begun: then nobody waits for the answer.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => None,
+    }
+}
+
 /// The two files as values, and their texts for those who point into them.
 pub(crate) fn inputs(project: &Project) -> Result<(Inputs, Texts), Failure> {
     let texts = project.texts().map_err(|error| unreadable(&error))?;

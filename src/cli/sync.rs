@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use sandbox_images::engine::collect::Collection;
+use sandbox_images::oci::digest::ChainId;
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::Plan;
 use sandbox_images::plan::action::Action;
@@ -274,9 +275,8 @@ async fn publish_all(setup: &Setup<'_>, decided: &Decided) -> Result<Vec<publish
     publish::publish(setup, work).await
 }
 
-fn locked(
-    decided: &Decided,
-) -> impl Iterator<Item = (&ImageName, &Platform, sandbox_images::oci::digest::ChainId)> {
+/// Every selected image on each of its platforms, and the name of its disk.
+fn locked(decided: &Decided) -> impl Iterator<Item = (&ImageName, &Platform, ChainId)> {
     decided.selection.images.iter().flat_map(|(name, platforms)| {
         let image = decided.lock.image(name.as_str());
         platforms.iter().filter_map(move |platform| {

@@ -13,9 +13,9 @@ use sandbox_images::words::with_causes;
 use crate::cli::mode::Collecting;
 use crate::cli::publish::tell_withdrawn;
 use crate::cli::report::{count, size};
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Setup, blocking};
 
-/// Deletes it.
+/// Deletes it; what comes back is what went.
 pub(super) async fn collect(
     setup: &Setup<'_>,
     project: &Project,
@@ -27,25 +27,24 @@ pub(super) async fn collect(
         return Collection::default();
     };
     let (project, lock) = (project.clone(), lock.clone());
-    let blocking = session.clone();
-    let work = move || project.gc_dropped(&lock, grace, &blocking);
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(Some(collection))) => {
+    let owned = session.clone();
+    let work = move || project.gc_dropped(&lock, grace, &owned);
+    match blocking(work).await {
+        Some(Ok(Some(collection))) => {
             tell_withdrawn(setup, &collection.withdrawn);
             tell(setup, "Removed", &collection);
             collection
         }
-        Ok(Ok(None)) => {
+        Some(Ok(None)) => {
             setup.output.note("nothing was removed: the store is in use, or read-only");
             Collection::default()
         }
-        Ok(Err(error)) => failed(session, &error),
-        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-        Err(_) => Collection::default(),
+        Some(Err(error)) => failed(session, &error),
+        None => Collection::default(),
     }
 }
 
-/// What would be deleted.
+/// Says what would be deleted.
 pub(super) fn preview(
     setup: &Setup<'_>,
     project: &Project,
