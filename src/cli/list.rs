@@ -83,7 +83,11 @@ fn rows<'l>(lock: &'l Lock, have: &Inventory) -> Vec<Row<'l>> {
                 source: image.source.to_string(),
                 platform,
                 digest: image.digest,
-                size_bytes: locked.layers.iter().map(|layer| layer.size).sum(),
+                size_bytes: locked
+                    .layers
+                    .iter()
+                    .map(|layer| layer.size)
+                    .fold(0, u64::saturating_add),
                 synced: wanted(lock, &only).is_subset(have),
                 layers: layers(name, locked, have, &users),
             });

@@ -30,6 +30,7 @@ mod explain;
 mod gc;
 mod generated;
 mod hostile_registry;
+mod huge_sizes;
 mod init;
 mod inspect;
 mod inspect_auth;

@@ -121,7 +121,7 @@ impl State {
             Event::Resolving { image, .. } => drop(self.resolving.insert(image.clone())),
             Event::Resolved { image, .. } => drop(self.resolving.remove(image)),
             Event::Planned(totals) => self.planned_bytes = totals.download_bytes,
-            Event::DocumentDone { size_bytes, .. } => self.done_bytes += size_bytes,
+            Event::DocumentDone { size_bytes, .. } => self.is_done(*size_bytes),
             Event::LayerStarted { diff_id, digest, size_bytes, image } => {
                 let (digest, image, size_bytes) = (*digest, image.clone(), *size_bytes);
                 let (received_bytes, is_building) = (None, false);
@@ -138,7 +138,7 @@ impl State {
             }
             Event::LayerDone { diff_id, size_bytes, .. } => {
                 self.layers.remove(diff_id);
-                self.done_bytes += size_bytes;
+                self.is_done(*size_bytes);
             }
             Event::FsmetaStarted { chain_id, image } => {
                 self.merging.insert(*chain_id, image.clone());
@@ -159,6 +159,11 @@ impl State {
             _ => {}
         }
         true
+    }
+
+    /// Counts bytes of something that is here. A registry may say any size: the sum ends at what can be counted.
+    fn is_done(&mut self, size_bytes: u64) {
+        self.done_bytes = self.done_bytes.saturating_add(size_bytes);
     }
 
     fn received(&mut self, diff_id: DiffId, received_bytes: u64) {
@@ -202,13 +207,13 @@ impl State {
 
     /// Bytes that are here, of layers under way too.
     pub(super) fn bytes(&self) -> u64 {
-        self.done_bytes + self.layers.values().map(Layer::received_bytes).sum::<u64>()
+        self.layers.values().map(Layer::received_bytes).fold(self.done_bytes, u64::saturating_add)
     }
 
     /// Bytes of all that is to be fetched.
     pub(super) fn planned_bytes(&self) -> u64 {
-        let under_way: u64 = self.layers.values().map(|layer| layer.size_bytes).sum();
-        self.planned_bytes.max(self.done_bytes + under_way)
+        let under_way = self.layers.values().map(|layer| layer.size_bytes);
+        self.planned_bytes.max(under_way.fold(self.done_bytes, u64::saturating_add))
     }
 
     /// What is waited for, a clause each.

@@ -141,3 +141,14 @@ fn a_wait_for_a_process_is_news_once_and_ends_when_it_is_not_told_any_more() {
     assert_eq!(state.waiting(at(4)), [""; 0]);
     assert!(state.take(&wait(WaitKind::Process, 0, 600), at(5)));
 }
+
+#[test]
+fn sizes_that_no_disk_has_end_at_what_can_be_counted() {
+    let state = after(&[
+        (0, started("a", u64::MAX)),
+        (0, progress("a", u64::MAX)),
+        (0, started("b", u64::MAX)),
+        (0, done("c", u64::MAX)),
+    ]);
+    assert_eq!((state.bytes(), state.planned_bytes()), (u64::MAX, u64::MAX));
+}
