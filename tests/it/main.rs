@@ -41,6 +41,7 @@ mod lock_artifacts;
 mod lock_merges;
 mod lock_versions;
 mod logs;
+mod odd_paths;
 mod offline;
 mod pins;
 mod private_registry;
