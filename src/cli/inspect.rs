@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use sandbox_images::oci::digest::Digest;
+use sandbox_images::oci::document::descriptor::Descriptor;
 use sandbox_images::oci::document::error::DocumentError;
 use sandbox_images::oci::document::kind::Kind as DocumentKind;
 use sandbox_images::oci::document::media_type::{OCI_ARTIFACT, OCI_MANIFEST};
@@ -95,7 +96,7 @@ fn manifest(file: &Path) -> Result<Value, Failure> {
     }))
 }
 
-fn descriptor(descriptor: &sandbox_images::oci::document::descriptor::Descriptor) -> Value {
+fn descriptor(descriptor: &Descriptor) -> Value {
     json!({ "media_type": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size })
 }
 
