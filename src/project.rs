@@ -31,6 +31,8 @@ pub mod artifacts;
 
 pub mod rederive;
 
+mod reading;
+
 pub mod verify;
 
 pub mod repair;

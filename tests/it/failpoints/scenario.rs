@@ -151,7 +151,7 @@ impl Stage {
         self.name(&["app"]);
         match scenario {
             Scenario::Fill => drop(self.run(&["lock"])),
-            Scenario::Lock => {}
+            Scenario::Lock | Scenario::Pull | Scenario::HandOut => {}
             Scenario::Change | Scenario::Update => {
                 self.run(&["sync"]);
                 let moved = Layer::new("/app 0755 random=9500");
@@ -166,7 +166,6 @@ impl Stage {
             Scenario::Lease | Scenario::RemoveRoot | Scenario::Publish => {
                 self.run(&["sync"]);
             }
-            Scenario::Pull | Scenario::HandOut => {}
             Scenario::Unpack => {
                 let left = self.outside().join(".sandbox-images.part.left/filled");
                 fs::create_dir_all(left).expect("a directory is made");
