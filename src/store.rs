@@ -55,6 +55,8 @@ pub mod publication;
 
 pub mod verify;
 
+pub mod unfinished;
+
 pub mod replace;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -349,6 +349,9 @@ impl Error {
             Self::ArtifactDiffers { .. } => Some(
                 "`sandbox-images verify --repair` makes the file again; if it is the same, find out whether the lock was edited or is of another build of this tool",
             ),
+            Self::Output { .. } => Some(
+                "see that there is room and that this user may write there, then run the command again",
+            ),
             Self::OtherFormat(_) => Some(
                 "use the sandbox-images that wrote it, or write the lock anew with `lock --artifacts` or `--no-artifacts`",
             ),

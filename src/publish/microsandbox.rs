@@ -117,7 +117,8 @@ impl Image<'_> {
 }
 
 /// Publishes `image`, all of which is in `store`, to the cache in the directory `cache`, which is made if it
-/// is missing. What is there already is left as it is; if all of it is, nothing is written anywhere.
+/// is missing. What is there already is left as it is; if all of it is, nothing is written anywhere, and only what dead
+/// runs left in the store goes.
 pub fn publish(
     store: &Store,
     cache: &Path,
@@ -129,6 +130,8 @@ pub fn publish(
         let id = id_of(folders.path())?;
         let note = Note::read(store.publication(id)?, folders.path())?;
         if Placing::new(&folders, &content, note, caller).is_done()? {
+            // What dead runs left goes also where there is nothing to do; what stays harms nobody.
+            let _ = store.sweep_remains(&BTreeSet::new());
             return Ok(Published { references: content.references, ..Published::default() });
         }
     }

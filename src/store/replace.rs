@@ -1,8 +1,8 @@
 //! Files outside of any store that the user asked for: the lock, a disk in another form, a layer as a directory.
 //!
 //! A reader sees the old file or the new one, never a part, also after a crash: a new file beside the old
-//! one is filled, made durable, and takes its name and its mode. It is locked meanwhile; so what a run that
-//! was killed left of one is told by its free lock, and the next run removes it.
+//! one is filled, made durable, and takes its name and its mode. What a run that was killed left of one goes with the
+//! next: see [`unfinished`](crate::store::unfinished).
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -10,12 +10,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rustix::fs::{rename, syncfs};
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
-use crate::store::failpoint::{Step, failpoint_outside};
-
-/// What begins the names of files that are not finished.
-const PART_PREFIX: &str = ".sandbox-images.part.";
+use crate::store::failpoint::{Place, Step, failpoint_outside};
+use crate::store::unfinished::{Filling, folder_of, part_directory, part_file};
 
 /// Makes `target` the file that `fill` fills. A symlink keeps leading to it; what is there and is no
 /// regular file, such as a device, is left alone and is an error.
@@ -26,16 +25,16 @@ pub fn replace(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) ->
         Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
         Err(_) => readable_by_all(),
     };
-    let part = part(&target, permissions, fill)?;
-    failpoint_outside(Step::Rename)?;
+    let (_filling, part) = part(&target, permissions, fill)?;
+    before(Step::Rename)?;
     part.persist(&target).map_err(|error| error.error)?;
     sync_names(&target)
 }
 
 /// Makes the new file `target` that `fill` fills. What is there already stays, and is an error.
 pub fn create(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let part = part(target, readable_by_all(), fill)?;
-    failpoint_outside(Step::Rename)?;
+    let (_filling, part) = part(target, readable_by_all(), fill)?;
+    before(Step::Rename)?;
     part.persist_noclobber(target).map_err(|error| error.error)?;
     sync_names(target)
 }
@@ -46,20 +45,43 @@ pub fn fill_directory<T>(
     target: &Path,
     fill: impl FnOnce(&File) -> io::Result<T>,
 ) -> io::Result<T> {
-    let folder = folder_of(target);
-    let part = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder)?;
+    let before = |step| failpoint_outside(step, Place::HandedOut);
+    let (_filling, part) = part_directory(target)?;
+    before(Step::Write)?;
     let filled = part.path().join("filled");
     fs::create_dir(&filled)?;
     let directory = File::open(&filled)?;
     let done = fill(&directory)?;
     // One for all files: there may be thousands, and each by itself would wait for the disk.
+    before(Step::Sync)?;
     syncfs(&directory)?;
+    before(Step::Rename)?;
     match rename(&filled, target) {
         Err(_) if fs::symlink_metadata(target).is_ok_and(|there| there.is_dir()) => {}
         renamed => renamed?,
     }
-    File::open(folder)?.sync_all()?;
+    before(Step::SyncNames)?;
+    File::open(folder_of(target))?.sync_all()?;
     Ok(done)
+}
+
+/// Gives the file `from` the further name `target`, durably. `false` where the file system or its rules do not
+/// allow it.
+pub fn link(from: &Path, target: &Path) -> io::Result<bool> {
+    let before = |step| failpoint_outside(step, Place::HandedOut);
+    before(Step::Link)?;
+    if fs::hard_link(from, target).is_err() {
+        return Ok(false);
+    }
+    before(Step::SyncNames)?;
+    File::open(folder_of(target))?.sync_all()?;
+    Ok(true)
+}
+
+/// Makes the directory `path` and what is missing above it.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    failpoint_outside(Step::MakeDirectory, Place::HandedOut)?;
+    fs::create_dir_all(path)
 }
 
 /// A full and durable file beside `target`.
@@ -67,61 +89,26 @@ fn part(
     target: &Path,
     permissions: Permissions,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> io::Result<NamedTempFile> {
-    sweep_parts(target);
-    failpoint_outside(Step::Create)?;
-    let mut part = loop {
-        let part = tempfile::Builder::new().prefix(PART_PREFIX).tempfile_in(folder_of(target))?;
-        // Not every file system has locks. Where none are, nobody removes parts either.
-        let _ = fs4::FileExt::try_lock(part.as_file());
-        // Before it was locked, somebody may have taken it for one that was left.
-        if part.path().try_exists()? {
-            break part;
-        }
-    };
-    failpoint_outside(Step::Write)?;
+) -> io::Result<(Filling, NamedTempFile)> {
+    let (filling, mut part) = part_file(target)?;
+    before(Step::Write)?;
     fill(part.as_file_mut())?;
-    failpoint_outside(Step::Mode)?;
+    before(Step::Mode)?;
     part.as_file().set_permissions(permissions)?;
-    failpoint_outside(Step::Sync)?;
+    before(Step::Sync)?;
     part.as_file().sync_all()?;
-    Ok(part)
+    Ok((filling, part))
+}
+
+/// Passes the failpoint of a step to a new file.
+fn before(step: Step) -> Result<(), Errno> {
+    failpoint_outside(step, Place::Project)
 }
 
 /// Makes the name of `target` durable.
 fn sync_names(target: &Path) -> io::Result<()> {
-    failpoint_outside(Step::SyncNames)?;
+    before(Step::SyncNames)?;
     File::open(folder_of(target))?.sync_all()
-}
-
-/// Removes what killed runs left beside `target`. What cannot be removed stays: it harms nobody.
-pub fn sweep_parts(target: &Path) {
-    let entries = fs::read_dir(folder_of(target)).into_iter().flatten();
-    for entry in entries.filter_map(Result::ok) {
-        let is_part = entry.file_name().to_string_lossy().starts_with(PART_PREFIX);
-        if is_part && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            let _ = remove_left(&entry.path());
-        }
-    }
-}
-
-/// Removes a part that nobody has locked.
-#[expect(clippy::disallowed_methods, reason = "it lies in no store")]
-fn remove_left(part: &Path) -> io::Result<()> {
-    let file = File::open(part)?;
-    if fs4::FileExt::try_lock(&file).is_ok() {
-        failpoint_outside(Step::Unlink)?;
-        fs::remove_file(part)?;
-    }
-    Ok(())
-}
-
-/// The directory that `file` lies in.
-pub fn folder_of(file: &Path) -> &Path {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// What is written here is meant for others too: a lock is committed, a disk is attached.
@@ -158,22 +145,6 @@ mod tests {
         replace(&target, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn what_a_killed_run_left_goes_and_what_another_fills_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let part = |name: &str| {
-            let path = folder.path().join(format!("{PART_PREFIX}{name}"));
-            File::options().create_new(true).write(true).open(path).unwrap()
-        };
-        drop(part("left"));
-        let others = part("others");
-        fs4::FileExt::try_lock(&others).unwrap();
-        replace(&folder.path().join("a"), |file| file.write_all(b"a")).unwrap();
-        let mut left = names(folder.path());
-        left.sort();
-        assert_eq!(left, [format!("{PART_PREFIX}others"), "a".to_owned()]);
     }
 
     #[test]

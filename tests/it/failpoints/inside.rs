@@ -24,7 +24,7 @@ fn caller() -> Caller {
     Caller::quiet("test", Duration::from_secs(5))
 }
 
-/// The failpoints that a collection passes when what lies in quarantine is a month old.
+/// The failpoints that a collection passes when what lies in quarantine, and what was pulled, is a month old.
 pub(crate) fn passed_in_a_late_collection() -> BTreeSet<String> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
@@ -33,11 +33,13 @@ pub(crate) fn passed_in_a_late_collection() -> BTreeSet<String> {
     let name = format!("layer-{}.erofs.1-0-1", Digest::of("damaged").hex());
     let damaged = folder.path().join("v1/quarantine").join(name);
     fs::write(&damaged, "damaged").unwrap();
+    let pulled = folder.path().join(format!("v1/refs/{}.json", Digest::of("pulled").hex()));
+    fs::write(&pulled, "pulled").unwrap();
     let later = SystemTime::now() + Duration::from_hours(24 * 31);
     arm(None);
     let withdraw = |_: &_, _: &_| Vec::new();
     collect(&store, &Request::Everything(Limits::default()), later, caller(), &withdraw).unwrap();
-    assert!(!damaged.exists());
+    assert!(!damaged.exists() && !pulled.exists());
     passed().into_keys().map(str::to_owned).collect()
 }
 

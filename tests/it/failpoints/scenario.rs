@@ -1,6 +1,7 @@
 //! What the program is doing when a step fails, and what it begins with.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -9,6 +10,9 @@ use crate::support::fixture::{project_naming, serve, two_platforms};
 use crate::support::image::Layer;
 use crate::support::project::{Project, Ran};
 use crate::support::registry::TestRegistry;
+
+/// An attribute that microsandbox does not read: a layer with it is not linked into its cache.
+const ACL: &str = "xattr:system.posix_acl_access=\\x02\\x00\\x00\\x00";
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -38,10 +42,22 @@ pub(crate) enum Scenario {
     RemoveRoot,
     /// The path of an image that was last used days ago.
     Use,
+    /// A first pull.
+    Pull,
+    /// A pull that links the layers' images into a directory.
+    HandOut,
+    /// A pull that makes directories of the layers, beside one that a killed run left.
+    Unpack,
+    /// A disk in another form.
+    Disk,
+    /// A first publication to another program's cache.
+    Publish,
+    /// A collection that takes an image out of another program's cache.
+    Withdraw,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Fill,
         Self::Change,
         Self::Heal,
@@ -52,20 +68,34 @@ impl Scenario {
         Self::Lease,
         Self::RemoveRoot,
         Self::Use,
+        Self::Pull,
+        Self::HandOut,
+        Self::Unpack,
+        Self::Disk,
+        Self::Publish,
+        Self::Withdraw,
     ];
 
     /// What is run with a trap, and then without one: what the first left undone the second does.
     pub(crate) fn command(self, stage: &Stage) -> Vec<String> {
         let (lock, pid) = (stage.project.lock_path(), stage.tenant.id().to_string());
+        let outside = stage.outside();
+        let outside = outside.display();
+        let pull = format!("pull {}/app:1 --platform linux/amd64", stage.registry.host());
         let words = match self {
             Self::Fill | Self::Heal | Self::Large => "sync",
             Self::Change => "sync --prune",
-            Self::Collect => "gc",
+            Self::Collect | Self::Withdraw => "gc",
             Self::Lock => "lock",
             Self::Update => "update",
             Self::Lease => &format!("path app --platform linux/amd64 --lease-pid {pid}"),
             Self::RemoveRoot => &format!("roots remove {}", lock.display()),
             Self::Use => "path app --platform linux/amd64",
+            Self::Pull => &pull,
+            Self::HandOut => &format!("{pull} --layers-dir {outside}"),
+            Self::Unpack => &format!("{pull} --layers-dir {outside} --layers-format dir"),
+            Self::Disk => &format!("disk app --format raw -o {outside}/disk"),
+            Self::Publish => &format!("publish microsandbox={outside}"),
         };
         words.split(' ').map(str::to_owned).collect()
     }
@@ -116,7 +146,7 @@ impl Stage {
         self.name(&["app"]);
         match scenario {
             Scenario::Fill => drop(self.run(&["lock"])),
-            Scenario::Lock => {}
+            Scenario::Lock | Scenario::Pull | Scenario::HandOut => {}
             Scenario::Change | Scenario::Update => {
                 self.run(&["sync"]);
                 let moved = Layer::new("/app 0755 random=9500");
@@ -128,7 +158,18 @@ impl Stage {
             Scenario::Heal => self.damage(),
             Scenario::Large => self.keep_too_much(),
             Scenario::Collect => self.leave_things(),
-            Scenario::Lease | Scenario::RemoveRoot => drop(self.run(&["sync"])),
+            Scenario::Lease | Scenario::RemoveRoot | Scenario::Publish => {
+                self.run(&["sync"]);
+            }
+            Scenario::Unpack => {
+                let left = self.outside().join(".sandbox-images.part.left/filled");
+                fs::create_dir_all(left).expect("a directory is made");
+            }
+            Scenario::Disk => {
+                self.run(&["sync"]);
+                fs::create_dir(self.outside()).expect("a directory is made");
+            }
+            Scenario::Withdraw => self.drop_published(),
             Scenario::Use => {
                 self.run(&["sync"]);
                 for kind in ["blob", "layer", "fsmeta", "disk"] {
@@ -167,6 +208,8 @@ impl Stage {
     fn serve(&self, scenario: Scenario) {
         let app = if scenario == Scenario::Large {
             vec![large()]
+        } else if scenario == Scenario::Publish {
+            vec![base(), Layer::new(&format!("/etc/ 0755 {ACL}\n/app 0755 random=9000"))]
         } else {
             vec![base(), Layer::new("/etc/motd whiteout\n/app 0755 random=9000")]
         };
@@ -186,6 +229,23 @@ impl Stage {
     /// A path below the directory of the layout.
     fn at(&self, name: &str) -> PathBuf {
         self.project.store().join("v1").join(name)
+    }
+
+    /// Where things go that are of no store. It lies in its directory, where nobody looks at it, so that a
+    /// scenario begins anew with both, and both are compared.
+    fn outside(&self) -> PathBuf {
+        self.project.store().join("outside")
+    }
+
+    /// An image that is published and that the project wants no more.
+    fn drop_published(&self) {
+        self.name(&["app", "tool"]);
+        self.run(&["sync"]);
+        let target = format!("microsandbox={}", self.outside().display());
+        self.run(&["publish", &target, "--image", "tool"]);
+        self.name(&["app"]);
+        self.run(&["lock"]);
+        self.run(&["sync", "--no-gc"]);
     }
 
     /// A layer of wrong bytes, an fsmeta that is a directory, a disk without a record.
@@ -211,10 +271,12 @@ impl Stage {
         fs::create_dir_all(self.at("partial")).expect("a directory is made");
         let kept = File::create(self.at("partial").join(hex)).expect("a file is made");
         kept.set_len(large.blob.len() as u64 + 1).expect("a file takes any length");
+        mask(&kept);
     }
 
-    /// Artifacts of an image that is no longer named, a root and a lease that ended, an old file without a
-    /// record and an old piece of a download.
+    /// Artifacts of an image that is no longer named, a root and leases that ended, an old file without a
+    /// record and an old piece of a download; a guard and a lease as a umask leaves them in the moment after
+    /// they were made.
     fn leave_things(&self) {
         self.name(&["app", "tool"]);
         self.run(&["sync"]);
@@ -241,7 +303,17 @@ impl Stage {
             fs::write(&file, "left over").expect("a file is written");
             set_age(&file, age);
         }
+        for name in ["guards/store", "leases/run-1-0.json"] {
+            let file = File::options().create(true).append(true).open(self.at(name));
+            mask(&file.expect("a file is made"));
+        }
     }
+}
+
+/// Takes everybody's right to a file but its owner's, as a umask does.
+fn mask(file: &File) {
+    let mode = Permissions::from_mode(0o600);
+    file.set_permissions(mode).expect("a file takes a mode");
 }
 
 fn base() -> Layer {
