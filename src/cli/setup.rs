@@ -16,6 +16,7 @@ use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::misplaced::without_secrets;
 use sandbox_images::store::Store;
 use sandbox_images::store::guard::Caller;
+use sandbox_images::store::unfinished::give_up;
 use sandbox_images::words::with_causes;
 
 use crate::cli::args::Global;
@@ -100,7 +101,10 @@ impl Setup<'_> {
         let result = runtime.block_on(async {
             tokio::select! {
                 result = work => result,
-                Ok(kind) = signals => Err(interrupted(kind)),
+                Ok(kind) = signals => {
+                    give_up();
+                    Err(interrupted(kind))
+                }
             }
         });
         runtime.shutdown_timeout(MOMENT);
