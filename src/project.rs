@@ -27,6 +27,8 @@ pub mod artifacts;
 
 pub mod rederive;
 
+mod reading;
+
 pub mod verify;
 
 pub mod repair;

@@ -73,7 +73,17 @@ impl Setup<'_> {
         jobs: Option<NonZeroUsize>,
         image_set: Option<&ImageSet>,
     ) -> Result<Session, Failure> {
-        let reporter = reporter(self.output);
+        self.session_telling(reporter(self.output), network, jobs, image_set)
+    }
+
+    /// As [`Setup::session`], which tells a reporter that others tell too.
+    pub(crate) fn session_telling(
+        &self,
+        reporter: Arc<dyn Reporter>,
+        network: bool,
+        jobs: Option<NonZeroUsize>,
+        image_set: Option<&ImageSet>,
+    ) -> Result<Session, Failure> {
         let registry = if network { Some(self.registry(&reporter, image_set)?) } else { None };
         let session = Session::new(registry, now());
         Ok(Session {

@@ -19,7 +19,7 @@ use crate::cli::args::keeping::Verify;
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::incomplete::failure_of;
 use crate::cli::output::{self, Tone};
-use crate::cli::report::count;
+use crate::cli::report::{count, reporter};
 use crate::cli::setup::{Setup, unreadable};
 use crate::cli::verify::render::{Users, notes, report, table};
 
@@ -58,12 +58,13 @@ async fn work(
         Error::Store(error) => Failure::store(&error),
         error => Failure::engine("store", &error),
     };
-    let verified = project.verify(request).await.map_err(failed)?;
+    let reporter = reporter(setup.output);
+    let verified = project.verify(request, &reporter).await.map_err(failed)?;
     if !verify.repair || verified.flaws.is_empty() {
         return Ok((verified, None));
     }
     let set = request.inputs.map(|inputs| &inputs.image_set);
-    let session = setup.session(!verify.offline, None, set)?;
+    let session = setup.session_telling(reporter, !verify.offline, None, set)?;
     let repaired = project.repair(&verified, request, &session).await.map_err(failed)?;
     Ok((verified, Some(repaired)))
 }

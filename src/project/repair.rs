@@ -74,7 +74,7 @@ impl Project {
             Some(lock) => self.sync(lock, &verified.selection, request.inputs, session).await,
             None => Synced::default(),
         };
-        let outcomes = self.outcomes(verified, request).await?;
+        let outcomes = self.outcomes(verified, request, session).await?;
         Ok(Repaired { outcomes, synced })
     }
 
@@ -82,9 +82,10 @@ impl Project {
         &self,
         verified: &Verified,
         request: Request<'_>,
+        session: &Session,
     ) -> Result<BTreeMap<Artifact, Outcome>, Error> {
         let flawed: BTreeSet<Artifact> = verified.flaws.keys().copied().collect();
-        let mut left = self.examine(&flawed, request).await?;
+        let mut left = self.examine(&flawed, request, &session.reporter).await?;
         let wanted_here: BTreeSet<Artifact> =
             request.lock.iter().flat_map(|lock| wanted(lock, &verified.selection)).collect();
         let own = Store::absolute(self.lock_path())?;

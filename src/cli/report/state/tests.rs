@@ -141,3 +141,16 @@ fn a_wait_for_a_process_is_news_once_and_ends_when_it_is_not_told_any_more() {
     assert_eq!(state.waiting(at(4)), [""; 0]);
     assert!(state.take(&wait(WaitKind::Process, 0, 600), at(5)));
 }
+
+#[test]
+fn a_log_is_told_how_far_a_verification_is() {
+    let started = Event::VerifyStarted { artifacts: 3, size_bytes: 90 * MIB };
+    let progress = Event::VerifyProgress { read_bytes: 60 * MIB, size_bytes: 90 * MIB };
+    let mut state = after(&[(0, started), (20, progress)]);
+    assert_eq!(state.total(), Some(("Verifying", 60 * MIB, 90 * MIB)));
+    assert_eq!(state.heartbeat(at(29)), None);
+    let text = "verifying, 60.0 MiB of 90.0 MiB at 2.0 MiB/s";
+    assert_eq!(state.heartbeat(at(30)).unwrap(), text);
+    state.take(&Event::VerifyDone { artifacts: 3, flawed: 0 }, at(31));
+    assert_eq!((state.total(), state.heartbeat(at(90))), (None, None));
+}
