@@ -11,14 +11,13 @@ use crate::engine::error::{Error, committed, not_stored};
 use crate::layer::changeset::Changeset;
 use crate::layer::merge::{Merged, merge};
 use crate::layer::warning::Warnings;
-use crate::oci::digest::{ChainId, DiffId};
-use crate::plan::action::Stack;
+use crate::oci::digest::{ChainId, DiffId, Digest};
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
 use crate::store::guard::ArtifactGuard;
 use crate::store::ingest::Expected;
 use crate::store::record::Record;
-use crate::store::run::Run;
+use crate::store::run::{Claim, Run};
 use crate::store::stored::StoredFile;
 
 /// Bytes of an fsmeta: the metadata of the most entries that a stack may have.
@@ -27,22 +26,41 @@ const FSMETA_BYTES_MAX: u64 = 16 << 30;
 /// Bytes that are gathered for one write.
 const OUTPUT_BYTES: usize = 256 << 10;
 
-/// Merges the layers of `stack` and commits their metadata. Tells when the one is done and the other begins,
+/// Makes `artifact`, the fsmeta or the disk of `layers`, unless it is there. For whom is not known, so it is held
+/// to the digest of no lock.
+pub(crate) fn again(
+    store: &Store,
+    run: &Run,
+    artifact: Artifact,
+    layers: &[DiffId],
+) -> Result<(), Error> {
+    let Claim::Mine(guard) = run.claim(artifact)? else {
+        return Ok(());
+    };
+    match artifact {
+        Artifact::Fsmeta(_) => fsmeta(store, run, layers, None, guard, || ()).map(drop),
+        Artifact::Disk(chain_id) => disk(store, run, chain_id, guard).map(drop),
+        Artifact::Blob(_) | Artifact::Layer(_) => Ok(()),
+    }
+}
+
+/// Merges `layers` and commits their metadata, whose digest is `expected` by a lock that has one. Tells when the one is done and the other begins,
 /// and answers also what was decided on the way.
 pub(super) fn fsmeta(
     store: &Store,
     run: &Run,
-    stack: &Stack,
+    layers: &[DiffId],
+    expected: Option<Digest>,
     guard: ArtifactGuard,
     writing: impl FnOnce(),
 ) -> Result<(Record, Warnings), Error> {
     let artifact = guard.artifact();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, run.ingest(FSMETA_BYTES_MAX)?);
-    let warnings = write_fsmeta(store, artifact, &stack.layers, writing, &mut out)?;
+    let warnings = write_fsmeta(store, artifact, layers, writing, &mut out)?;
     let not_written = |error| not_stored(error, |error| Error::Fsmeta(artifact, error.into()));
     out.flush().map_err(not_written)?;
     let ingest = out.into_inner().map_err(|error| not_written(error.into_error()))?;
-    let expected = Expected { digest: stack.fsmeta, ..Expected::default() };
+    let expected = Expected { digest: expected, ..Expected::default() };
     Ok((committed(ingest.commit(guard, expected))?, warnings))
 }
 
@@ -107,14 +125,14 @@ pub(super) fn changeset(
     Changeset::from_overlay(tree).map_err(|error| Error::Overlay(artifact, error))
 }
 
-/// Writes the text that joins the fsmeta of `stack` and its layers, and commits it.
+/// Writes the text that joins the fsmeta of `chain_id` and its layers, and commits it.
 pub(super) fn disk(
     store: &Store,
     run: &Run,
-    stack: &Stack,
+    chain_id: ChainId,
     guard: ArtifactGuard,
 ) -> Result<Record, Error> {
-    let text = disk_text(store, stack.chain_id)?;
+    let text = disk_text(store, chain_id)?;
     Ok(run.commit_bytes(guard, text.as_bytes())?)
 }
 

@@ -251,7 +251,7 @@ fn was_synced(locked: &LockedPlatform, recorded: &BTreeSet<Artifact>) -> bool {
 }
 
 /// The stacks that are known: by the lock, and by every config in the store.
-fn stacks(store: &Store, lock: Option<&Lock>) -> Result<Stacks, Error> {
+pub(super) fn stacks(store: &Store, lock: Option<&Lock>) -> Result<Stacks, Error> {
     let mut stacks = Stacks::new();
     let locked = lock.iter().flat_map(|lock| lock.images());
     for locked in locked.flat_map(|(_, image)| image.platforms.values()) {
@@ -274,7 +274,7 @@ fn config(store: &Store, digest: Digest) -> Option<ImageConfig> {
 }
 
 /// What must be sound before `artifact` can be judged, as far as is known.
-fn parts_of(artifact: Artifact, stacks: &Stacks) -> BTreeSet<Artifact> {
+pub(super) fn parts_of(artifact: Artifact, stacks: &Stacks) -> BTreeSet<Artifact> {
     let layers =
         |chain_id| stacks.get(&chain_id).into_iter().flatten().map(|id| Artifact::Layer(*id));
     match artifact {
