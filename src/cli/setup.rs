@@ -181,6 +181,10 @@ pub(crate) fn lock_alone(project: &Project) -> Result<Lock, Failure> {
 /// The time, for those who note when something was used.
 #[expect(clippy::disallowed_methods, reason = "here time comes in")]
 pub(crate) fn now() -> SystemTime {
+    #[cfg(feature = "failpoints")]
+    if let Some(now) = crate::cli::failpoints::now() {
+        return now;
+    }
     SystemTime::now()
 }
 
