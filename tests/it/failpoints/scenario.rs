@@ -35,10 +35,12 @@ pub(crate) enum Scenario {
     RemoveRoot,
     /// The path of an image that was last used days ago.
     Use,
+    /// A bundle fills a host that has nothing.
+    Import,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Fill,
         Self::Change,
         Self::Heal,
@@ -49,6 +51,7 @@ impl Scenario {
         Self::Lease,
         Self::RemoveRoot,
         Self::Use,
+        Self::Import,
     ];
 
     /// What is run with a trap, and then without one: what the first left undone the second does.
@@ -63,6 +66,7 @@ impl Scenario {
             Self::Lease => &format!("path app --platform linux/amd64 --lease-pid {pid}"),
             Self::RemoveRoot => &format!("roots remove {}", lock.display()),
             Self::Use => "path app --platform linux/amd64",
+            Self::Import => &format!("import {}", stage.bundle().display()),
         };
         words.split(' ').map(str::to_owned).collect()
     }
@@ -115,6 +119,7 @@ impl Stage {
             Scenario::Large => self.keep_too_much(),
             Scenario::Collect => self.leave_things(),
             Scenario::Lease | Scenario::RemoveRoot => drop(self.run(&["sync"])),
+            Scenario::Import => self.pack(),
             Scenario::Use => {
                 self.run(&["sync"]);
                 for kind in ["blob", "layer", "fsmeta", "disk"] {
@@ -187,6 +192,21 @@ impl Stage {
         for record in files_in(&self.at("f1/records/disk")) {
             fs::remove_file(record).expect("a record is removed");
         }
+    }
+
+    /// Where a bundle of the project is.
+    fn bundle(&self) -> PathBuf {
+        self.project.files().join("bundle.tar")
+    }
+
+    /// A bundle, and no lock and no store beside it.
+    fn pack(&self) {
+        self.run(&["sync"]);
+        let bundle = self.bundle();
+        let output = bundle.to_str().expect("temporary paths are UTF-8");
+        self.run(&["export", "-o", output, "--content", "both"]);
+        fs::remove_dir_all(self.project.store()).expect("the store is removed");
+        fs::remove_file(self.project.lock_path()).expect("the lock is removed");
     }
 
     /// More of the layer's blob than it has.

@@ -120,6 +120,11 @@ fn leases_roots_and_times_survive_the_failure_of_each_step() {
 }
 
 #[test]
+fn an_import_survives_the_failure_of_each_step() {
+    sweep(Scenario::Import);
+}
+
+#[test]
 fn each_failpoint_is_reached() {
     let mut reached = inside::passed_in_a_late_collection();
     for scenario in Scenario::ALL {
