@@ -105,7 +105,7 @@ impl Error {
 pub struct Collection {
     /// Roots, leases that ended, artifacts, leftovers.
     pub items: Vec<Item>,
-    /// What left other programs' caches before.
+    /// What left other programs' caches before, or would.
     pub withdrawn: Vec<Withdrawn>,
 }
 
@@ -114,12 +114,39 @@ pub struct Collection {
 pub struct Withdrawn {
     /// The cache; the store, where it is not known which.
     pub cache: PathBuf,
-    /// Files that were removed, by their paths in it.
-    pub removed: Vec<String>,
-    /// Files that stay for now, because they are used.
-    pub kept: Vec<String>,
+    /// Files that were removed, or would be.
+    pub removed: Vec<WithdrawnFile>,
+    /// Files that stay for now.
+    pub kept: Vec<WithdrawnFile>,
     /// Why not all was looked at.
     pub problem: Option<String>,
+}
+
+/// A file that was published, and why it goes or stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WithdrawnFile {
+    /// Its path in the cache.
+    pub path: String,
+    /// Why.
+    #[serde(flatten)]
+    pub why: WithdrawnWhy,
+}
+
+/// Why a file that was published goes or stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum WithdrawnWhy {
+    /// It goes: it names an image of which something is deleted from the store.
+    ImageGoes {
+        /// What.
+        artifact: Artifact,
+    },
+    /// It goes: no image that was published has it any more.
+    NoImage,
+    /// It stays: another program uses it.
+    InUse,
+    /// It stays: an image of the other program's own has it.
+    Mentioned,
 }
 
 /// Takes what is about to be deleted out of the caches that it was published to.
@@ -214,6 +241,11 @@ impl Collection {
     pub fn removed(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| item.fate.removes())
     }
+
+    /// The artifacts that go.
+    pub fn going(&self) -> BTreeSet<Artifact> {
+        self.removed().filter_map(Item::artifact).collect()
+    }
 }
 
 /// Every root of `store` by its name, whether it is alive at `now`, and why; or why it cannot be read.
@@ -234,7 +266,8 @@ pub fn roots(store: &Store, now: SystemTime) -> Result<Vec<RootFile>, StoreError
 /// The name of a root, and what it says and whether it is alive, or why it cannot be read.
 pub type RootFile = (Digest, Result<(Root, Life), StoreError>);
 
-/// What [`collect`] would do now, as far as that can be seen without a guard. Writes nothing.
+/// What [`collect`] would do now, as far as that can be seen without a guard, and without what would be withdrawn.
+/// Writes nothing.
 pub fn preview(store: &Store, request: &Request, now: SystemTime) -> Result<Collection, Error> {
     let survey = store.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
@@ -277,8 +310,7 @@ fn alone(
     let survey = exclusive.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
     let Decision { mut collection, root } = decide(survey, locks, request, seconds(now))?;
-    let going = collection.removed().filter_map(Item::artifact).collect();
-    collection.withdrawn = withdraw(exclusive, &going);
+    collection.withdrawn = withdraw(exclusive, &collection.going());
     apply(exclusive, &collection)?;
     if let Some((id, root)) = root {
         exclusive.replace_root(id, &root)?;

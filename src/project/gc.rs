@@ -33,7 +33,9 @@ pub fn this_project(path: &Path, lock: &Lock) -> Result<ThisProject, StoreError>
 impl Project {
     /// What [`Project::gc`] would do at `now`. Writes nothing.
     pub fn preview_gc(&self, request: &Request, now: SystemTime) -> Result<Collection, Error> {
-        preview(self.store(), request, now)
+        let mut collection = preview(self.store(), request, now)?;
+        collection.withdrawn = microsandbox::preview(self.store(), &collection.going());
+        Ok(collection)
     }
 
     /// Waits until nobody else uses the store, and deletes what `request` asks for.

@@ -168,6 +168,11 @@ pub fn withdraw(
     withdraw::withdraw(store, exclusive, going)
 }
 
+/// What [`withdraw`] would do now, if nobody used anything: no lock is taken to find out. Writes nothing.
+pub fn preview(store: &Store, going: &BTreeSet<Artifact>) -> Vec<Withdrawn> {
+    withdraw::preview(store, going)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -237,7 +237,7 @@ pub(super) enum Output {
         kept: Sum,
         /// Everything in the store, and why it stays or goes.
         items: Vec<Collected>,
-        /// What left other programs' caches before.
+        /// What left other programs' caches before, or would.
         withdrawn: Vec<Withdrawn>,
     },
     /// `roots`
@@ -328,12 +328,37 @@ pub(super) struct Published {
 pub(super) struct Withdrawn {
     /// The cache's directory; the store, where it is not known which.
     cache: String,
-    /// Files that were removed, by their paths in it.
-    removed: Vec<String>,
-    /// Files that stay for now, because they are used.
-    kept: Vec<String>,
+    /// Files that were removed, or would be.
+    removed: Vec<WithdrawnFile>,
+    /// Files that stay for now.
+    kept: Vec<WithdrawnFile>,
     /// Why not all was looked at.
     problem: Option<String>,
+}
+
+/// A file that was published, and why it goes or stays.
+#[derive(JsonSchema)]
+pub(super) struct WithdrawnFile {
+    /// Its path in the cache.
+    path: String,
+    /// Why.
+    reason: WithdrawnReason,
+    /// What of its image is deleted from the store, if the reason is `image-goes`.
+    artifact: Option<String>,
+}
+
+/// Why a file that was published goes or stays.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(super) enum WithdrawnReason {
+    /// It goes: it names an image of which something is deleted from the store.
+    ImageGoes,
+    /// It goes: no image that was published has it any more.
+    NoImage,
+    /// It stays: another program uses it.
+    InUse,
+    /// It stays: an image of the other program's own has it.
+    Mentioned,
 }
 
 /// The SHA-256 of some bytes.
@@ -421,7 +446,7 @@ pub(super) enum RederivedState {
 
 /// One thing that is wrong.
 #[derive(JsonSchema)]
-pub(super) struct Diagnostic {
+pub(crate) struct Diagnostic {
     /// A stable name, which `explain` knows.
     code: String,
     /// Whether it ended the command.
@@ -439,7 +464,7 @@ pub(super) struct Diagnostic {
 /// How bad it is.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
-pub(super) enum Severity {
+pub(crate) enum Severity {
     /// The command went on.
     Warning,
     /// It did not.
