@@ -55,6 +55,8 @@ pub mod publication;
 
 pub mod verify;
 
+mod remove_tree;
+
 pub mod replace;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -21,7 +21,7 @@ use crate::engine::raw::copy_data;
 use crate::oci::digest::{DiffId, HashingReader};
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
-use crate::store::replace::{fill_directory, folder_of, replace};
+use crate::store::replace::{fill_directory, folder_of, replace, sweep_parts};
 use crate::store::stored::StoredFile;
 
 /// What a layer is handed out as.
@@ -60,6 +60,7 @@ pub fn hand_out(
     };
     let not_written = |source| Error::Output { path: path.clone(), source };
     fs::create_dir_all(into).map_err(not_written)?;
+    sweep_parts(&path);
     let warnings = match format {
         LayersFormat::Erofs => link_or_copy(&file, &path).map(|()| Vec::new()),
         LayersFormat::Dir => {

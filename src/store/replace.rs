@@ -1,18 +1,21 @@
-//! Files outside of any store that the user asked for: the lock, a disk in another form, a layer as a directory.
+//! Files and directories outside of any store that the user asked for: the lock, a disk in another form, a layer as
+//! a directory.
 //!
-//! A reader sees the old file or the new one, never a part, also after a crash: a new file beside the old
-//! one is filled, made durable, and takes its name and its mode. It is locked meanwhile; so what a run that
-//! was killed left of one is told by its free lock, and the next run removes it.
+//! A reader sees the old one or the new one, never a part, also after a crash: a new one beside the old is
+//! filled, made durable, and takes its name. It is locked meanwhile; so what a run that was killed left of one
+//! is told by its free lock, and the next run removes it.
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{rename, syncfs};
+use rustix::process::geteuid;
 use tempfile::NamedTempFile;
 
 use crate::store::failpoint::{Step, failpoint_outside};
+use crate::store::remove_tree::remove_tree;
 
 /// What begins the names of files that are not finished.
 const PART_PREFIX: &str = ".sandbox-images.part.";
@@ -47,8 +50,9 @@ pub fn fill_directory<T>(
     fill: impl FnOnce(&Path) -> io::Result<T>,
 ) -> io::Result<T> {
     let folder = folder_of(target);
-    let part = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder)?;
-    let filled = part.path().join("filled");
+    sweep_parts(target);
+    let part = PartDirectory::make(folder)?;
+    let filled = part.path.join("filled");
     make_directory(&filled)?;
     let directory = File::open(&filled)?;
     let done = fill(&filled)?;
@@ -57,6 +61,39 @@ pub fn fill_directory<T>(
     rename(&filled, target)?;
     File::open(folder)?.sync_all()?;
     Ok(done)
+}
+
+/// A directory that holds one that is being filled, and is locked meanwhile. Dropping it removes both.
+struct PartDirectory {
+    path: PathBuf,
+    // Held for its lock.
+    _lock: File,
+}
+
+impl PartDirectory {
+    fn make(folder: &Path) -> io::Result<Self> {
+        loop {
+            let made = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder)?;
+            // Before it is locked, somebody may take it for one that was left.
+            let lock = match File::open(made.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
+            // Not every file system has locks. Where none are, nobody removes parts either.
+            let is_taken =
+                matches!(fs4::FileExt::try_lock(&lock), Err(fs4::TryLockError::WouldBlock));
+            if !is_taken && made.path().try_exists()? {
+                return Ok(Self { path: made.keep(), _lock: lock });
+            }
+        }
+    }
+}
+
+impl Drop for PartDirectory {
+    fn drop(&mut self) {
+        // What cannot be removed is removed by the next run.
+        let _ = remove_tree(&self.path);
+    }
 }
 
 /// Makes a directory below one that is being filled, and what is missing above it.
@@ -113,21 +150,26 @@ pub fn sweep_parts(target: &Path) {
     let entries = fs::read_dir(folder_of(target)).into_iter().flatten();
     for entry in entries.filter_map(Result::ok) {
         let is_part = entry.file_name().to_string_lossy().starts_with(PART_PREFIX);
-        if is_part && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+        if is_part && entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()) {
             let _ = remove_left(&entry.path());
         }
     }
 }
 
-/// Removes a part that nobody has locked.
+/// Removes a part that nobody has locked. Of directories only those of this user, which nobody else may change.
 #[expect(clippy::disallowed_methods, reason = "it lies in no store")]
 fn remove_left(part: &Path) -> io::Result<()> {
     let file = File::open(part)?;
-    if fs4::FileExt::try_lock(&file).is_ok() {
-        failpoint_outside(Step::Unlink)?;
-        fs::remove_file(part)?;
+    if fs4::FileExt::try_lock(&file).is_err() {
+        return Ok(());
     }
-    Ok(())
+    let metadata = file.metadata()?;
+    if !metadata.is_dir() {
+        failpoint_outside(Step::Unlink)?;
+        return fs::remove_file(part);
+    }
+    let is_own = metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0;
+    if is_own { remove_tree(part) } else { Ok(()) }
 }
 
 /// The directory that `file` lies in.
@@ -188,6 +230,30 @@ mod tests {
         let mut left = names(folder.path());
         left.sort();
         assert_eq!(left, [format!("{PART_PREFIX}others"), "a".to_owned()]);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_of_a_directory_goes_and_what_another_fills_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = |name: &str| {
+            let path = folder.path().join(format!("{PART_PREFIX}{name}"));
+            fs::create_dir_all(path.join("filled/locked")).unwrap();
+            fs::set_permissions(path.join("filled/locked"), Permissions::from_mode(0)).unwrap();
+            File::open(path).unwrap()
+        };
+        drop(part("left"));
+        let others = part("others");
+        fs4::FileExt::try_lock(&others).unwrap();
+        fill_directory(&folder.path().join("a"), |filled| {
+            make_file(&filled.join("file"), |file| file.write_all(b"a"))
+        })
+        .unwrap();
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, [format!("{PART_PREFIX}others"), "a".to_owned()]);
+        let failed = fill_directory(&folder.path().join("a"), |_| Ok(())).unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::DirectoryNotEmpty);
+        assert_eq!(names(folder.path()).len(), 2, "what fails leaves nothing");
     }
 
     #[test]
