@@ -23,6 +23,8 @@ pub mod selection;
 
 pub mod event;
 
+pub mod event_schema;
+
 pub mod diff;
 
 pub mod usage;
