@@ -119,7 +119,7 @@ fn large_store(criterion: &mut Criterion) {
     let name = format!("look at {stored} artifacts and {PROJECTS} roots");
     criterion.bench_function(&name, |bencher| {
         bencher
-            .iter(|| preview(&store, &request, SystemTime::now()).expect("nothing is in the way"));
+            .iter(|| preview(&store, &request, SystemTime::now(), &|_| Vec::new()).expect("nothing is in the way"));
     });
     let mut group = criterion.benchmark_group("delete");
     group.sample_size(10);

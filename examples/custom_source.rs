@@ -11,13 +11,8 @@
     reason = "an example shows what it does, and is its own program"
 )]
 
-#[expect(dead_code, reason = "the tests use all of it, the example a part")]
-#[path = "../tests/it/support"]
-mod support {
-    pub(crate) mod layer_tar;
-
-    pub(crate) mod layer_text;
-}
+#[path = "stage/support.rs"]
+mod support;
 
 use std::error::Error;
 use std::fs;

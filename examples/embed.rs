@@ -11,17 +11,8 @@
     reason = "an example shows what it does, and is its own program"
 )]
 
-#[expect(dead_code, reason = "the tests use all of it, the example a part")]
-#[path = "../tests/it/support"]
-mod support {
-    pub(crate) mod layer_tar;
-
-    pub(crate) mod layer_text;
-
-    pub(crate) mod image;
-
-    pub(crate) mod registry;
-}
+#[path = "stage/support.rs"]
+mod support;
 
 use std::error::Error;
 use std::fs;
@@ -38,7 +29,8 @@ use sandbox_images::registry::settings::Settings;
 use sandbox_images::store::Store;
 
 use support::image::{Family, Image, Layer};
-use support::registry::{OCI_MANIFEST, TestRegistry};
+use support::registry::TestRegistry;
+use support::serving::serve;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -107,9 +99,6 @@ fn start_registry() -> TestRegistry {
     let layer = Layer::new("/init 0755 random=70000");
     let image = Image::single(Family::Oci, &Platform::host_linux().to_string(), &[&layer]);
     let registry = TestRegistry::start();
-    for bytes in image.blobs.values() {
-        registry.put_blob(bytes.clone());
-    }
-    registry.put_manifest("acme/sandbox", "1", OCI_MANIFEST, image.root_bytes().to_vec());
+    serve(&registry, "acme/sandbox", "1", &image);
     registry
 }

@@ -11,17 +11,8 @@
     reason = "an example shows what it does, and is its own program"
 )]
 
-#[expect(dead_code, reason = "the tests use all of it, the example a part")]
-#[path = "../tests/it/support"]
-mod support {
-    pub(crate) mod layer_tar;
-
-    pub(crate) mod layer_text;
-
-    pub(crate) mod image;
-
-    pub(crate) mod registry;
-}
+#[path = "stage/support.rs"]
+mod support;
 
 use std::error::Error;
 use std::time::SystemTime;
@@ -33,8 +24,9 @@ use sandbox_images::project::pull::{PullRequest, Pulled, pull_with_progress};
 use sandbox_images::registry::settings::Settings;
 use sandbox_images::store::Store;
 
-use support::image::{Image, Layer};
-use support::registry::{OCI_INDEX, OCI_MANIFEST, TestRegistry};
+use support::image::Layer;
+use support::registry::TestRegistry;
+use support::serving::{serve, two_platforms};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -94,17 +86,8 @@ fn show(pulled: &Pulled) {
 fn start_registry() -> TestRegistry {
     let base = Layer::new("/bin/ 0755\n/bin/sh 0755 random=300000");
     let application = Layer::new("/app/ 0755\n/app/server 0755 random=70000");
-    let layers = vec![&base, &application];
-    let image = Image::multi(&[("linux/amd64", layers.clone()), ("linux/arm64", layers)]);
+    let image = two_platforms(&[&base, &application]);
     let registry = TestRegistry::start();
-    for bytes in image.blobs.values() {
-        registry.put_blob(bytes.clone());
-    }
-    for platform in image.platforms.values() {
-        let manifest = &platform.manifest;
-        let bytes = image.blobs[&manifest.digest].clone();
-        registry.put_manifest("acme/app", &manifest.digest, OCI_MANIFEST, bytes);
-    }
-    registry.put_manifest("acme/app", "1.0", OCI_INDEX, image.root_bytes().to_vec());
+    serve(&registry, "acme/app", "1.0", &image);
     registry
 }

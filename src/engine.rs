@@ -16,7 +16,11 @@ mod ahead;
 
 mod progress;
 
+mod fetch;
+
 mod layer;
+
+mod obtain;
 
 pub(crate) mod raw;
 

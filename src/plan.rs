@@ -8,18 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::oci::digest::Digest;
+use crate::oci::digest::{ChainId, DiffId, Digest};
+use crate::oci::platform::Platform;
 use crate::plan::action::{Action, DocumentKind, FetchDocument, FetchLayer, Origin, Stack};
 use crate::plan::artifact::{Artifact, Inventory};
 use crate::plan::event::Totals;
+use crate::plan::extent::{Content, Documents, Extent};
 use crate::plan::selection::Selection;
-use crate::spec::lockfile::{Lock, LockedDocument, LockedImage, LockedPlatform};
+use crate::spec::lockfile::{Lock, LockedDocument, LockedImage, LockedLayer, LockedPlatform};
+use crate::spec::name::ImageName;
 
 pub mod artifact;
 
 pub mod action;
 
 pub mod selection;
+
+pub mod extent;
 
 pub mod event;
 
@@ -66,40 +71,99 @@ impl Plan {
 
 /// What a store must be given so that it holds all that `selection` wants of `lock`, beyond what it `have`s.
 pub fn plan(lock: &Lock, selection: &Selection, have: &Inventory) -> Plan {
+    plan_within(lock, selection, Extent::default(), have)
+}
+
+/// As [`plan`], and of each image as much is wanted as `extent` says.
+pub fn plan_within(lock: &Lock, selection: &Selection, extent: Extent, have: &Inventory) -> Plan {
     let mut missing = Missing { have, made: BTreeSet::new(), actions: Vec::new() };
-    let wanted: Vec<Wanted<'_>> = wanted_platforms(lock, selection).collect();
+    let wanted: Vec<Wanted<'_>> = wanted_platforms(lock, selection, extent).collect();
     for image in &wanted {
-        image.documents().for_each(|action| missing.add(action));
+        for (kind, document) in image.documents() {
+            let artifact = Artifact::Blob(document.digest);
+            missing.add(artifact, || Action::FetchDocument(image.fetch_document(kind, document)));
+        }
     }
-    for image in &wanted {
-        image.layers().for_each(|action| missing.add(action));
-    }
-    for image in &wanted {
-        missing.add(Action::BuildFsmeta(image.stack()));
-    }
-    for image in &wanted {
-        missing.add(Action::WriteDisk(image.stack()));
+    match extent.content {
+        Content::Nothing => {}
+        Content::Blobs => {
+            for (image, layer) in lacking_blobs(&wanted, have) {
+                let artifact = Artifact::Blob(layer.digest);
+                missing.add(artifact, || Action::FetchBlob(image.fetch_layer(layer)));
+            }
+        }
+        Content::Disk => missing.add_disks(&wanted),
     }
     Plan { actions: missing.actions }
 }
 
 /// Every artifact that `selection` wants of `lock`.
 pub fn wanted(lock: &Lock, selection: &Selection) -> BTreeSet<Artifact> {
-    plan(lock, selection, &Inventory::new()).actions.iter().map(Action::makes).collect()
+    wanted_within(lock, selection, Extent::default())
+}
+
+/// As [`wanted`], and of each image as much as `extent` says. Some of it may be replaced by its [`substitutes`].
+pub fn wanted_within(lock: &Lock, selection: &Selection, extent: Extent) -> BTreeSet<Artifact> {
+    let wanted: Vec<Wanted<'_>> = wanted_platforms(lock, selection, extent).collect();
+    let documents = wanted.iter().flat_map(Wanted::documents);
+    let mut artifacts: BTreeSet<Artifact> =
+        documents.map(|(_, document)| Artifact::Blob(document.digest)).collect();
+    match extent.content {
+        Content::Nothing => {}
+        Content::Blobs => {
+            let nothing = Inventory::new();
+            let blobs = lacking_blobs(&wanted, &nothing);
+            artifacts.extend(blobs.map(|(_, layer)| Artifact::Blob(layer.digest)));
+        }
+        Content::Disk => {
+            for image in &wanted {
+                artifacts.extend(image.locked.diff_ids().map(Artifact::Layer));
+                artifacts
+                    .extend([Artifact::Fsmeta(image.chain_id), Artifact::Disk(image.chain_id)]);
+            }
+        }
+    }
+    artifacts
+}
+
+/// What may stand in for something that is wanted and that a store does not `have`: the blob of a layer of
+/// which the image is built, or the image that makes its blob superfluous.
+pub fn substitutes(
+    lock: &Lock,
+    selection: &Selection,
+    extent: Extent,
+    have: &Inventory,
+) -> BTreeSet<Artifact> {
+    let mut substitutes = BTreeSet::new();
+    for wanted in wanted_platforms(lock, selection, extent) {
+        for layer in &wanted.locked.layers {
+            let (blob, image) = (Artifact::Blob(layer.digest), Artifact::Layer(layer.diff_id));
+            match extent.content {
+                Content::Disk if !have.contains(&image) => drop(substitutes.insert(blob)),
+                Content::Blobs if !have.contains(&blob) => substitutes.extend([blob, image]),
+                Content::Disk | Content::Blobs | Content::Nothing => {}
+            }
+        }
+    }
+    substitutes
 }
 
 /// The compressed layers of all that `selection` wants of `lock`, by their digests. Two of them may hold one
 /// layer, packed differently.
 pub fn layer_blobs(lock: &Lock, selection: &Selection) -> BTreeMap<Digest, FetchLayer> {
+    let wanted: Vec<Wanted<'_>> = wanted_platforms(lock, selection, Extent::default()).collect();
     let mut blobs = BTreeMap::new();
-    for image in wanted_platforms(lock, selection) {
-        for action in image.layers() {
-            if let Action::FetchLayer(layer) = action {
-                blobs.entry(layer.digest).or_insert(layer);
-            }
-        }
+    for (image, layer) in layers(&wanted) {
+        blobs.entry(layer.digest).or_insert_with(|| image.fetch_layer(layer));
     }
     blobs
+}
+
+/// The blob of each layer of `lock`, and the image that is built of it.
+pub fn images_of_blobs(lock: &Lock) -> BTreeMap<Artifact, Artifact> {
+    let platforms = lock.images().flat_map(|(_, image)| image.platforms.values());
+    let layers = platforms.flat_map(|platform| &platform.layers);
+    layers.map(|layer| (Artifact::Blob(layer.digest), Artifact::Layer(layer.diff_id))).collect()
 }
 
 /// Collects the actions that make something new.
@@ -110,75 +174,128 @@ struct Missing<'h> {
 }
 
 impl Missing<'_> {
-    fn add(&mut self, action: Action) {
-        let artifact = action.makes();
+    /// Adds the `action` that makes `artifact`, if nothing does yet.
+    fn add(&mut self, artifact: Artifact, action: impl FnOnce() -> Action) {
         if !self.have.contains(&artifact) && self.made.insert(artifact) {
-            self.actions.push(action);
+            self.actions.push(action());
+        }
+    }
+
+    /// Adds the images of layers, and what is built of them. A layer that is compressed in several ways is built of a
+    /// blob that is there.
+    fn add_disks(&mut self, wanted: &[Wanted<'_>]) {
+        let have = self.have;
+        let has_blob = |layer: &LockedLayer| have.contains(&Artifact::Blob(layer.digest));
+        for (image, layer) in layers(wanted).filter(|(_, layer)| has_blob(layer)) {
+            let artifact = Artifact::Layer(layer.diff_id);
+            self.add(artifact, || Action::BuildLayer(image.fetch_layer(layer)));
+        }
+        for (image, layer) in layers(wanted).filter(|(_, layer)| !has_blob(layer)) {
+            let artifact = Artifact::Layer(layer.diff_id);
+            self.add(artifact, || Action::FetchLayer(image.fetch_layer(layer)));
+        }
+        for image in wanted {
+            self.add(Artifact::Fsmeta(image.chain_id), || Action::BuildFsmeta(image.stack()));
+        }
+        for image in wanted {
+            self.add(Artifact::Disk(image.chain_id), || Action::WriteDisk(image.stack()));
         }
     }
 }
 
 /// One image on one platform, wanted.
 struct Wanted<'l> {
-    origin: Origin,
+    name: &'l ImageName,
+    platform: &'l Platform,
     image: &'l LockedImage,
     locked: &'l LockedPlatform,
+    chain_id: ChainId,
+    documents: Documents,
 }
 
 fn wanted_platforms<'l>(
     lock: &'l Lock,
     selection: &'l Selection,
+    extent: Extent,
 ) -> impl Iterator<Item = Wanted<'l>> {
-    selection.images.iter().flat_map(|(name, platforms)| {
+    let documents = extent.documents;
+    selection.images.iter().flat_map(move |(name, platforms)| {
         let image = lock.image(name.as_str());
         platforms.iter().filter_map(move |platform| {
             let image = image?;
             let locked = image.platforms.get(platform)?;
-            let origin = Origin {
-                image: name.clone(),
-                platform: platform.clone(),
-                source: image.source.clone(),
-            };
-            Some(Wanted { origin, image, locked })
+            let chain_id = locked.chain_id();
+            Some(Wanted { name, platform, image, locked, chain_id, documents })
         })
     })
 }
 
+/// Every layer, with whom it is wanted for.
+fn layers<'w, 'l>(
+    wanted: &'w [Wanted<'l>],
+) -> impl Iterator<Item = (&'w Wanted<'l>, &'l LockedLayer)> {
+    wanted.iter().flat_map(|image| image.locked.layers.iter().map(move |layer| (image, layer)))
+}
+
+/// The layers of which neither a blob nor an image is there, each once. Of one that is compressed in several ways,
+/// one is enough.
+fn lacking_blobs<'w, 'l>(
+    wanted: &'w [Wanted<'l>],
+    have: &Inventory,
+) -> impl Iterator<Item = (&'w Wanted<'l>, &'l LockedLayer)> {
+    let is_there = |layer: &LockedLayer| {
+        let forms = [Artifact::Blob(layer.digest), Artifact::Layer(layer.diff_id)];
+        forms.iter().any(|form| have.contains(form))
+    };
+    let there = layers(wanted).filter(|(_, layer)| is_there(layer));
+    let mut covered: BTreeSet<DiffId> = there.map(|(_, layer)| layer.diff_id).collect();
+    layers(wanted).filter(move |(_, layer)| covered.insert(layer.diff_id))
+}
+
 impl Wanted<'_> {
-    /// The index, if there is one, the manifest and the config.
-    fn documents(&self) -> impl Iterator<Item = Action> {
+    /// Of the index, if there is one, the manifest and the config those that are wanted.
+    fn documents(&self) -> impl Iterator<Item = (DocumentKind, LockedDocument)> {
         let root = LockedDocument { digest: self.image.digest, size: self.image.size };
         let index = self.image.media_type.is_index().then_some((DocumentKind::Index, root));
-        let rest = [
-            (DocumentKind::Manifest, self.locked.manifest),
-            (DocumentKind::Config, self.locked.config),
-        ];
-        index.into_iter().chain(rest).map(|(kind, LockedDocument { digest, size })| {
-            Action::FetchDocument(FetchDocument { kind, digest, size, origin: self.origin.clone() })
-        })
+        let manifest = (DocumentKind::Manifest, self.locked.manifest);
+        let config = (DocumentKind::Config, self.locked.config);
+        let needs_all = self.documents == Documents::All;
+        index.into_iter().chain([manifest]).filter(move |_| needs_all).chain([config])
     }
 
-    fn layers(&self) -> impl Iterator<Item = Action> {
-        self.locked.layers.iter().map(|layer| {
-            Action::FetchLayer(FetchLayer {
-                digest: layer.digest,
-                size: layer.size,
-                diff_id: layer.diff_id,
-                layer_type: layer.layer_type,
-                manifest: self.locked.manifest.digest,
-                config: self.locked.config.digest,
-                erofs: layer.erofs,
-                origin: self.origin.clone(),
-            })
-        })
+    fn fetch_document(&self, kind: DocumentKind, document: LockedDocument) -> FetchDocument {
+        let LockedDocument { digest, size } = document;
+        FetchDocument { kind, digest, size, origin: self.origin() }
+    }
+
+    fn fetch_layer(&self, layer: &LockedLayer) -> FetchLayer {
+        let has_manifest = self.documents == Documents::All;
+        FetchLayer {
+            digest: layer.digest,
+            size: layer.size,
+            diff_id: layer.diff_id,
+            layer_type: layer.layer_type,
+            manifest: has_manifest.then_some(self.locked.manifest.digest),
+            config: self.locked.config.digest,
+            erofs: layer.erofs,
+            origin: self.origin(),
+        }
     }
 
     fn stack(&self) -> Stack {
         Stack {
-            chain_id: self.locked.chain_id(),
+            chain_id: self.chain_id,
             layers: self.locked.diff_ids().collect(),
             fsmeta: self.locked.fsmeta,
-            origin: self.origin.clone(),
+            origin: self.origin(),
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            image: self.name.clone(),
+            platform: self.platform.clone(),
+            source: self.image.source.clone(),
         }
     }
 }

@@ -50,9 +50,11 @@ use crate::engine::export::item::{Target, Written};
 use crate::engine::source::Sources;
 use crate::layer::limits::Limits;
 use crate::plan::action::{Action, FetchLayer};
+use crate::plan::artifact::{Artifact, Inventory};
 use crate::plan::event::{Reporter, Silent};
+use crate::plan::extent::Extent;
 use crate::plan::selection::Selection;
-use crate::plan::{Plan, plan, wanted};
+use crate::plan::{Plan, plan_within, substitutes, wanted_within};
 use crate::project::artifacts::Completed;
 use crate::project::files::{FileError, Inputs, Texts};
 use crate::project::import::{Bundle, Imported};
@@ -63,6 +65,7 @@ use crate::registry::Registry;
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
 use crate::store::Store;
+use crate::store::error::Error as StoreError;
 use crate::store::guard::Caller;
 
 /// The two files and the store.
@@ -71,6 +74,7 @@ pub struct Project {
     image_set_path: PathBuf,
     lock_path: PathBuf,
     store: Store,
+    extent: Extent,
 }
 
 /// With what a project's steps are done.
@@ -139,7 +143,24 @@ impl Project {
 
     /// The project of these two files. Reads nothing.
     pub fn with_files(image_set_path: PathBuf, lock_path: PathBuf, store: Store) -> Self {
-        Self { image_set_path, lock_path, store }
+        Self { image_set_path, lock_path, store, extent: Extent::default() }
+    }
+
+    /// The same project with another lock.
+    #[must_use]
+    pub fn with_lock(self, lock_path: PathBuf) -> Self {
+        Self { lock_path, ..self }
+    }
+
+    /// The same project, of whose images as much is wanted in the store as `extent` says.
+    #[must_use]
+    pub fn with_extent(self, extent: Extent) -> Self {
+        Self { extent, ..self }
+    }
+
+    /// How much of its images is wanted in the store.
+    pub const fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// Where `sandbox-images.toml` is.
@@ -221,20 +242,40 @@ impl Project {
         written.map(drop)
     }
 
+    /// What `selection` wants of `lock`, as much as this project wants of its images.
+    pub fn wanted(&self, lock: &Lock, selection: &Selection) -> BTreeSet<Artifact> {
+        wanted_within(lock, selection, self.extent)
+    }
+
     /// What is missing in the store. Writes nothing.
-    pub fn plan(
+    pub fn plan(&self, lock: &Lock, selection: &Selection) -> Result<Plan, StoreError> {
+        self.plan_by(lock, selection, |artifacts| self.store.inventory(artifacts.iter().copied()))
+    }
+
+    /// What is missing by an inventory that `look` takes. Substitutes are looked for only where something is
+    /// missing.
+    fn plan_by(
         &self,
         lock: &Lock,
         selection: &Selection,
-    ) -> Result<Plan, crate::store::error::Error> {
-        Ok(plan(lock, selection, &self.store.inventory(wanted(lock, selection))?))
+        look: impl Fn(&[Artifact]) -> Result<Inventory, StoreError>,
+    ) -> Result<Plan, StoreError> {
+        let wanted: Vec<Artifact> = self.wanted(lock, selection).into_iter().collect();
+        let mut have = look(&wanted)?;
+        let substitutes = substitutes(lock, selection, self.extent, &have);
+        if !substitutes.is_empty() {
+            have.extend(look(&substitutes.into_iter().collect::<Vec<_>>())?);
+        }
+        Ok(plan_within(lock, selection, self.extent, &have))
     }
 
     /// Whether `action` cannot be done without a network: it fetches, and nothing that came before is whole.
     pub fn needs_network(&self, action: &Action) -> bool {
         let is_kept = match action {
-            Action::FetchLayer(FetchLayer { digest, size, .. }) => {
+            Action::FetchLayer(FetchLayer { digest, size, .. })
+            | Action::FetchBlob(FetchLayer { digest, size, .. }) => {
                 self.store.has_whole_partial(*digest, *size).unwrap_or(false)
+                    || self.store.open(Artifact::Blob(*digest)).is_ok()
             }
             _ => false,
         };

@@ -5,7 +5,7 @@
 //! [`SharedStore`], whose runs add; their order of writes is written down in [`ingest`]. [`Store::exclusive`]
 //! leads to an [`ExclusiveStore`](exclusive::ExclusiveStore), which alone deletes.
 //!
-//! All calls block. Nothing here reads the clock or the environment: time and names are passed in.
+//! All calls block. Nothing here reads the time of day or the environment: both are passed in.
 
 pub mod error;
 
@@ -23,6 +23,8 @@ pub mod presence;
 
 pub mod stored;
 
+pub mod reader;
+
 pub mod guard;
 
 mod remains;
@@ -31,9 +33,9 @@ mod space;
 
 mod workspace;
 
-pub mod ingest;
-
 pub mod partial;
+
+pub mod ingest;
 
 pub mod run;
 
@@ -57,6 +59,8 @@ pub mod verify;
 
 mod remove_tree;
 
+pub mod unfinished;
+
 pub mod replace;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,10 +73,11 @@ use std::time::{Duration, SystemTime};
 use rustix::io::Errno;
 
 use self::directory::{Directory, Found};
-use self::error::{Damage, Error, KeeperKind};
+use self::error::{Error, KeeperKind};
 use self::guard::Caller;
 use self::layout::{Layout, Shelf, Shelves};
-use self::presence::{Depth, Verdict, examine};
+use self::presence::Verdict;
+use self::reader::Reader;
 use self::record::Record;
 use self::root::Root;
 use self::run::SharedStore;
@@ -92,12 +97,13 @@ pub type RootFile = (Digest, Result<Root, Error>);
 pub struct Store {
     path: PathBuf,
     allows_foreign_owner: bool,
+    keeps_blobs: bool,
 }
 
 impl Store {
     /// The store at `path`. Does no I/O.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), allows_foreign_owner: false }
+        Self { path: path.into(), allows_foreign_owner: false, keeps_blobs: false }
     }
 
     /// The same, to be added to also if it belongs to another user, who may change anything in it at any
@@ -105,6 +111,18 @@ impl Store {
     #[must_use]
     pub fn allow_foreign_owner(self) -> Self {
         Self { allows_foreign_owner: true, ..self }
+    }
+
+    /// The same, in which compressed layers that are fetched stay as blobs beside the images that are built of
+    /// them.
+    #[must_use]
+    pub fn keep_blobs(self) -> Self {
+        Self { keeps_blobs: true, ..self }
+    }
+
+    /// Whether compressed layers that are fetched stay.
+    pub const fn keeps_blobs(&self) -> bool {
+        self.keeps_blobs
     }
 
     /// Where it lies.
@@ -122,54 +140,44 @@ impl Store {
         layout::path_of(&self.path, artifact)
     }
 
-    /// Which of `wanted` are there: with a good record, a regular file of the recorded size and, for an
-    /// EROFS image, a superblock that fits its checksum. A store that does not exist holds nothing.
+    /// The store with its directories open. Who looks at many artifacts opens them once.
+    pub fn reader(&self) -> Result<Reader, Error> {
+        Reader::open_store(self.path.clone())
+    }
+
+    /// As [`Reader::inventory`].
     pub fn inventory(
         &self,
         wanted: impl IntoIterator<Item = Artifact>,
     ) -> Result<Inventory, Error> {
-        presence::inventory(&Shelves::open(&self.path)?, wanted)
+        self.reader()?.inventory(wanted)
     }
 
-    /// Everything that has a record, looked at as closely as [`Store::inventory`] does.
+    /// Everything that has a record, looked at as closely as [`Reader::inventory`] does.
     pub fn scan(&self) -> Result<BTreeMap<Artifact, Verdict>, Error> {
-        let shelves = Shelves::open(&self.path)?;
-        let look = |artifact| {
-            let seen = examine(&shelves, artifact, Depth::Quick)?;
-            Ok((artifact, seen.map(|(record, _)| record)))
-        };
-        shelves.recorded()?.into_iter().map(look).collect()
+        let reader = self.reader()?;
+        let look = |artifact| Ok((artifact, reader.look(artifact)?));
+        reader.shelves().recorded()?.into_iter().map(look).collect()
     }
 
     /// Every artifact that has a record, good or bad.
     pub fn recorded(&self) -> Result<Vec<Artifact>, Error> {
-        Shelves::open(&self.path)?.recorded()
+        self.reader()?.shelves().recorded()
     }
 
-    /// Opens `artifact` for reading, if it is there as [`Store::inventory`] means it.
+    /// As [`Reader::open`].
     pub fn open(&self, artifact: Artifact) -> Result<StoredFile, Error> {
-        match examine(&Shelves::open(&self.path)?, artifact, Depth::Quick)? {
-            Ok((record, file)) => Ok(StoredFile::new(record, file, self.path_of(artifact))),
-            Err(damage) => Err(self.damaged(artifact, damage)),
-        }
+        self.reader()?.open(artifact)
     }
 
-    /// Opens `artifact` for reading, if it is there and every byte is as its record says.
+    /// As [`Reader::open_whole`].
     pub fn open_whole(&self, artifact: Artifact) -> Result<StoredFile, Error> {
-        match examine(&Shelves::open(&self.path)?, artifact, Depth::Full)? {
-            Ok((record, file)) => Ok(StoredFile::new(record, file, self.path_of(artifact))),
-            Err(damage) => Err(self.damaged(artifact, damage)),
-        }
+        self.reader()?.open_whole(artifact)
     }
 
-    /// Reads a blob of at most `limit_bytes`, and checks that it has the digest it is named after.
+    /// As [`Reader::read_blob`].
     pub fn read_blob(&self, digest: Digest, limit_bytes: u64) -> Result<Vec<u8>, Error> {
-        let artifact = Artifact::Blob(digest);
-        let bytes = self.open(artifact)?.read_whole(limit_bytes)?;
-        match Digest::of(&bytes) {
-            actual if actual == digest => Ok(bytes),
-            actual => Err(self.damaged(artifact, Damage::Digest { expected: digest, actual })),
-        }
+        self.reader()?.read_blob(digest, limit_bytes)
     }
 
     /// Whether as many bytes of the blob `digest` were kept as it has. Only who reads them knows if they are its.
@@ -191,8 +199,8 @@ impl Store {
         threads: NonZeroUsize,
         on_each: &(dyn Fn(Artifact, &Verdict) + Sync),
     ) -> Result<Report, Error> {
-        let shelves = Shelves::open(&self.path)?;
-        verify::verify(&shelves, artifacts.iter().copied(), threads, on_each)
+        let reader = self.reader()?;
+        verify::verify(reader.shelves(), artifacts.iter().copied(), threads, on_each)
     }
 
     /// As [`Store::verify`], of everything that has a record.
@@ -201,8 +209,8 @@ impl Store {
         threads: NonZeroUsize,
         on_each: &(dyn Fn(Artifact, &Verdict) + Sync),
     ) -> Result<Report, Error> {
-        let shelves = Shelves::open(&self.path)?;
-        verify::verify(&shelves, shelves.recorded()?, threads, on_each)
+        let reader = self.reader()?;
+        verify::verify(reader.shelves(), reader.shelves().recorded()?, threads, on_each)
     }
 
     /// Notes that `artifact` is used at `now`, as the mtime of its record, at most once a day. A store
@@ -253,7 +261,21 @@ impl Store {
         now: SystemTime,
         caller: Caller,
     ) -> Result<bool, Error> {
-        let next = |previous, lock: &Path| Root::next(previous, lock, wanted, now);
+        self.put_root_after(lock_path, |_| wanted.clone(), now, caller)
+    }
+
+    /// As [`Store::put_root`], and what the project wants depends on what it wanted.
+    pub fn put_root_after(
+        &self,
+        lock_path: &Path,
+        wanted: impl FnOnce(Option<&Root>) -> BTreeSet<Artifact>,
+        now: SystemTime,
+        caller: Caller,
+    ) -> Result<bool, Error> {
+        let next = |previous: Option<Root>, lock: &Path| {
+            let wanted = wanted(previous.as_ref());
+            Root::next(previous, lock, &wanted, now)
+        };
         match self.write_root(lock_path, caller, next) {
             Err(Error::KeeperTooNew { .. }) => Ok(false),
             written => written,
@@ -353,15 +375,6 @@ impl Store {
     pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
         std::path::absolute(path)
             .map_err(|error| Error::io("find the absolute path of", path, error))
-    }
-
-    fn damaged(&self, artifact: Artifact, damage: Damage) -> Error {
-        match damage {
-            Damage::Missing => Error::Missing { artifact },
-            source => {
-                Error::Damaged { artifact, path: self.path_of(artifact), source: Box::new(source) }
-            }
-        }
     }
 }
 

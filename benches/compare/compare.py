@@ -1,231 +1,268 @@
 #!/usr/bin/env python3
-"""Compares cold and warm syncs with other programs, on one registry, in one run.
+"""Compares cold and warm syncs with other programs, on one registry, in one run, and prints tables in Markdown.
 
     compare.py                         the made images of corpus.py
+    compare.py --packages WORK         images of real packages, made of the trees of packages.sh
     compare.py --layout DIRECTORY      every named image of an OCI layout
+    compare.py --sharing --links --growth --no-images
+                                       1, 10 and 50 images that share layers, and warm syncs; a slow and a lossy link;
+                                       images that grow
     compare.py --tool name='command'   one more program; {reference}, {directory} and {name} stand for the
                                        image, an empty directory and the image's name
 
-Needs python3.11, Debian's `docker-registry` and cargo; `curl` for the bare transfer; `skopeo` and `umoci` for
-`--umoci`. No root. The first call builds this project and, unless `--no-peer` is given, the program in `peer/`.
+Needs python3.11, Debian's `docker-registry` and cargo; `zstd` for `--packages`; `curl` for the bare transfer; `skopeo`
+and `umoci` for `--others`, which also runs `mkfs.erofs` where it reads tars. No root. The first call builds this
+project, the floor in `floor/` and, unless `--no-peer` is given, the program in `peer/`.
 
-In a round the programs take turns, each with an empty directory, so that a slow minute of the machine hits all;
-round 0 fills the page cache and is not counted. Ratios within one run are what counts: seconds depend on the
-machine. Of each run: wall time; user and system time of the program and its children; the largest resident set of
-one process, which cannot be less than the 22 MiB or so of this one that started it; bytes that it wrote; the size of
-what is left. `warm` is the same command once more.
+In a round the programs take turns, each with an empty directory, so that a slow minute of the machine hits all; round
+0 fills the page cache and is not counted. Ratios within one run are what counts: seconds depend on the machine. Of each
+run: wall time; user and system time of the program and its children; the largest resident set of one process, which
+cannot be less than the 22 MiB or so of this one that started it; bytes that it wrote, counted when pages are dirtied;
+the size of what is left. `warm` is the same command once more. `without fsync` is this project with calls of `fsync`
+that do nothing: the difference is what durability costs.
 """
 import argparse
 import contextlib
-import http.client
-import json
 import os
 import pathlib
+import shlex
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
+import bars
 import corpus
+import packages
+from link import link
+from measure import in_turn, measure, median, ratio, table
+from registry import Pusher, images_of, registry
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
-COLUMNS = {"wall": "wall s", "cpu": "CPU s", "rss_mib": "peak MiB", "written_mb": "written MB", "size_mb": "size MB",
-           "warm": "warm s"}
+SLOW = ("--round-trip-ms", "50", "--mbit", "100")
+LOSSY = ("--round-trip-ms", "50", "--mbit", "100", "--stall-percent", "0.2", "--cut-mib", "24")
+LATE = ("--round-trip-ms", "50")
 
 
-@contextlib.contextmanager
-def registry(work):
-    """A registry of its own on a free port, as `host:port`."""
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
-        host = "127.0.0.1:%d" % free.getsockname()[1]
-    config = work / "registry.yml"
-    config.write_text(f"""
-version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {work}/registry, maxthreads: 100}}}}
-http: {{addr: "{host}"}}
-validation: {{manifests: {{urls: {{allow: ["^https?://"]}}}}}}
-""")
-    process = subprocess.Popen(["docker-registry", "serve", config], stderr=subprocess.DEVNULL)
-    try:
-        wait_for(host)
-        yield host
-    finally:
-        process.terminate()
-        process.wait()
+def cargo(directory, binary, target):
+    """Builds a program of a package, and answers where it is."""
+    command = ["cargo", "build", "--release", "--quiet", "--bin", binary, "--target-dir", target]
+    subprocess.run(command, cwd=directory, check=True)
+    return pathlib.Path(target) / "release" / binary
 
 
-def wait_for(host):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection(host)) as connection:
-            connection.request("GET", "/v2/")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.1)
-    raise SystemExit(f"the registry on {host} does not answer")
+class Bench:
+    """The programs, the registry, and a directory for all that is made."""
+
+    def __init__(self, args, host):
+        self.args, self.work, self.host = args, args.work, host
+        target = os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")
+        self.ours = args.binary or cargo(PROJECT, "sandbox-images", target)
+        self.floor = args.floor or cargo(HERE / "floor", "pull-floor", HERE / "floor/target")
+        self.peer = None
+        if not args.no_peer:
+            self.peer = args.peer or cargo(HERE / "peer", "peer-pull", HERE / "peer/target")
+        self.bars = bars.Bars()
+
+    def program(self, project):
+        """Ours, told as the others are that the registry speaks plain HTTP."""
+        return f"{self.ours} -q -C {project} --config {project}/config.toml"
+
+    def sync(self, name):
+        return f"{self.program(self.work / 'locks' / name)} --store {{directory}}/store sync --from-lock"
+
+    def project(self, name, references):
+        """A project that has locked these images."""
+        project = self.work / "locks" / name
+        shutil.rmtree(project, ignore_errors=True)
+        project.mkdir(parents=True)
+        images = "".join(f'i{number:03} = "{reference}"\n' for number, reference in enumerate(references))
+        text = f'manifest-version = 1\n\n[defaults]\nplatforms = ["linux/amd64"]\n\n[images]\n{images}'
+        (project / "sandbox-images.toml").write_text(text)
+        hosts = sorted({reference.split("/")[0] for reference in references})
+        plain = "".join(f'[registries."{host}"]\ninsecure = "http"\n' for host in hosts)
+        (project / "config.toml").write_text(plain)
+        self.lock(project)
+        return project
+
+    def lock(self, project):
+        store = self.work / "lock-store"
+        shutil.rmtree(store, ignore_errors=True)
+        cost = measure(f"{self.program(project)} --store {store} lock")
+        if cost is None:
+            raise SystemExit(f"{project} cannot be locked")
+        return cost
+
+    def tools(self, name, references):
+        """The programs that pull these images, ours first."""
+        self.project(name, references)
+
+        def each(command):
+            return " && ".join(command.replace("{reference}", reference) for reference in references)
+
+        tools = {bars.OURS: self.sync(name)}
+        if self.peer:
+            tools[bars.PEER] = each(f"{self.peer} {{reference}} {{directory}}/cache")
+        tools |= {tool: each(command) for tool, command in self.others().items()}
+        tools[bars.FLOOR] = each(f"{self.floor} {{reference}} {{directory}}")
+        tools["curl"] = each(f"{HERE}/transfer.sh {{reference}} {{directory}}")
+        tools[bars.NOSYNC] = f"{HERE}/nosync.py {self.sync(name)}"
+        added = (tool.split("=", 1) for tool in self.args.tool)
+        return tools | {tool: each(command.replace("{name}", name)) for tool, command in added}
+
+    def others(self):
+        """Programs that many machines have."""
+        if not self.args.others:
+            return {}
+        copy = "skopeo copy -q --src-tls-verify=false docker://{reference} oci:{directory}/oci:latest"
+        others = {"skopeo": copy, "skopeo + umoci":
+                  copy + " && umoci unpack --image {directory}/oci:latest {directory}/bundle >/dev/null 2>&1"}
+        mkfs = os.environ.get("MKFS_EROFS", "mkfs.erofs")
+        if shutil.which(mkfs) and "--tar" in subprocess.run([mkfs, "--help"], capture_output=True, text=True).stdout:
+            others["skopeo + mkfs.erofs"] = copy + f" && {HERE}/mkfs.sh {{directory}}/oci {{directory}}/out"
+        return others
+
+    def push(self, layout):
+        """Pushes the images of a layout that are wanted, and answers their names."""
+        images = images_of(layout)
+        wanted = self.args.image or list(images)
+        pusher = Pusher(layout, self.host)
+        for name in wanted:
+            if name not in images:
+                raise SystemExit(f"{layout} has no image {name}; it has {', '.join(images)}")
+            pusher.image(name, images[name])
+        return wanted
+
+    def reference(self, name, host=None):
+        return f"{host or self.host}/{name}:latest"
+
+    def run(self, tools, warm=True):
+        return in_turn(tools, self.args.runs, self.work / "run", warm)
+
+    def images(self, layout):
+        """Each image alone."""
+        for name in self.push(layout):
+            runs = self.run(self.tools(name, [self.reference(name)]))
+            table(name, runs)
+            self.bars.image(name, runs)
+
+    def sharing(self, layout):
+        """1, 10 and 50 images on one base, against one image of the same distinct layers; then syncs with no work."""
+        pusher, images = Pusher(layout, self.host), images_of(layout)
+        names = [name for name in images if name.startswith("shared-")]
+        for name in [*names, "distinct"]:
+            pusher.image(name, images[name])
+        references = [self.reference(name) for name in names]
+        for count in (1, 10, len(names)):
+            table(f"{count} images that share a base", self.run(self.tools(f"sharing-{count}", references[:count])))
+        self.project("distinct", [self.reference("distinct")])
+        pair = {"50 images": self.sync(f"sharing-{len(names)}"), "the same bytes as one image": self.sync("distinct")}
+        runs = self.run(pair, warm=False)
+        table("what sharing costs", runs)
+        fifty, one = runs.values()
+        self.bars.at_most("50 images to their distinct bytes alone", ratio(fifty, one, "wall"), bars.SHARED_MAX)
+        self.warm(references)
+        self.tags(names)
+
+    def warm(self, references):
+        """Syncs of 1 and 100 images that are there, beside `true`."""
+        print("\n### Syncs with nothing to do\n\n| images | wall ms | CPU ms | `true` ms |\n|---|---|---|---|")
+        for count, wanted in ((1, references[:1]), (100, references * 2)):
+            self.project(f"warm-{count}", wanted)
+            command = self.sync(f"warm-{count}").replace("{directory}", str(self.work / "warm"))
+            measure(command)
+            runs = [(measure(command), measure("true")) for _ in range(25)]
+            wall, cpu, true = (min(values) * 1000 for values in zip(*((a.wall, a.cpu, b.wall) for a, b in runs)))
+            print(f"| {count} | {wall:.1f} | {cpu:.1f} | {true:.1f} |", flush=True)
+            self.bars.at_most(f"warm sync of {count}", wall / 1000, bars.WARM_S_MAX[count], " s")
+        shutil.rmtree(self.work / "warm", ignore_errors=True)
+
+    def tags(self, names):
+        """Locks 50 tags over a link with a round trip of 50 ms."""
+        with link(self.host, *LATE) as host:
+            project = self.project("tags", [self.reference(name, host) for name in names])
+            walls = []
+            for _ in range(self.args.runs):
+                (project / "sandbox-images.lock").unlink()
+                walls.append(self.lock(project).wall)
+        what = f"`lock` of {len(names)} tags over 50 ms"
+        print(f"\n{what}: {statistics.median(walls):.2f} s")
+        self.bars.at_most(what, statistics.median(walls), bars.LOCK_S_MAX, " s")
+
+    def links(self, layout):
+        """The first image over a slow and over a lossy link."""
+        name = self.push(layout)[0]
+        for title, options in (("50 ms and 100 Mbit/s", SLOW), ("50 ms, 100 Mbit/s, stalls and cuts", LOSSY)):
+            with link(self.host, *options) as host:
+                tools = self.tools(f"{name}-link", [self.reference(name, host)])
+                del tools[bars.NOSYNC]
+                table(f"{name} over {title}", self.run(tools, warm=False))
+
+    def growth(self, layout):
+        """Images that grow in one respect each: what one more byte, file or layer costs."""
+        print("\n### Growth\n\n| image | wall s | CPU s | peak MiB | warm ms | floor CPU s |\n|---|---|---|---|---|---|")
+        for name in self.push(layout):
+            reference = self.reference(name)
+            self.project(name, [reference])
+            runs = self.run({"ours": self.sync(name), "floor": f"{self.floor} {reference} {{directory}}"})
+            ours, floor = runs["ours"], runs["floor"]
+            cells = [f"{median(ours, 'wall'):.2f}", f"{median(ours, 'cpu'):.2f}", f"{median(ours, 'rss_mib'):.0f}",
+                     f"{median(ours, 'warm') * 1000:.0f}", f"{median(floor, 'cpu'):.2f}"]
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-class Pusher:
-    """Pushes the images of a layout as they lie there, not one byte converted."""
-
-    def __init__(self, layout, host):
-        self.layout, self.connection = layout, http.client.HTTPConnection(host)
-
-    def call(self, method, path, body=None, headers=None):
-        self.connection.request(method, path, body, headers or {})
-        answer = self.connection.getresponse()
-        answer.read()
-        return answer
-
-    def path_of(self, descriptor):
-        return self.layout / "blobs" / descriptor["digest"].replace(":", "/")
-
-    def blob(self, name, descriptor):
-        if self.call("HEAD", f"/v2/{name}/blobs/{descriptor['digest']}").status == 200:
-            return
-        to = self.call("POST", f"/v2/{name}/blobs/uploads/").getheader("Location")
-        to += ("&" if "?" in to else "?") + "digest=" + descriptor["digest"]
-        with open(self.path_of(descriptor), "rb") as file:
-            headers = {"Content-Length": str(descriptor["size"]), "Content-Type": "application/octet-stream"}
-            self.check(self.call("PUT", to, file, headers), descriptor)
-
-    def image(self, name, descriptor, tag="latest"):
-        body = self.path_of(descriptor).read_bytes()
-        manifest = json.loads(body)
-        for child in manifest.get("manifests", []):
-            self.image(name, child, child["digest"])
-        for blob in [manifest[key] for key in ("config",) if key in manifest] + manifest.get("layers", []):
-            self.blob(name, blob)
-        answer = self.call("PUT", f"/v2/{name}/manifests/{tag}", body, {"Content-Type": descriptor["mediaType"]})
-        self.check(answer, descriptor)
-
-    def check(self, answer, descriptor):
-        if answer.status != 201:
-            raise SystemExit(f"pushing {descriptor['digest']} ended with HTTP {answer.status}")
+def layout_of(args):
+    if args.layout:
+        return args.layout
+    layout = args.work / ("packages" if args.packages else "corpus")
+    if not args.packages:
+        corpus.make(layout)
+    elif not (layout / "index.json").exists():
+        packages.make(args.packages, layout)
+    return layout
 
 
-def images_of(layout):
-    index = json.loads((layout / "index.json").read_text())
-    named = "org.opencontainers.image.ref.name"
-    return {manifest["annotations"][named]: manifest for manifest in index["manifests"]}
-
-
-def build(args):
-    """The programs, built if need be, as commands."""
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--bin", "sandbox-images"], cwd=PROJECT, check=True)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
-    ours = target / "release/sandbox-images"
-    tools = {"sandbox-images": f"{ours} -q -C {args.work}/locks/{{name}} --store {{directory}}/store sync --from-lock"}
-    if not args.no_peer:
-        peer = HERE / "peer"
-        subprocess.run(["cargo", "build", "--release", "--quiet", "--target-dir", "target"], cwd=peer, check=True)
-        tools["microsandbox-image"] = f"{peer}/target/release/peer-pull {{reference}} {{directory}}/cache"
-    if args.umoci:
-        tools["skopeo + umoci"] = (
-            "skopeo copy -q --src-tls-verify=false docker://{reference} oci:{directory}/oci:latest && "
-            "umoci unpack --image {directory}/oci:latest {directory}/bundle >/dev/null 2>&1")
-    tools["curl"] = f"{HERE}/transfer.sh {{reference}} {{directory}}"
-    return tools | dict(tool.split("=", 1) for tool in args.tool), ours
-
-
-def lock(ours, work, name, reference):
-    """Locks one image in a project of its own."""
-    project = work / "locks" / name
-    project.mkdir(parents=True, exist_ok=True)
-    (project / "sandbox-images.toml").write_text(
-        f'manifest-version = 1\n\n[defaults]\nplatforms = ["linux/amd64"]\n\n[images]\nimage = "{reference}"\n')
-    subprocess.run([ours, "-q", "-C", project, "lock"], check=True)
-
-
-def measure(command):
-    start = time.monotonic()
-    process = subprocess.Popen(["/bin/sh", "-c", command])
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"`{command}` ended with {process.returncode}")
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss_mib": usage.ru_maxrss / 1024,
-            "written_mb": usage.ru_oublock * 512 / 1e6}
-
-
-def size_mb(path):
-    return int(subprocess.check_output(["du", "-s", "-B1", path], text=True).split()[0]) / 1e6
-
-
-def one_run(command, name, reference, work):
-    directory = work / "run"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
-    os.sync()
-    filled = command.format(reference=reference, directory=directory, name=name)
-    row = measure(filled)
-    row["size_mb"] = size_mb(directory)
-    row["warm"] = measure(filled)["wall"]
-    return row
-
-
-def compare(tools, name, reference, args):
-    rows = {tool: [] for tool in tools}
-    for round_number in range(args.runs + 1):
-        for tool, command in tools.items():
-            row = one_run(command, name, reference, args.work)
-            if round_number > 0:
-                rows[tool].append(row)
-                if args.json:
-                    with open(args.json, "a") as file:
-                        print(json.dumps({"image": name, "tool": tool, "round": round_number} | row), file=file)
-    return rows
-
-
-def show(name, rows):
-    """A table of medians; ratios are ours to theirs, the median over the rounds."""
-    print(f"\n### {name}\n\n| | {' | '.join(COLUMNS.values())} | our wall / its | our CPU / its |")
-    print("|---" * (len(COLUMNS) + 3) + "|")
-    ours = next(iter(rows.values()))
-    for tool, theirs in rows.items():
-        medians = [statistics.median(row[key] for row in theirs) for key in COLUMNS]
-        ratios = [statistics.median(mine[key] / row[key] for mine, row in zip(ours, theirs)) for key in ("wall", "cpu")]
-        figures = [f"{value:.{0 if key.endswith(('mb', 'mib')) else 3 if key == 'warm' else 2}f}"
-                   for key, value in zip(COLUMNS, medians)]
-        print(f"| {tool} | {' | '.join(figures)} | {ratios[0]:.2f} | {ratios[1]:.2f} |", flush=True)
-
-
-def main():
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--packages", type=pathlib.Path, metavar="WORK", help="images of the trees of packages.sh")
     parser.add_argument("--layout", type=pathlib.Path, help="an OCI layout with named images")
     parser.add_argument("--image", action="append", help="only this one; may be repeated")
     parser.add_argument("--work", type=pathlib.Path, help="kept; else a temporary directory")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--no-images", action="store_true", help="not each image alone")
+    parser.add_argument("--sharing", action="store_true")
+    parser.add_argument("--links", action="store_true")
+    parser.add_argument("--growth", action="store_true")
     parser.add_argument("--no-peer", action="store_true")
-    parser.add_argument("--umoci", action="store_true")
+    parser.add_argument("--others", action="store_true", help="also skopeo, umoci and mkfs.erofs")
     parser.add_argument("--tool", action="append", default=[], metavar="NAME=COMMAND")
-    parser.add_argument("--json", type=pathlib.Path, help="append each run to this file")
-    args = parser.parse_args()
+    for program in ("binary", "peer", "floor"):
+        parser.add_argument(f"--{program}", type=pathlib.Path, help="this one, built elsewhere")
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
     with contextlib.ExitStack() as stack:
         if args.work is None:
             args.work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-")))
         args.work = args.work.resolve()
         args.work.mkdir(parents=True, exist_ok=True)
-        tools, ours = build(args)
-        layout = args.layout or args.work / "corpus"
-        if args.layout is None:
-            corpus.make(layout)
-        images = images_of(layout)
-        unknown = set(args.image or []) - set(images)
-        if unknown:
-            parser.error(f"{layout} has no image {', '.join(sorted(unknown))}; it has {', '.join(images)}")
-        host = stack.enter_context(registry(args.work))
-        for name in args.image or images:
-            Pusher(layout, host).image(name, images[name])
-            reference = f"{host}/{name}:latest"
-            lock(ours, args.work, name, reference)
-            show(name, compare(tools, name, reference, args))
+        bench = Bench(args, stack.enter_context(registry(args.work)))
+        print("`" + shlex.join(["compare.py", *sys.argv[1:]]) + f"`: medians of {args.runs}")
+        if not args.no_images:
+            bench.images(layout_of(args))
+        if args.sharing:
+            corpus.make(args.work / "corpus")
+            bench.sharing(args.work / "corpus")
+        if args.links:
+            bench.links(layout_of(args))
+        if args.growth:
+            corpus.make_growing(args.work / "growing")
+            bench.growth(args.work / "growing")
+        bench.bars.show()
 
 
 if __name__ == "__main__":

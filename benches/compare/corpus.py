@@ -1,23 +1,29 @@
 """Images that are made, not fetched: always the same bytes, and each the hard case of something.
 
-    large        one layer of a few large files, half of them incompressible: the work inside one layer
+    large-files  one layer of a few large files, half of them incompressible: the work inside one layer
     small-files  40,000 files of 0 to 12 KiB, every tenth a copy of another: work for each file
     one-folder   80,000 empty and tiny files in one directory: work for each name
     many-layers  40 layers that change, hide and link each other's files: work for each layer, and the merge
+    shared-00 …  50 images on one base of 96 MiB, each with a layer of 2 MiB of its own: what sharing saves
+    distinct     one image with the layers of all 50: their distinct bytes alone
 
-Every image is one manifest for linux/amd64 with gzip layers, in one OCI layout.
+Every image is one manifest for linux/amd64, in one OCI layout. Images of real packages are in `packages.py`.
 """
+import contextlib
 import gzip
 import hashlib
 import io
 import json
 import os
 import random
+import subprocess
 import tarfile
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER = "application/vnd.oci.image.layer.v1.tar+"
+
+SHARING_IMAGES = 50
 
 
 class Layout:
@@ -34,20 +40,20 @@ class Layout:
             file.write(data)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
 
-    def layer(self, entries):
-        """A layer of (TarInfo, bytes) pairs: its descriptor and its diff_id."""
+    def layer(self, entries, compression="gzip"):
+        """A layer of pairs of TarInfo and bytes or an open file: its descriptor and its diff_id."""
         name = f"{self.path}/layer.tmp"
         plain = hashlib.sha256()
-        with open(name, "wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        with open(name, "wb") as file, packing(file, compression) as packed:
             tee = Tee(packed, plain)
             with tarfile.open(fileobj=tee, mode="w|", format=tarfile.PAX_FORMAT) as tar:
                 for info, data in entries:
-                    tar.addfile(info, io.BytesIO(data))
+                    tar.addfile(info, io.BytesIO(data) if isinstance(data, bytes) else data)
         with open(name, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = os.path.getsize(name)
         os.rename(name, f"{self.path}/blobs/sha256/{digest}")
-        return {"mediaType": LAYER, "digest": f"sha256:{digest}", "size": size}, plain.hexdigest()
+        return {"mediaType": LAYER + compression, "digest": f"sha256:{digest}", "size": size}, plain.hexdigest()
 
     def image(self, name, layers):
         config = {"architecture": "amd64", "os": "linux", "config": {},
@@ -64,6 +70,20 @@ class Layout:
             json.dump({"imageLayoutVersion": "1.0.0"}, file)
         with open(f"{self.path}/index.json", "w") as file:
             json.dump({"schemaVersion": 2, "manifests": self.manifests}, file)
+
+
+@contextlib.contextmanager
+def packing(file, compression):
+    """What is written here arrives in `file` compressed."""
+    if compression == "gzip":
+        with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+            yield packed
+        return
+    zstd = subprocess.Popen(["zstd", "-q", "-3", "-T1", "-c"], stdin=subprocess.PIPE, stdout=file)
+    yield zstd.stdin
+    zstd.stdin.close()
+    if zstd.wait() != 0:
+        raise SystemExit("`zstd` failed")
 
 
 class Tee:
@@ -142,13 +162,53 @@ def many_layers(layers, files):
         yield entries
 
 
+def base(mib):
+    rnd = random.Random("base")
+    source = text(rnd, 1 << 20)
+    yield directory("usr")
+    for number in range(mib):
+        turned = source[number * 512:] + source[:number * 512]
+        yield entry(f"usr/part-{number:03}", data=rnd.randbytes(1 << 19) + turned[:1 << 19])
+
+
+def own(number):
+    rnd = random.Random(number)
+    yield directory("app")
+    for part in range(64):
+        yield entry(f"app/own-{number:02}-{part:02}", data=rnd.randbytes(32 << 10))
+
+
+def sharing(layout):
+    """The images `shared-00` to `shared-49`, and `distinct`."""
+    below = [layout.layer(base(96))]
+    above = [layout.layer(own(number)) for number in range(SHARING_IMAGES)]
+    for number, layer in enumerate(above):
+        layout.image(f"shared-{number:02}", below + [layer])
+    layout.image("distinct", below + above)
+
+
 def make(path, large_mib=768):
     """Writes all images to the OCI layout at `path`, unless it is there."""
     if os.path.exists(f"{path}/index.json"):
         return
     layout = Layout(path)
-    layout.image("large", [layout.layer(large(large_mib))])
+    layout.image("large-files", [layout.layer(large(large_mib))])
     layout.image("small-files", [layout.layer(small_files(40_000))])
     layout.image("one-folder", [layout.layer(one_folder(80_000))])
     layout.image("many-layers", [layout.layer(entries) for entries in many_layers(40, 400)])
+    sharing(layout)
+    layout.close()
+
+
+def make_growing(path):
+    """Writes images that grow in one respect each: `bytes-64`, `files-10000`, `layers-10` and so on."""
+    if os.path.exists(f"{path}/index.json"):
+        return
+    layout = Layout(path)
+    for mib in (64, 256, 1024):
+        layout.image(f"bytes-{mib}", [layout.layer(large(mib))])
+    for files in (10_000, 40_000, 160_000):
+        layout.image(f"files-{files}", [layout.layer(small_files(files))])
+    for layers in (10, 40, 120):
+        layout.image(f"layers-{layers}", [layout.layer(entries) for entries in many_layers(layers, 100)])
     layout.close()

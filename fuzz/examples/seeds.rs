@@ -236,26 +236,6 @@ fn documents() -> [String; 5] {
 
 const IMAGE_SETS: [&str; 3] = [
     "manifest-version = 1\n[images]\nalpine = \"docker.io/library/alpine:3.20\"\n",
-    r#"
-manifest-version = 1
-requires-tool = ">=0.1"
-[defaults]
-registry = "docker.io"
-platforms = ["linux/amd64", "linux/arm64"]
-[images.python]
-image = "python:3.12-slim"
-groups = ["ci", "dev"]
-platforms = ["linux/amd64"]
-allow-platform-mismatch = false
-[images.base]
-image = "oci:./images/base:v1"
-[groups]
-default = ["ci"]
-[policy]
-allow-registries = ["docker.io", "ghcr.io/acme"]
-require-digest = false
-[registries."docker.io"]
-mirrors = ["https://mirror.corp.example"]
-"#,
+    include_str!("../../tests/data/image-sets/every-key.toml"),
     "[images]\na = { image = \"b\", plattforms = [\"x\"] }\n[store]\npath = 1\n",
 ];

@@ -10,7 +10,8 @@ use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use tar::{EntryType, Header};
 
-use crate::store::replace::{folder_of, make_directory, make_file};
+use crate::store::replace::{add_directory, add_file};
+use crate::store::unfinished::folder_of;
 
 /// The largest size that eleven octal digits say.
 const USTAR_SIZE_BYTES_MAX: u64 = 0o77_777_777_777;
@@ -77,8 +78,8 @@ impl<W: Write> Output<W> {
             Self::Tar(tar) => add_to_tar(tar, name, size_bytes, content),
             Self::Directory(folder) => {
                 let path = folder.join(name);
-                make_directory(folder_of(&path))?;
-                make_file(&path, |file| copy(content, size_bytes, file))
+                add_directory(folder_of(&path))?;
+                add_file(&path, |file| copy(content, size_bytes, file))
             }
         }
     }

@@ -229,6 +229,9 @@ pub(crate) struct Sync {
     /// For which platform: host, all, or one such as linux/arm64
     #[arg(long, value_name = "PLATFORM", default_value = "host")]
     pub(crate) platform: String,
+    /// Fetch all that is needed to build without a network, but build nothing
+    #[arg(long, conflicts_with = "publish")]
+    pub(crate) fetch_only: bool,
     /// Delete now what the lock no longer names and nobody else wants, not after a week
     #[arg(long, conflicts_with_all = ["no_gc", "offline", "frozen", "check"])]
     pub(crate) prune: bool,

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sandbox_images::layer::limits::Limits;
+use sandbox_images::plan::extent::Documents;
 use sandbox_images::registry::event::EventSink;
 use sandbox_images::registry::settings::{Retry, Settings, Timeouts};
 use sandbox_images::spec::config::shown::shown;
@@ -71,6 +72,16 @@ impl UserConfig {
 
     pub(crate) fn allow_foreign_owner(&self) -> bool {
         self.config.allow_foreign_owner
+    }
+
+    /// Whether compressed layers stay in the store.
+    pub(crate) fn keep_blobs(&self) -> bool {
+        self.config.keep_blobs
+    }
+
+    /// Which documents of an image are wanted.
+    pub(crate) fn documents(&self) -> Documents {
+        if self.config.trust_lock { Documents::ConfigOnly } else { Documents::All }
     }
 
     pub(crate) fn jobs(&self) -> Option<NonZeroUsize> {

@@ -8,6 +8,7 @@ use sandbox_images::engine::error::Error;
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::artifact::Artifact;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 
 use crate::cli::Done;
 use crate::cli::args::{Disk as Arguments, DiskFormat};
@@ -55,7 +56,14 @@ pub(crate) fn run(setup: &Setup<'_>, wanted: &Arguments) -> Done {
     let artifact = Artifact::Disk(locked.chain_id());
     project.store().touch(artifact, now()).map_err(|error| Failure::store(&error))?;
 
-    let text = write(&disk, form).map_err(failed)?;
+    let (size_bytes, extents) = (disk.size_bytes(), disk.extents().iter().map(part).collect());
+    let text = setup.block_on(async move {
+        // On a thread of its own, so that a signal is heard.
+        match spawn_blocking(move || write(&disk, form)).await {
+            Ok(written) => written.map_err(failed),
+            Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+        }
+    })?;
     if setup.output.json {
         output::json(&Answer {
             schema: "sandbox-images/disk/1",
@@ -64,8 +72,8 @@ pub(crate) fn run(setup: &Setup<'_>, wanted: &Arguments) -> Done {
             format: wanted.format,
             output: output.map(|path| std::path::absolute(path).unwrap_or(path.to_owned())),
             text,
-            size_bytes: disk.size_bytes(),
-            extents: disk.extents().iter().map(part).collect(),
+            size_bytes,
+            extents,
         });
     } else if let Some(text) = text {
         output::data(&text);
@@ -74,20 +82,20 @@ pub(crate) fn run(setup: &Setup<'_>, wanted: &Arguments) -> Done {
 }
 
 /// A form, and where it goes: to a file, or as text to whoever asked.
-#[derive(Debug, Clone, Copy)]
-enum Form<'a> {
-    RawTo(&'a Path),
-    VmdkTo(&'a Path),
+#[derive(Debug, Clone)]
+enum Form {
+    RawTo(PathBuf),
+    VmdkTo(PathBuf),
     Vmdk,
-    DmTableTo(&'a Path),
+    DmTableTo(PathBuf),
     DmTable,
 }
 
-fn form(format: DiskFormat, output: Option<&Path>) -> Result<Form<'_>, Failure> {
+fn form(format: DiskFormat, output: Option<&Path>) -> Result<Form, Failure> {
     Ok(match (format, output) {
-        (DiskFormat::Raw, Some(file)) => Form::RawTo(file),
-        (DiskFormat::Vmdk, Some(file)) => Form::VmdkTo(file),
-        (DiskFormat::DmTable, Some(file)) => Form::DmTableTo(file),
+        (DiskFormat::Raw, Some(file)) => Form::RawTo(file.to_owned()),
+        (DiskFormat::Vmdk, Some(file)) => Form::VmdkTo(file.to_owned()),
+        (DiskFormat::DmTable, Some(file)) => Form::DmTableTo(file.to_owned()),
         (DiskFormat::Vmdk, None) => Form::Vmdk,
         (DiskFormat::DmTable, None) => Form::DmTable,
         (DiskFormat::Raw, None) => {
@@ -100,11 +108,11 @@ fn form(format: DiskFormat, output: Option<&Path>) -> Result<Form<'_>, Failure> 
 }
 
 /// Writes the disk to its file, or answers the text that is to be printed.
-fn write(disk: &Disk, form: Form<'_>) -> Result<Option<String>, Error> {
+fn write(disk: &Disk, form: Form) -> Result<Option<String>, Error> {
     match form {
-        Form::RawTo(file) => disk.write_raw(file)?,
-        Form::VmdkTo(file) => disk.write_vmdk(file)?,
-        Form::DmTableTo(file) => disk.write_text(file, &disk.dm_table()?)?,
+        Form::RawTo(file) => disk.write_raw(&file)?,
+        Form::VmdkTo(file) => disk.write_vmdk(&file)?,
+        Form::DmTableTo(file) => disk.write_text(&file, &disk.dm_table()?)?,
         Form::Vmdk => return disk.absolute_vmdk().map(Some),
         Form::DmTable => return disk.dm_table().map(Some),
     }

@@ -123,17 +123,22 @@ fn change(
         dry_run: edit.dry_run,
         diff: diff(&project, &before, &after),
     };
-    let (verb, text) = summary(&edited, edit.no_lock);
+    tell(setup, &edited, edit.no_lock);
+    Ok(())
+}
+
+/// Says what was changed, or would be.
+fn tell(setup: &Setup<'_>, edited: &Edited<'_>, no_lock: bool) {
+    let (verb, text) = summary(edited, no_lock);
     setup.output.say(Tone::Done, verb, &text);
-    if !edit.dry_run && !edited.added.is_empty() {
+    if !edited.dry_run && !edited.added.is_empty() {
         setup.output.hint("`sandbox-images sync` fetches it");
     }
     if setup.output.json {
-        output::json(&edited);
-    } else if edit.dry_run {
+        output::json(edited);
+    } else if edited.dry_run {
         output::text(&edited.diff);
     }
-    Ok(())
 }
 
 /// What differs between the texts of both files.

@@ -36,6 +36,30 @@ pub(crate) enum Kind {
     Terminated,
 }
 
+impl From<Class> for Kind {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Failed => Self::Failed,
+            Class::Missing => Self::Missing,
+            Class::Integrity => Self::Integrity,
+            Class::Busy => Self::Busy,
+        }
+    }
+}
+
+impl From<EngineKind> for Kind {
+    fn from(kind: EngineKind) -> Self {
+        match kind {
+            EngineKind::Failed => Self::Failed,
+            EngineKind::Missing => Self::Missing,
+            EngineKind::Integrity => Self::Integrity,
+            EngineKind::Denied => Self::Denied,
+            EngineKind::Busy => Self::Busy,
+            EngineKind::Stale => Self::Stale,
+        }
+    }
+}
+
 impl Kind {
     pub(crate) fn exit_code(self) -> u8 {
         match self {
@@ -104,14 +128,8 @@ impl Failure {
 
     /// A failure of the store.
     pub(crate) fn store(error: &StoreError) -> Self {
-        let kind = match error.class() {
-            Class::Failed => Kind::Failed,
-            Class::Missing => Kind::Missing,
-            Class::Integrity => Kind::Integrity,
-            Class::Busy => Kind::Busy,
-        };
-        let help = error.help();
-        help.into_iter().fold(Self::of(kind, error.code(), error), Self::help)
+        let failure = Self::of(error.class().into(), error.code(), error);
+        error.help().into_iter().fold(failure, Self::help)
     }
 
     /// A failure to do something for an image.
@@ -137,15 +155,7 @@ impl Failure {
         error: &dyn StdError,
         help: Option<&'static str>,
     ) -> Self {
-        let kind = match kind {
-            EngineKind::Failed => Kind::Failed,
-            EngineKind::Missing => Kind::Missing,
-            EngineKind::Integrity => Kind::Integrity,
-            EngineKind::Denied => Kind::Denied,
-            EngineKind::Busy => Kind::Busy,
-            EngineKind::Stale => Kind::Stale,
-        };
-        let failure = Self::new(kind, code, format!("{image}: {}", with_causes(error)));
+        let failure = Self::new(kind.into(), code, format!("{image}: {}", with_causes(error)));
         help.into_iter().fold(failure, Self::help)
     }
 

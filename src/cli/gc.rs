@@ -6,13 +6,12 @@ use sandbox_images::engine::collect::{
 use sandbox_images::plan::root_life::Life;
 use sandbox_images::plan::sweep::{LeftoverKind, Limits};
 use sandbox_images::project::Project;
-use sandbox_images::project::gc::this_project;
-use sandbox_images::store::error::Class;
+use sandbox_images::words::listed;
 use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::keeping::Gc;
-use crate::cli::failure::{Failure, Kind};
+use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::publish::{tell_what_would_be_withdrawn, tell_withdrawn, why_withdrawn};
 use crate::cli::report::{aligned, count, date, size};
@@ -35,7 +34,7 @@ struct Report<'a> {
 }
 
 /// How much.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Clone, Copy, Serialize)]
 struct Sum {
     /// Artifacts and leftovers; roots and leases are not counted.
     files: u64,
@@ -67,19 +66,29 @@ pub(crate) fn run(setup: &Setup<'_>, gc: &Gc) -> Done {
     } else {
         project.gc(&request, &session)
     };
-    let collection = collection.map_err(|error| failure(&error))?;
+    let (collection, failed) = match collection {
+        Err(Error::Incomplete { collection, source }) => {
+            let all = collection.as_ref().clone();
+            (all, Some(failure(&Error::Incomplete { collection, source })))
+        }
+        collection => (collection.map_err(|error| failure(&error))?, None),
+    };
     let tell = if gc.dry_run { tell_what_would_be_withdrawn } else { tell_withdrawn };
     tell(setup, &collection.withdrawn);
     let (removed, kept) = sums(&collection);
+    let report = Report {
+        schema: "sandbox-images/gc/1",
+        dry_run: gc.dry_run,
+        removed,
+        kept,
+        items: collection.items.iter().map(line).collect(),
+        withdrawn: &collection.withdrawn,
+    };
+    if let Some(failure) = failed {
+        return Err(failure.with("collected", &report));
+    }
     if setup.output.json {
-        output::json(&Report {
-            schema: "sandbox-images/gc/1",
-            dry_run: gc.dry_run,
-            removed,
-            kept,
-            items: collection.items.iter().map(line).collect(),
-            withdrawn: &collection.withdrawn,
-        });
+        output::json(&report);
         return Ok(());
     }
     if gc.dry_run {
@@ -111,20 +120,14 @@ fn request(setup: &Setup<'_>, project: &Project, gc: &Gc) -> Result<Request, Fai
         return Ok(Request::Everything(limits));
     }
     let lock = lock_alone(project)?;
-    let project = this_project(project.lock_path(), &lock);
-    let project = project.map_err(|error| Failure::store(&error))?;
+    let project = project.speaks(&lock).map_err(|error| Failure::store(&error))?;
     Ok(Request::OnlyThisLock { project, drop_other_roots: gc.drop_other_roots, limits })
 }
 
 /// Why nothing was collected.
 pub(crate) fn failure(error: &Error) -> Failure {
-    let kind = match error.class() {
-        Class::Failed => Kind::Failed,
-        Class::Missing => Kind::Missing,
-        Class::Integrity => Kind::Integrity,
-        Class::Busy => Kind::Busy,
-    };
-    error.help().into_iter().fold(Failure::of(kind, error.code(), error), Failure::help)
+    let failure = Failure::of(error.class().into(), error.code(), error);
+    error.help().into_iter().fold(failure, Failure::help)
 }
 
 fn sums(collection: &Collection) -> (Sum, Sum) {
@@ -211,9 +214,10 @@ fn name(what: &What) -> String {
 /// The reason as a person reads it.
 fn why(item: &Item) -> String {
     match &item.fate {
-        Fate::Wanted { by } => format!("wanted by {}", sandbox_images::words::listed(by)),
+        Fate::Wanted { by } => format!("wanted by {}", listed(by)),
         Fate::Recent => "used lately enough".to_owned(),
         Fate::Grace => "dropped too lately".to_owned(),
+        Fate::Left => "it could not be removed".to_owned(),
         Fate::NotDropped => "not dropped by this project".to_owned(),
         Fate::Alive(life) => state(*life),
         Fate::Unwanted => "nobody wants it".to_owned(),

@@ -48,8 +48,9 @@ pub(crate) fn arguments(environment: &Environment) -> Result<Arguments, ExitCode
 
 /// What was run, for those who wait for this process: `sandbox-images sync`.
 pub(crate) fn invoked() -> String {
+    let mut words = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok());
     let is_command = |word: &String| GROUPS.iter().any(|(_, names)| names.contains(&word.as_str()));
-    let command = std::env::args().skip(1).find(is_command);
+    let command = words.find(is_command);
     format!("sandbox-images {}", command.unwrap_or_default()).trim_end().to_owned()
 }
 

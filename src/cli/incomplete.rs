@@ -31,7 +31,8 @@ pub(crate) fn failure_of(synced: &Synced) -> Option<Failure> {
 
 /// All that is missing, with its size and the remedies.
 pub(crate) fn missing(actions: &[&Action], network: bool) -> Failure {
-    let bytes: u64 = actions.iter().map(|action| action.download_bytes()).sum();
+    let bytes: u64 =
+        actions.iter().fold(0, |bytes, action| bytes.saturating_add(action.download_bytes()));
     let lines = actions.iter().map(|action| {
         let (artifact, image) = (action.makes(), &action.origin().image);
         match action.download_bytes() {

@@ -13,12 +13,14 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use sandbox_images::oci::digest::Digest;
+use sandbox_images::oci::document::descriptor::Descriptor;
 use sandbox_images::oci::document::error::DocumentError;
 use sandbox_images::oci::document::kind::Kind as DocumentKind;
 use sandbox_images::oci::document::media_type::{OCI_ARTIFACT, OCI_MANIFEST};
 use sandbox_images::oci::document::parsed::MANIFEST_BYTES_MAX;
 use sandbox_images::oci::document::{Document, Root};
-use sandbox_images::oci::reference::{Reference, ReferenceError};
+use sandbox_images::oci::reference::Reference;
+use sandbox_images::oci::reference::error::ReferenceError;
 use sandbox_images::words::with_causes;
 use serde_json::{Value, json};
 
@@ -96,7 +98,7 @@ fn manifest(file: &Path) -> Result<Value, Failure> {
     }))
 }
 
-fn descriptor(descriptor: &sandbox_images::oci::document::descriptor::Descriptor) -> Value {
+fn descriptor(descriptor: &Descriptor) -> Value {
     json!({ "media_type": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size })
 }
 

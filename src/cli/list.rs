@@ -6,8 +6,9 @@ use sandbox_images::engine::error::Error;
 use sandbox_images::oci::digest::{DiffId, Digest};
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::artifact::{Artifact, Inventory};
+use sandbox_images::plan::extent::{Content, Extent};
 use sandbox_images::plan::selection::Selection;
-use sandbox_images::plan::wanted;
+use sandbox_images::plan::{images_of_blobs, plan_within};
 use sandbox_images::spec::lockfile::{Lock, LockedPlatform};
 use sandbox_images::spec::name::ImageName;
 use serde::Serialize;
@@ -38,6 +39,8 @@ struct Row<'l> {
     size_bytes: u64,
     /// Whether all of it is in the store.
     synced: bool,
+    /// Whether `sync` makes all of it without a network.
+    fetched: bool,
     layers: Vec<Layer<'l>>,
 }
 
@@ -47,7 +50,10 @@ struct Layer<'l> {
     digest: Digest,
     diff_id: DiffId,
     size_bytes: u64,
+    /// Whether its image is in the store.
     synced: bool,
+    /// Whether its compressed bytes are.
+    fetched: bool,
     /// The other images that have it.
     shared_with: BTreeSet<&'l ImageName>,
 }
@@ -55,12 +61,13 @@ struct Layer<'l> {
 pub(crate) fn run(setup: &Setup<'_>, list: &List) -> Done {
     let project = setup.project()?;
     let lock = lock_alone(&project)?;
-    let everything = wanted(&lock, &Selection::everything(&lock));
-    let mut have = project.store().inventory(everything).map_err(|error| Failure::store(&error))?;
+    let mut all = project.wanted(&lock, &Selection::everything(&lock));
+    all.extend(images_of_blobs(&lock).into_keys());
+    let mut have = project.store().inventory(all).map_err(|error| Failure::store(&error))?;
     have.retain(|artifact| {
         !matches!(project.open(&lock, *artifact), Err(Error::ArtifactDiffers { .. }))
     });
-    let rows = rows(&lock, &have);
+    let rows = rows(&lock, project.extent(), &have);
     if setup.output.json {
         output::json(&Listing { schema: "sandbox-images/list/1", images: rows });
     } else {
@@ -69,8 +76,9 @@ pub(crate) fn run(setup: &Setup<'_>, list: &List) -> Done {
     Ok(())
 }
 
-fn rows<'l>(lock: &'l Lock, have: &Inventory) -> Vec<Row<'l>> {
+fn rows<'l>(lock: &'l Lock, extent: Extent, have: &Inventory) -> Vec<Row<'l>> {
     let users = users(lock);
+    let fetched = Extent { content: Content::Blobs, ..extent };
     let mut rows = Vec::new();
     for (name, image) in lock.images() {
         for (platform, locked) in &image.platforms {
@@ -83,8 +91,13 @@ fn rows<'l>(lock: &'l Lock, have: &Inventory) -> Vec<Row<'l>> {
                 source: image.source.to_string(),
                 platform,
                 digest: image.digest,
-                size_bytes: locked.layers.iter().map(|layer| layer.size).sum(),
-                synced: wanted(lock, &only).is_subset(have),
+                size_bytes: locked
+                    .layers
+                    .iter()
+                    .map(|layer| layer.size)
+                    .fold(0, u64::saturating_add),
+                synced: plan_within(lock, &only, extent, have).is_empty(),
+                fetched: plan_within(lock, &only, fetched, have).is_empty(),
                 layers: layers(name, locked, have, &users),
             });
         }
@@ -117,6 +130,7 @@ fn layers<'l>(
             diff_id: layer.diff_id,
             size_bytes: layer.size,
             synced: have.contains(&Artifact::Layer(layer.diff_id)),
+            fetched: have.contains(&Artifact::Blob(layer.digest)),
             shared_with,
         }
     });
@@ -124,13 +138,18 @@ fn layers<'l>(
 }
 
 fn table(rows: &[Row<'_>], with_layers: bool) -> String {
-    let state = |synced| if synced { "synced" } else { "missing" };
+    let state = |synced, fetched| match (synced, fetched) {
+        (true, _) => "synced",
+        (false, true) => "fetched",
+        (false, false) => "missing",
+    };
     let mut lines =
         vec![["IMAGE", "PLATFORM", "STATE", "SIZE", "DIGEST", "SOURCE"].map(str::to_owned)];
     for row in rows {
-        let Row { image, platform, synced, digest, source, .. } = row;
+        let Row { image, platform, synced, fetched, digest, source, .. } = row;
         let source = source.clone();
-        let columns = [image.to_string(), platform.to_string(), state(*synced).to_owned()];
+        let columns =
+            [image.to_string(), platform.to_string(), state(*synced, *fetched).to_owned()];
         let [image, platform, synced] = columns;
         lines.push([image, platform, synced, size(row.size_bytes), short(*digest), source]);
         for layer in row.layers.iter().filter(|_| with_layers) {
@@ -140,7 +159,7 @@ fn table(rows: &[Row<'_>], with_layers: bool) -> String {
             } else {
                 format!("also in {}", shared.join(", "))
             };
-            let synced = state(layer.synced).to_owned();
+            let synced = state(layer.synced, layer.fetched).to_owned();
             lines.push([
                 "  layer".to_owned(),
                 String::new(),

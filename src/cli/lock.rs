@@ -53,13 +53,11 @@ pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
     }
     let session = setup.session(true, None, Some(&inputs.image_set))?;
     let relocked = setup.block_on(async {
-        let relocked = relock(&project, &inputs, &texts, &session).await?;
-        if lock.dry_run {
-            return Ok(relocked);
+        let mut relocked = relock(&project, &inputs, &texts, &session).await?;
+        if !lock.dry_run {
+            relocked.lock = complete(&project, &inputs, relocked.lock, wish, &session).await?;
         }
-        let Relocked { lock, resolved, failures } = relocked;
-        let lock = complete(&project, &inputs, lock, wish, &session).await?;
-        Ok(Relocked { lock, resolved, failures })
+        Ok(relocked)
     })?;
     let changed = if lock.dry_run {
         would_change(setup, &project, &inputs, &relocked.lock, wish)
@@ -69,9 +67,8 @@ pub(crate) fn run(setup: &Setup<'_>, lock: &Lock) -> Done {
     let (verb, text) = summary(lock.dry_run, changed, &relocked);
     setup.output.say(Tone::Done, verb, &text);
     if changed && !lock.dry_run {
-        setup
-            .output
-            .hint("commit sandbox-images.lock; `sandbox-images sync` fetches what it names");
+        let next = "commit sandbox-images.lock; `sandbox-images sync` fetches what it names";
+        setup.output.hint(next);
     }
     print(setup, changed, &relocked.resolved, &relocked.lock);
     Ok(())

@@ -39,8 +39,8 @@ pub(crate) fn one_line(text: &str) -> String {
     printable(text).replace("\r\n", "\\n").replace('\n', "\\n").replace('\t', " ")
 }
 
-/// JSON in which every character that is obeyed stands as `\uXXXX`: the same value. Outside of its strings
-/// JSON has no such character but the line feeds of its author.
+/// JSON of the same value in which every character that is obeyed is escaped, as JSON itself would write it.
+/// Outside of its strings it has no such character but line feeds, which stay.
 pub(crate) fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,6 +1,7 @@
 //! `path`: the launcher's question. Reads the lock and the store, and asks no network. It never waits, but
 //! with `--lease-pid` for who is deleting right now: what that one takes must not be answered.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use sandbox_images::engine::error::Error;
@@ -11,6 +12,7 @@ use sandbox_images::plan::artifact::Artifact;
 use sandbox_images::project::{Project, Session};
 use sandbox_images::spec::lockfile::{Lock, LockedPlatform};
 use sandbox_images::store::process::Process;
+use sandbox_images::words::listed;
 use serde::Serialize;
 
 use crate::cli::Done;
@@ -45,41 +47,44 @@ pub(crate) fn run(setup: &Setup<'_>, path: &Path) -> Done {
     let chain_id = locked.chain_id();
     let (disk, fsmeta) = (Artifact::Disk(chain_id), Artifact::Fsmeta(chain_id));
     let layers: Vec<Artifact> = locked.diff_ids().map(Artifact::Layer).collect();
-    for artifact in [disk, fsmeta].iter().chain(&layers) {
+    let all = [&[disk, fsmeta], &layers[..]].concat();
+    for artifact in &all {
         require(&project, &lock, &path.name, *artifact)?;
     }
     if let Some(pid) = path.lease_pid {
-        let wanted: Vec<Artifact> = [disk, fsmeta].into_iter().chain(layers.clone()).collect();
-        lease(setup, &project, pid, &wanted)?;
+        lease(setup, &project, pid, &all)?;
     }
-    for artifact in [disk, fsmeta].iter().chain(&layers) {
+    for artifact in &all {
         project.store().touch(*artifact, now()).map_err(|error| Failure::store(&error))?;
     }
-    let file = |artifact: &Artifact| project.store().path_of(*artifact);
+    let file = |artifact| project.store().path_of(artifact);
+    let (disk, fsmeta, layers) = (file(disk), file(fsmeta), layers.into_iter().map(file).collect());
     if setup.output.json {
-        let config = config(&project, locked)?;
+        let schema = "sandbox-images/path/1";
+        let ImageConfig { env, entrypoint, cmd, user, working_dir: workdir, .. } =
+            config(&project, locked)?;
+        let image = &path.name;
         output::json(&Answer {
-            schema: "sandbox-images/path/1",
-            image: &path.name,
+            schema,
+            image,
             platform,
-            disk: file(&disk),
-            fsmeta: file(&fsmeta),
-            layers: layers.iter().map(file).collect(),
-            env: config.env,
-            entrypoint: config.entrypoint,
-            cmd: config.cmd,
-            user: config.user,
-            workdir: config.working_dir,
+            disk,
+            fsmeta,
+            layers,
+            env,
+            entrypoint,
+            cmd,
+            user,
+            workdir,
         });
         return Ok(());
     }
     let files = match path.kind {
-        FileKind::Disk => vec![file(&disk)],
-        FileKind::Fsmeta => vec![file(&fsmeta)],
-        FileKind::Layers => layers.iter().map(file).collect(),
+        FileKind::Disk => vec![disk],
+        FileKind::Fsmeta => vec![fsmeta],
+        FileKind::Layers => layers,
     };
     for file in files {
-        use std::os::unix::ffi::OsStrExt as _;
         output::data([file.as_os_str().as_bytes(), b"\n"].concat());
     }
     Ok(())
@@ -118,20 +123,18 @@ pub(crate) fn find<'l>(
     wanted: &Platform,
 ) -> Result<(&'l Platform, &'l LockedPlatform), Failure> {
     let Some(image) = lock.image(name) else {
-        let names: Vec<&str> = lock.images().map(|(name, _)| name.as_str()).collect();
+        let names = listed(lock.images().map(|(name, _)| name));
         let message = format!("there is no image `{name}` in the lock");
-        return Err(Failure::new(Kind::Usage, "unknown-image", message).help(format!(
-            "there is {}",
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-        )));
+        return Err(
+            Failure::new(Kind::Usage, "unknown-image", message).help(format!("there is {names}"))
+        );
     };
     let locked =
         wanted.compatible().into_iter().find_map(|one| image.platforms.get_key_value(&one));
     locked.ok_or_else(|| {
-        let platforms: Vec<String> = image.platforms.keys().map(ToString::to_string).collect();
         let message = format!("image `{name}` is not locked for {wanted}");
         Failure::new(Kind::Usage, "no-platform", message)
-            .help(format!("it is locked for {}", platforms.join(", ")))
+            .help(format!("it is locked for {}", listed(image.platforms.keys())))
     })
 }
 

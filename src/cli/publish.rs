@@ -22,7 +22,7 @@ use crate::cli::args::publishing::Publish;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::{self, Tone};
 use crate::cli::report::count;
-use crate::cli::setup::{Setup, lock_alone};
+use crate::cli::setup::{Setup, blocking, lock_alone};
 
 /// What `publish --json` prints.
 #[derive(Debug, Serialize)]
@@ -156,12 +156,7 @@ impl Work {
 /// Publishes what is selected to each of the directories, and says so. What fails for one image does not
 /// keep the others.
 pub(crate) async fn publish(setup: &Setup<'_>, work: Work) -> Result<Vec<Line>, Failure> {
-    let outcomes = match tokio::task::spawn_blocking(|| work.all()).await {
-        Ok(outcomes) => outcomes,
-        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-        // Only a runtime that ends gives up what was begun, and then nobody waits for this.
-        Err(_) => Vec::new(),
-    };
+    let outcomes = blocking(|| work.all()).await.unwrap_or_default();
     let (mut lines, mut failures) = (Vec::new(), Vec::new());
     for (directory, published) in outcomes {
         let before = lines.len();

@@ -20,7 +20,9 @@ use crate::cli::output::Output;
 use crate::cli::report::bars::Bars;
 use crate::cli::report::events::Events;
 use crate::cli::report::plain::Plain;
-pub(crate) use crate::cli::report::words::{aligned, built, count, date, short, size};
+pub(crate) use crate::cli::report::words::{
+    aligned, built, count, date, fetched_things, short, size,
+};
 
 /// How often is looked whether something is to be said or drawn though nothing has happened.
 const TICK: Duration = Duration::from_millis(250);

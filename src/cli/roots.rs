@@ -88,8 +88,7 @@ fn add(setup: &Setup<'_>, project: &Project, lock: Option<&Path>) -> Done {
         return add_known(setup, project, id);
     }
     let lock_path = lock.unwrap_or(project.lock_path()).to_owned();
-    let image_set = project.image_set_path().to_owned();
-    let project = Project::with_files(image_set, lock_path, project.store().clone());
+    let project = project.clone().with_lock(lock_path);
     let lock = lock_alone(&project)?;
     let session = setup.session(false, None, None)?;
     let is_new = project.pin(&lock, &session).map_err(|error| Failure::store(&error))?;

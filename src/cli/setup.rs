@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::event::{Event, Reporter};
+use sandbox_images::plan::extent::Extent;
 use sandbox_images::project::files::{FileError, InputError, Inputs, Texts as FileTexts};
 use sandbox_images::project::telling::{caller, registry_events};
 use sandbox_images::project::{Project, Session};
@@ -16,6 +17,7 @@ use sandbox_images::spec::manifest_file::ImageSet;
 use sandbox_images::spec::misplaced::without_secrets;
 use sandbox_images::store::Store;
 use sandbox_images::store::guard::Caller;
+use sandbox_images::store::unfinished::give_up;
 use sandbox_images::words::with_causes;
 
 use crate::cli::args::Global;
@@ -43,7 +45,9 @@ impl Setup<'_> {
         let image_set = self.global.file.clone();
         let beside = || image_set.with_file_name("sandbox-images.lock");
         let lock = self.global.lockfile.clone().unwrap_or_else(beside);
-        Ok(Project::with_files(image_set, lock, self.store()?))
+        let project = Project::with_files(image_set, lock, self.store()?);
+        let extent = Extent { documents: self.config.documents(), ..Extent::default() };
+        Ok(project.with_extent(extent))
     }
 
     /// The store that the command line, the environment or the configuration names.
@@ -61,8 +65,14 @@ impl Setup<'_> {
                 format!("cannot use the store `{}`: {error}", path.display()),
             )
         })?;
-        let store = Store::at(absolute);
-        Ok(if self.config.allow_foreign_owner() { store.allow_foreign_owner() } else { store })
+        let mut store = Store::at(absolute);
+        if self.config.allow_foreign_owner() {
+            store = store.allow_foreign_owner();
+        }
+        if self.config.keep_blobs() {
+            store = store.keep_blobs();
+        }
+        Ok(store)
     }
 
     /// A session, with registries or without. The mirrors are those of the user and of `image_set`.
@@ -100,7 +110,10 @@ impl Setup<'_> {
         let result = runtime.block_on(async {
             tokio::select! {
                 result = work => result,
-                Ok(kind) = signals => Err(interrupted(kind)),
+                Ok(kind) = signals => {
+                    give_up();
+                    Err(interrupted(kind))
+                }
             }
         });
         runtime.shutdown_timeout(MOMENT);
@@ -122,6 +135,18 @@ impl Setup<'_> {
 
     fn caller(&self, reporter: &Arc<dyn Reporter>) -> Caller {
         caller(invoked(), self.global.wait_timeout, Arc::clone(reporter))
+    }
+}
+
+/// Does `work` where it may wait for a disk or for another process. `None` where the runtime ends, which gives
+/// up what was begun: then nobody waits for the answer.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => None,
     }
 }
 

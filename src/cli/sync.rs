@@ -2,16 +2,17 @@
 
 mod dropped;
 
+mod planned;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use sandbox_images::engine::collect::Collection;
+use sandbox_images::oci::digest::ChainId;
 use sandbox_images::oci::platform::Platform;
-use sandbox_images::plan::Plan;
-use sandbox_images::plan::action::Action;
 use sandbox_images::plan::artifact::Artifact;
 use sandbox_images::plan::event::Totals;
+use sandbox_images::plan::extent::{Content, Extent};
 use sandbox_images::plan::selection::{
     GroupChoice, PlatformChoice, Selection, SelectionRequest, Skipped, select,
 };
@@ -27,14 +28,14 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::Sync;
 use crate::cli::artifacts::require_format;
-use crate::cli::failure::{Failure, Kind, engine_failures};
+use crate::cli::failure::{Failure, Kind};
 use crate::cli::gc::{Line, line};
-use crate::cli::incomplete::{failure_of, missing};
+use crate::cli::incomplete::failure_of;
 use crate::cli::lock::{relock, require_fresh, stale, write};
 use crate::cli::mode::{Collecting, Effect, LockMode, Mode};
 use crate::cli::output::{self, Tone};
 use crate::cli::publish;
-use crate::cli::report::{built, count, size};
+use crate::cli::report::{built, count, fetched_things, size};
 use crate::cli::setup::{Setup, inputs, lock_alone, platform};
 use crate::cli::texts::Texts;
 
@@ -44,7 +45,7 @@ struct Report<'a> {
     schema: &'static str,
     /// What was done.
     done: Totals,
-    /// Every selected image that is in the store now.
+    /// Every selected image that is in the store now, or all that it is built of.
     images: Vec<Image<'a>>,
     /// Images that are not locked for the wanted platform.
     skipped: &'a [Skipped],
@@ -60,27 +61,8 @@ struct Image<'a> {
     #[serde(rename = "image")]
     name: &'a ImageName,
     platform: &'a Platform,
-    /// The disk's absolute path.
-    disk: PathBuf,
-}
-
-/// What `sync --dry-run --json` and a failing `sync --check --json` print.
-#[derive(Debug, Serialize)]
-struct Planned<'a> {
-    schema: &'static str,
-    /// Images whose pins would be written first.
-    resolved: &'a BTreeSet<ImageName>,
-    /// How much there is to do.
-    totals: Totals,
-    /// What there is to do, in an order in which it can be done.
-    #[serde(flatten)]
-    plan: &'a Plan,
-    /// Images that are not locked for the wanted platform.
-    skipped: &'a [Skipped],
-    /// What would be deleted.
-    removed: Vec<Line<'a>>,
-    /// What would be handed to other programs.
-    published: Vec<publish::Planned>,
+    /// The disk's absolute path; nothing if none was built.
+    disk: Option<PathBuf>,
 }
 
 /// What was decided before anything is done to the store.
@@ -98,6 +80,11 @@ struct Decided {
 pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
     let auto_gc = setup.config.gc().auto && !setup.environment.no_gc;
     let mode = Mode::of(sync, setup.environment.ci, auto_gc);
+    if sync.fetch_only && !mode.network && mode.effect != Effect::Check {
+        let message = "`--fetch-only` fetches, and there is to be no network";
+        return Err(Failure::new(Kind::Usage, "fetch-only-offline", message)
+            .help("without `--fetch-only`, `sync` builds of what was fetched before"));
+    }
     let started = Instant::now();
     setup.block_on(async {
         let decided = decide(setup, sync, &mode).await?;
@@ -107,8 +94,8 @@ pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
         }
         match mode.effect {
             Effect::Apply => apply(setup, &decided, mode.collecting, started).await,
-            Effect::Check => check(setup, &decided, mode.network),
-            Effect::DryRun => dry_run(setup, &decided, &mode),
+            Effect::Check => planned::check(setup, &decided, mode.network),
+            Effect::DryRun => planned::dry_run(setup, &decided, &mode),
         }
     })
 }
@@ -116,14 +103,19 @@ pub(crate) fn run(setup: &Setup<'_>, sync: &Sync) -> Done {
 /// Finds the lock to sync from, and what of it is wanted. Writes at most the lock.
 async fn decide(setup: &Setup<'_>, sync: &Sync, mode: &Mode) -> Result<Decided, Failure> {
     let request = request(sync)?;
-    let publish_to = publish::directories(setup, &sync.publish)?;
     let mut project = setup.project()?;
+    let mut publish_to = Vec::new();
+    if sync.fetch_only {
+        let extent = Extent { content: Content::Blobs, ..project.extent() };
+        project = project.with_extent(extent);
+    } else {
+        publish_to = publish::directories(setup, &sync.publish)?;
+    }
     let session = |set: Option<&ImageSet>| setup.session(mode.network, sync.jobs, set);
     let (session, inputs, lock, resolved) = match &mode.lock {
         LockMode::Alone(file) => {
             if let Some(file) = file {
-                let (set, store) = (project.image_set_path().to_owned(), project.store().clone());
-                project = Project::with_files(set, file.clone(), store);
+                project = project.with_lock(file.clone());
             }
             let lock = lock_alone(&project)?;
             (session(None)?, None, lock, BTreeSet::new())
@@ -229,7 +221,8 @@ async fn apply(
     if let Some(failure) = failure_of(&synced) {
         return Err(failure);
     }
-    let (verb, text) = summary(&synced, selection, started);
+    let content = project.extent().content;
+    let (verb, text) = summary(&synced, selection, content, started);
     setup.output.say(Tone::Done, verb, &text);
     let published = publish_all(setup, decided).await?;
     let collection = dropped::collect(setup, project, lock, collecting, session).await;
@@ -238,11 +231,15 @@ async fn apply(
     {
         setup.output.hint(&format!("`sandbox-images path {name}` prints where its disk is"));
     }
+    if synced.totals.blobs > 0 {
+        setup.output.hint("`sandbox-images sync --offline` builds the disks");
+    }
     if setup.output.json {
         let images = locked(decided).map(|(image, platform, chain_id)| Image {
             name: image,
             platform,
-            disk: project.store().path_of(Artifact::Disk(chain_id)),
+            disk: (content == Content::Disk)
+                .then(|| project.store().path_of(Artifact::Disk(chain_id))),
         });
         output::json(&Report {
             schema: "sandbox-images/sync/1",
@@ -274,9 +271,8 @@ async fn publish_all(setup: &Setup<'_>, decided: &Decided) -> Result<Vec<publish
     publish::publish(setup, work).await
 }
 
-fn locked(
-    decided: &Decided,
-) -> impl Iterator<Item = (&ImageName, &Platform, sandbox_images::oci::digest::ChainId)> {
+/// Every selected image on each of its platforms, and the name of its disk.
+fn locked(decided: &Decided) -> impl Iterator<Item = (&ImageName, &Platform, ChainId)> {
     decided.selection.images.iter().flat_map(|(name, platforms)| {
         let image = decided.lock.image(name.as_str());
         platforms.iter().filter_map(move |platform| {
@@ -285,96 +281,27 @@ fn locked(
     })
 }
 
-fn summary(synced: &Synced, selection: &Selection, started: Instant) -> (&'static str, String) {
+fn summary(
+    synced: &Synced,
+    selection: &Selection,
+    content: Content,
+    started: Instant,
+) -> (&'static str, String) {
     let images = count(selection.images.len() as u64, "image");
     let elapsed = started.elapsed();
-    if synced.totals == Totals::default() {
+    let is_unchanged = synced.totals == Totals::default();
+    let fetched = size(synced.totals.download_bytes);
+    if content == Content::Blobs {
+        let things = fetched_things(&synced.totals);
+        return if is_unchanged {
+            ("Unchanged", format!("{images} fetched ({elapsed:.0?})"))
+        } else {
+            ("Fetched", format!("{images}: {fetched}, {things} ({elapsed:.1?})"))
+        };
+    }
+    if is_unchanged {
         return ("Unchanged", format!("{images} in sync ({elapsed:.0?})"));
     }
-    let fetched = size(synced.totals.download_bytes);
     let built = built(&synced.totals);
     ("Synced", format!("{images}: {fetched} fetched, {built} built ({elapsed:.1?})"))
-}
-
-/// Succeeds exactly if there is nothing to do.
-fn check(setup: &Setup<'_>, decided: &Decided, network: bool) -> Done {
-    require_locked(decided)?;
-    let plan = plan(decided)?;
-    if plan.is_empty() {
-        setup.output.say(Tone::Done, "Unchanged", "the store is in sync");
-        print(setup, decided, &plan, &Collection::default(), Vec::new());
-        return Ok(());
-    }
-    Err(missing(&plan.actions.iter().collect::<Vec<_>>(), network).with("plan", &plan))
-}
-
-/// Shows what would be done, and fails if it could not be done without a network.
-fn dry_run(setup: &Setup<'_>, decided: &Decided, mode: &Mode) -> Done {
-    require_locked(decided)?;
-    let network = mode.network;
-    let plan = plan(decided)?;
-    let needs_network = |action: &&Action| decided.project.needs_network(action);
-    let unreachable: Vec<&Action> = plan.actions.iter().filter(needs_network).collect();
-    if !network && !unreachable.is_empty() {
-        return Err(missing(&unreachable, network).with("plan", &plan));
-    }
-    for name in &decided.resolved {
-        setup.output.note(&format!("would lock {name}"));
-    }
-    for action in &plan.actions {
-        setup.output.note(&format!("would {}", describe(action)));
-    }
-    let totals = plan.totals();
-    let fetched = size(totals.download_bytes);
-    setup.output.note(&format!("{fetched} to fetch, {} to build", built(&totals)));
-    let Decided { project, lock, session, .. } = decided;
-    let collection = dropped::preview(setup, project, lock, mode.collecting, session);
-    let mut selection = decided.selection.clone();
-    publish::leave_out_local(setup, lock, &mut selection);
-    let to = &decided.publish_to;
-    let published = publish::preview(setup, project, lock, &selection, to, session);
-    print(setup, decided, &plan, &collection, published);
-    Ok(())
-}
-
-/// Fails if the store holds something with another digest than the lock gives it: no sync could use it.
-fn require_locked(decided: &Decided) -> Done {
-    let Decided { project, lock, selection, .. } = decided;
-    engine_failures(&project.differing(lock, selection)).map_or(Ok(()), Err)
-}
-
-fn plan(decided: &Decided) -> Result<Plan, Failure> {
-    let Decided { project, lock, selection, .. } = decided;
-    project.plan(lock, selection).map_err(|error| Failure::store(&error))
-}
-
-fn print(
-    setup: &Setup<'_>,
-    decided: &Decided,
-    plan: &Plan,
-    collection: &Collection,
-    published: Vec<publish::Planned>,
-) {
-    if setup.output.json {
-        output::json(&Planned {
-            schema: "sandbox-images/plan/1",
-            resolved: &decided.resolved,
-            totals: plan.totals(),
-            plan,
-            skipped: &decided.selection.skipped,
-            removed: collection.removed().map(line).collect(),
-            published,
-        });
-    }
-}
-
-fn describe(action: &Action) -> String {
-    let image = &action.origin().image;
-    let artifact = action.makes();
-    match action {
-        Action::FetchDocument(_) | Action::FetchLayer(_) => {
-            format!("fetch {artifact} of {image}, {}", size(action.download_bytes()))
-        }
-        Action::BuildFsmeta(_) | Action::WriteDisk(_) => format!("build {artifact} of {image}"),
-    }
 }

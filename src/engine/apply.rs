@@ -12,7 +12,7 @@ use crate::engine::context::{Context, blocking};
 use crate::engine::error::Error;
 use crate::engine::schedule::Schedule;
 use crate::engine::source::Source;
-use crate::engine::{build, layer};
+use crate::engine::{build, obtain};
 use crate::oci::document::config::ImageConfig;
 use crate::oci::document::descriptor::Descriptor;
 use crate::oci::document::index::Index;
@@ -123,7 +123,10 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
     trace!("begins {artifact} for {}", action.origin().image);
     let record = match action {
         Action::FetchDocument(document) => fetch_document(context, document, guard).await?,
-        Action::FetchLayer(layer) => fetch_layer(context, layer, guard).await?,
+        Action::FetchLayer(layer) | Action::BuildLayer(layer) => {
+            obtain::image(context, layer, guard).await?
+        }
+        Action::FetchBlob(layer) => obtain::blob(context, layer, guard).await?,
         Action::BuildFsmeta(stack) => {
             let (chain_id, image) = (stack.chain_id, stack.origin.image.clone());
             context.reporter.report(Event::FsmetaStarted { chain_id, image });
@@ -162,24 +165,6 @@ async fn fetch_document(
     blocking(artifact, move || Ok(run.commit_bytes(guard, &bytes)?)).await
 }
 
-async fn fetch_layer(
-    context: &Arc<Context>,
-    layer: &FetchLayer,
-    guard: ArtifactGuard,
-) -> Result<Record, Error> {
-    let source = context.sources.open(&layer.origin.source).await?;
-    context.reporter.report(Event::LayerStarted {
-        diff_id: layer.diff_id,
-        digest: layer.digest,
-        size_bytes: layer.size,
-        image: layer.origin.image.clone(),
-    });
-    match source {
-        Some(source) => layer::fetch(context, &source, layer, guard).await,
-        None => layer::build_kept(context, layer, guard).await,
-    }
-}
-
 async fn built<T: Send + 'static>(
     context: &Context,
     stack: &Stack,
@@ -211,9 +196,14 @@ pub(super) fn done_event(action: &Action, record: &Record) -> Event {
         Action::FetchDocument(FetchDocument { kind, digest, size: size_bytes, .. }) => {
             Event::DocumentDone { kind, digest, size_bytes, image }
         }
-        Action::FetchLayer(FetchLayer { diff_id, digest, size: size_bytes, .. }) => {
-            let image_bytes = record.size_bytes;
-            Event::LayerDone { diff_id, digest, size_bytes, image_bytes, image }
+        Action::FetchLayer(FetchLayer { diff_id, digest, size: size_bytes, .. })
+        | Action::BuildLayer(FetchLayer { diff_id, digest, size: size_bytes, .. }) => {
+            let (image_bytes, stored) =
+                (record.size_bytes, matches!(action, Action::BuildLayer(_)));
+            Event::LayerDone { diff_id, digest, size_bytes, image_bytes, image, stored }
+        }
+        Action::FetchBlob(FetchLayer { diff_id, digest, size: size_bytes, .. }) => {
+            Event::BlobDone { diff_id, digest, size_bytes, image }
         }
         Action::BuildFsmeta(Stack { chain_id, .. }) => {
             Event::FsmetaDone { chain_id, size_bytes: record.size_bytes, image }

@@ -17,10 +17,10 @@ use crate::engine::collect::decide::{Decision, decide, lives};
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::plan::root_life::Life;
-use crate::plan::sweep::{Leftover, Limits};
+use crate::plan::sweep::{Keeper, Leftover, Limits};
 use crate::store::Store;
 use crate::store::error::{Class, Error as StoreError};
-use crate::store::exclusive::ExclusiveStore;
+use crate::store::exclusive::{ExclusiveStore, Left};
 use crate::store::guard::Caller;
 use crate::store::root::{Root, seconds};
 use crate::words::listed;
@@ -57,7 +57,7 @@ pub struct ThisProject {
     pub wanted: BTreeSet<Artifact>,
 }
 
-/// Why nothing was collected.
+/// Why nothing was collected, or not all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -70,13 +70,21 @@ pub enum Error {
         /// The locks of living roots, and who holds leases.
         keepers: Vec<String>,
     },
+    /// Some of what was to go could not be removed.
+    #[error("{}", .collection.progress())]
+    Incomplete {
+        /// What became of everything: what could not be removed is [`Fate::Left`].
+        collection: Box<Collection>,
+        /// Why: the first error of all.
+        source: StoreError,
+    },
 }
 
 impl Error {
     /// How serious it is.
     pub const fn class(&self) -> Class {
         match self {
-            Self::Store(error) => error.class(),
+            Self::Store(source) | Self::Incomplete { source, .. } => source.class(),
             Self::Refused { .. } => Class::Missing,
         }
     }
@@ -84,7 +92,7 @@ impl Error {
     /// The stable code of the diagnostic.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Store(error) => error.code(),
+            Self::Store(source) | Self::Incomplete { source, .. } => source.code(),
             Self::Refused { .. } => "gc-refused",
         }
     }
@@ -92,7 +100,7 @@ impl Error {
     /// What to do next.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Store(error) => error.help(),
+            Self::Store(source) | Self::Incomplete { source, .. } => source.help(),
             Self::Refused { .. } => Some(
                 "`--drop-other-roots` takes the roots away; what runs keeps what it uses in any case",
             ),
@@ -149,8 +157,28 @@ pub enum WithdrawnWhy {
     Mentioned,
 }
 
-/// Takes what is about to be deleted out of the caches that it was published to.
-pub type Withdraw<'a> = dyn Fn(&ExclusiveStore, &BTreeSet<Artifact>) -> Vec<Withdrawn> + 'a;
+/// What there is after a collection, and what there may be again.
+#[derive(Debug)]
+pub struct Staying {
+    stored: BTreeSet<Artifact>,
+    keepers: Vec<Keeper>,
+}
+
+impl Staying {
+    fn of(collection: &Collection, keepers: Vec<Keeper>) -> Self {
+        let stays = collection.items.iter().filter(|item| !item.fate.removes());
+        Self { stored: stays.filter_map(Item::artifact).collect(), keepers }
+    }
+
+    /// Whether `artifact` is about to be deleted, or is gone, and nobody wants it.
+    pub fn lacks(&self, artifact: Artifact) -> bool {
+        !self.stored.contains(&artifact)
+            && !self.keepers.iter().any(|keeper| keeper.wanted.contains(&artifact))
+    }
+}
+
+/// Takes what a collection leaves nothing of out of the caches that it was published to.
+pub type Withdraw<'a> = dyn Fn(&ExclusiveStore, &Staying) -> Vec<Withdrawn> + 'a;
 
 /// One thing and its fate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +226,8 @@ pub enum Fate {
     Grace,
     /// It stays: not dropped by this project.
     NotDropped,
+    /// It was to go, and stays for another time: it could not be removed.
+    Left,
     /// A root that stays.
     Alive(Life),
     /// It goes: nobody wants it.
@@ -242,9 +272,18 @@ impl Collection {
         self.items.iter().filter(|item| item.fate.removes())
     }
 
-    /// The artifacts that go.
-    pub fn going(&self) -> BTreeSet<Artifact> {
-        self.removed().filter_map(Item::artifact).collect()
+    /// What of it was removed, and what stays.
+    fn progress(&self) -> String {
+        let left = self.items.iter().filter(|item| item.fate == Fate::Left).count();
+        let removed = self.removed().count();
+        let all = match removed + left {
+            1 => "1 file".to_owned(),
+            all => format!("{all} files"),
+        };
+        match removed {
+            0 => format!("nothing was removed of {all}"),
+            removed => format!("{removed} of {all} removed, the rest stays for another time"),
+        }
     }
 }
 
@@ -266,12 +305,19 @@ pub fn roots(store: &Store, now: SystemTime) -> Result<Vec<RootFile>, StoreError
 /// The name of a root, and what it says and whether it is alive, or why it cannot be read.
 pub type RootFile = (Digest, Result<(Root, Life), StoreError>);
 
-/// What [`collect`] would do now, as far as that can be seen without a guard, and without what would be withdrawn.
-/// Writes nothing.
-pub fn preview(store: &Store, request: &Request, now: SystemTime) -> Result<Collection, Error> {
+/// What [`collect`] would do now, as far as that can be seen without a guard, and what `withdraw` says would be
+/// withdrawn before. Writes nothing.
+pub fn preview(
+    store: &Store,
+    request: &Request,
+    now: SystemTime,
+    withdraw: &dyn Fn(&Staying) -> Vec<Withdrawn>,
+) -> Result<Collection, Error> {
     let survey = store.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
-    decide(survey, locks, request, seconds(now)).map(|decision| decision.collection)
+    let Decision { mut collection, keepers, .. } = decide(survey, locks, request, seconds(now))?;
+    collection.withdrawn = withdraw(&Staying::of(&collection, keepers));
+    Ok(collection)
 }
 
 /// Waits until this process is alone with the store, and deletes what `request` asks for, after `withdraw` was
@@ -309,31 +355,49 @@ fn alone(
 ) -> Result<Collection, Error> {
     let survey = exclusive.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
-    let Decision { mut collection, root } = decide(survey, locks, request, seconds(now))?;
-    collection.withdrawn = withdraw(exclusive, &collection.going());
-    apply(exclusive, &collection)?;
+    let Decision { mut collection, root, keepers } = decide(survey, locks, request, seconds(now))?;
+    collection.withdrawn = withdraw(exclusive, &Staying::of(&collection, keepers));
+    let failed = apply(exclusive, &collection);
+    let left: BTreeSet<&What> = failed.iter().flat_map(|(left, _)| left).collect();
+    for item in collection.items.iter_mut().filter(|item| left.contains(&item.what)) {
+        item.fate = Fate::Left;
+    }
+    if let Some((_, source)) = failed.into_iter().next() {
+        return Err(Error::Incomplete { collection: Box::new(collection), source });
+    }
     if let Some((id, root)) = root {
         exclusive.replace_root(id, &root)?;
     }
     Ok(collection)
 }
 
-/// Deletes what goes. What cannot be deleted does not keep the rest; the first error is the answer.
-fn apply(exclusive: &ExclusiveStore, collection: &Collection) -> Result<(), StoreError> {
+/// Deletes what goes. What cannot be deleted does not keep the rest; it is the answer, with each error.
+fn apply(exclusive: &ExclusiveStore, collection: &Collection) -> Vec<(Vec<What>, StoreError)> {
     let mut artifacts = BTreeSet::new();
     let mut leftovers = Vec::new();
-    let mut first = Ok(());
+    let mut failed = Vec::new();
     for item in collection.removed() {
-        match &item.what {
-            What::Root { id, .. } => first = first.and(exclusive.remove_root(*id)),
-            What::Lease(name) => first = first.and(exclusive.remove_lease(name)),
-            What::Artifact(artifact) => drop(artifacts.insert(*artifact)),
-            What::Leftover(leftover) => leftovers.push(leftover),
-        }
+        let removed = match &item.what {
+            What::Root { id, .. } => exclusive.remove_root(*id),
+            What::Lease(name) => exclusive.remove_lease(name),
+            What::Artifact(artifact) => {
+                artifacts.insert(*artifact);
+                Ok(())
+            }
+            What::Leftover(leftover) => {
+                leftovers.push(leftover);
+                Ok(())
+            }
+        };
+        failed.extend(removed.err().map(|error| (vec![item.what.clone()], error)));
     }
-    first = first.and(exclusive.remove(&artifacts));
+    if let Err(Left { artifacts, source }) = exclusive.remove(&artifacts) {
+        failed.push((artifacts.into_iter().map(What::Artifact).collect(), source));
+    }
     for leftover in leftovers {
-        first = first.and(exclusive.remove_leftover(leftover));
+        let removed = exclusive.remove_leftover(leftover);
+        let left = || vec![What::Leftover(leftover.clone())];
+        failed.extend(removed.err().map(|error| (left(), error)));
     }
-    first
+    failed
 }

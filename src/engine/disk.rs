@@ -18,8 +18,9 @@ use crate::engine::raw::copy_data;
 use crate::oci::digest::{ChainId, Digest};
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
-use crate::store::replace::{folder_of, replace};
+use crate::store::replace::replace;
 use crate::store::stored::StoredFile;
+use crate::store::unfinished::folder_of;
 
 /// A disk whose parts are in a store, open.
 #[derive(Debug)]

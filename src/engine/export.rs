@@ -23,7 +23,7 @@ use crate::engine::error::Error;
 use crate::engine::export::item::{Item, ItemContent, Target, Written};
 use crate::engine::export::spool::{BlobReceiver, Form, Spooled};
 use crate::engine::export::writer::Writer;
-use crate::engine::layer::feed;
+use crate::engine::fetch::feed;
 use crate::engine::pipe::pipe;
 use crate::engine::progress::{Progress, Watched};
 use crate::engine::source::{Blob, Sources};
@@ -112,6 +112,7 @@ impl Exporter {
             digest: layer.digest,
             size_bytes: layer.size,
             image: layer.origin.image.clone(),
+            stored: false,
         });
         let mut transfers = 1;
         let spooled = loop {
@@ -126,6 +127,7 @@ impl Exporter {
             size_bytes: layer.size,
             image_bytes: spooled.size_bytes,
             image: layer.origin.image.clone(),
+            stored: false,
         });
         Ok(spooled)
     }
@@ -145,7 +147,8 @@ impl Exporter {
         };
         let artifact = Artifact::Blob(layer.digest);
         if let Ok(kept) = self.store.open(artifact) {
-            return blocking(move || receiver.receive(Watched::new(kept.reader(), progress))).await;
+            return blocking(move || receiver.receive(Watched::new(kept.into_reader(), progress)))
+                .await;
         }
         let source = self.sources.open(&layer.origin.source).await?;
         let source = source.ok_or_else(|| Error::Offline {

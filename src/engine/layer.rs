@@ -12,21 +12,12 @@
 
 use std::io::{self, BufReader, Read};
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::thread;
-
-use bytes::Bytes;
-use futures_util::TryStreamExt as _;
-use tracing::debug;
 
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::layer::LayerWriter;
 use crate::engine::ahead::{AheadReader, Filler, ahead};
-use crate::engine::context::{Context, blocking};
-use crate::engine::error::{Error, committed, not_stored};
-use crate::engine::pipe::{Sender, pipe};
-use crate::engine::progress::{Progress, REPORT_EVERY, Watched};
-use crate::engine::source::{Blob, Source};
+use crate::engine::error::{Error, not_stored};
 use crate::layer::builder::error::ChangesetError;
 use crate::layer::changeset::Changeset;
 use crate::layer::decompress::Decompressor;
@@ -35,184 +26,13 @@ use crate::layer::read::ReadError;
 use crate::layer::warning::Warnings;
 use crate::oci::digest::{DiffId, Digest, HashingReader};
 use crate::plan::action::FetchLayer;
-use crate::plan::artifact::Artifact;
-use crate::plan::event::Event;
-use crate::registry::blob::BlobStream;
-use crate::store::guard::ArtifactGuard;
-use crate::store::ingest::{Expected, Ingest};
-use crate::store::partial::Partial;
-use crate::store::record::Record;
+use crate::store::ingest::Ingest;
 
 /// Compressed bytes that are read at once.
 const INPUT_BYTES: usize = 128 << 10;
 
-/// Transfers of one layer that came whole and wrong: a second one may meet a mended cache, a third will not.
-/// Those that a mirror or an earlier run had a part in do not count.
-const TRANSFERS_MAX: u32 = 2;
-
-/// Compressed bytes from which a layer is kept for the next run while it comes: less is soon fetched again.
-const PARTIAL_BYTES_MIN: u64 = 16 << 20;
-
-/// Fetches `layer` from `source`, builds its image and commits it under `guard`.
-pub(super) async fn fetch(
-    context: &Context,
-    source: &Source,
-    layer: &FetchLayer,
-    guard: ArtifactGuard,
-) -> Result<Record, Error> {
-    let is_kept = source.is_remote() && layer.size >= PARTIAL_BYTES_MIN;
-    let mut transfers = 1;
-    let (partial, built) = loop {
-        let partial = if is_kept { context.run.partial(layer.digest, layer.size) } else { None };
-        if let Some(kept_bytes) = partial.as_ref().map(|partial| partial.kept_bytes()) {
-            debug!("has {kept_bytes} of {} bytes of layer `{}`", layer.size, layer.digest);
-        }
-        match transfer(context, source, layer, partial.clone()).await {
-            Ok(built) => break (partial, built),
-            Err(Broken { error, others_to_blame }) => {
-                if let Some(partial) = partial.as_ref().filter(|_| error.condemns_blob()) {
-                    partial.discard();
-                }
-                if !error.is_wrong_blob() || (transfers == TRANSFERS_MAX && !others_to_blame) {
-                    return Err(error);
-                }
-                debug!("fetches layer `{}` once more: {error}", layer.digest);
-                transfers += u32::from(!others_to_blame);
-            }
-        }
-    };
-    commit(context, layer, built, guard, partial.as_deref()).await
-}
-
-/// Builds the image of `layer` with no network, of what an earlier run kept of its blob, and commits it under
-/// `guard`. What was kept must be all of it; what turns out to be something else is dropped.
-pub(super) async fn build_kept(
-    context: &Context,
-    layer: &FetchLayer,
-    guard: ArtifactGuard,
-) -> Result<Record, Error> {
-    let offline = || Error::Offline {
-        artifact: Artifact::Layer(layer.diff_id),
-        size_bytes: layer.size,
-        reference: layer.origin.source.clone(),
-    };
-    let kept = context.run.partial(layer.digest, layer.size);
-    let kept = kept.filter(|kept| kept.kept_bytes() == layer.size).ok_or_else(offline)?;
-    let ingest = context.run.ingest(image_bytes_max(&context.limits))?;
-    let (wanted, limits) = (layer.clone(), context.limits);
-    let blob = kept.reader(io::empty());
-    let built = blocking(guard.artifact(), move || build(blob, &wanted, ingest, &limits)).await;
-    match built {
-        Ok(built) => commit(context, layer, built, guard, Some(&kept)).await,
-        Err(error) if error.is_wrong_blob() => {
-            kept.discard();
-            Err(offline())
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Commits an image, and drops what was kept of its blob.
-async fn commit(
-    context: &Context,
-    layer: &FetchLayer,
-    (ingest, warnings): Built,
-    guard: ArtifactGuard,
-    partial: Option<&Partial>,
-) -> Result<Record, Error> {
-    let (diff_id, image) = (layer.diff_id, layer.origin.image.clone());
-    context.warn(&image, &format!("layer `{}`", layer.digest), &warnings);
-    context.reporter.report(Event::LayerVerified { diff_id, image });
-    let artifact = guard.artifact();
-    let expected = Expected { digest: layer.erofs, ..Expected::default() };
-    let record = blocking(artifact, move || committed(ingest.commit(guard, expected))).await?;
-    if let Some(partial) = partial {
-        partial.discard();
-    }
-    Ok(record)
-}
-
 /// An image that is complete and checked but not committed, and what was noticed on the way.
 pub(super) type Built = (Ingest, Warnings);
-
-/// A transfer that did not give an image.
-struct Broken {
-    error: Error,
-    /// Others than the source itself have sent some of the bytes, and will not do so again.
-    others_to_blame: bool,
-}
-
-impl<E: Into<Error>> From<E> for Broken {
-    fn from(error: E) -> Self {
-        Self { error: error.into(), others_to_blame: false }
-    }
-}
-
-/// One transfer and the image it makes.
-async fn transfer(
-    context: &Context,
-    source: &Source,
-    layer: &FetchLayer,
-    partial: Option<Arc<Partial>>,
-) -> Result<Built, Broken> {
-    let artifact = Artifact::Layer(layer.diff_id);
-    let ingest = context.run.ingest(image_bytes_max(&context.limits))?;
-    let (wanted, limits) = (layer.clone(), context.limits);
-    let kept_bytes = partial.as_ref().map_or(0, |partial| partial.kept_bytes());
-    let progress = Progress::begin(&context.reporter, layer, kept_bytes);
-    match source.blob(layer.digest, layer.size, kept_bytes)? {
-        Blob::Local(blob) => {
-            let blob = Watched::new(blob, progress);
-            Ok(blocking(artifact, move || build(blob, &wanted, ingest, &limits)).await?)
-        }
-        Blob::Stream(stream) => {
-            if kept_bytes > 0 {
-                let subject = layer.origin.source.to_string();
-                context.reporter.report(Event::Resumed { subject, offset_bytes: kept_bytes });
-            }
-            let senders = stream.senders();
-            let (sender, reader) = pipe();
-            let feeding = feed(stream, sender, progress);
-            let building = blocking(artifact, move || match partial {
-                Some(partial) => build(partial.reader(reader), &wanted, ingest, &limits),
-                None => build(reader, &wanted, ingest, &limits),
-            });
-            let (fed, built) = tokio::join!(feeding, building);
-            fed.and(built).map_err(|error| {
-                let others_to_blame =
-                    error.is_wrong_blob() && (senders.distrust() || kept_bytes > 0);
-                Broken { error, others_to_blame }
-            })
-        }
-    }
-}
-
-/// Passes the stream on, and reports how far it is.
-pub(super) async fn feed(
-    mut stream: BlobStream,
-    sender: Sender,
-    mut progress: Progress,
-) -> Result<(), Error> {
-    while let Some(bytes) = next(&mut stream, &mut progress).await? {
-        progress.add(bytes.len() as u64);
-        if !sender.send(bytes).await {
-            return Ok(());
-        }
-    }
-    progress.end();
-    Ok(())
-}
-
-/// The next bytes. Before a pause is waited for, what came before it is told.
-async fn next(stream: &mut BlobStream, progress: &mut Progress) -> Result<Option<Bytes>, Error> {
-    loop {
-        tokio::select! {
-            biased;
-            next = stream.try_next() => return Ok(next?),
-            () = tokio::time::sleep(REPORT_EVERY), if progress.is_behind() => progress.tell(),
-        }
-    }
-}
 
 /// Reads the blob to its end and builds the image, on two threads.
 pub(super) fn build(
@@ -231,10 +51,7 @@ pub(super) fn build(
     })
     .map_err(|error| unreadable(layer, error))?;
     let actual = hashed.map_err(|error| unreadable(layer, error))?;
-    if actual != layer.digest {
-        let reference = layer.origin.source.clone();
-        return Err(Error::LayerDigest { expected: layer.digest, actual, reference });
-    }
+    compare(layer, actual)?;
     let (built, actual) = built?;
     if actual != layer.diff_id {
         let (digest, expected) = (layer.digest, layer.diff_id);
@@ -251,6 +68,15 @@ fn inflate(blob: impl Read, tar: Filler, limits: &Limits) -> io::Result<Digest> 
     io::copy(&mut input, &mut io::sink())?;
     let (_, digest, _) = input.into_inner().finish();
     Ok(digest)
+}
+
+/// Reads the blob to its end and builds nothing.
+pub(super) fn drain(blob: impl Read, layer: &FetchLayer) -> Result<(), Error> {
+    let mut input = HashingReader::new(blob);
+    let mut buffer = vec![0; INPUT_BYTES];
+    while input.read(&mut buffer).map_err(|error| unreadable(layer, error))? > 0 {}
+    let (_, actual, _) = input.finish();
+    compare(layer, actual)
 }
 
 /// Hashes, parses and writes.
@@ -282,6 +108,15 @@ fn image(
     let (ingest, _) =
         writer.finish(&changeset.into_overlay(), layer.diff_id).map_err(not_written)?;
     Ok(((ingest, warnings), DiffId(diff_id)))
+}
+
+/// Demands that what was read is the blob.
+fn compare(layer: &FetchLayer, actual: Digest) -> Result<(), Error> {
+    if actual == layer.digest {
+        return Ok(());
+    }
+    let reference = layer.origin.source.clone();
+    Err(Error::LayerDigest { expected: layer.digest, actual, reference })
 }
 
 fn unreadable(layer: &FetchLayer, error: io::Error) -> Error {

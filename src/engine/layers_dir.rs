@@ -21,8 +21,9 @@ use crate::engine::raw::copy_data;
 use crate::oci::digest::{DiffId, HashingReader};
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
-use crate::store::replace::{fill_directory, folder_of, replace, sweep_parts};
+use crate::store::replace::{fill_directory, link, make_directory, replace};
 use crate::store::stored::StoredFile;
+use crate::store::unfinished::sweep_parts;
 
 /// What a layer is handed out as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub fn hand_out(
         LayersFormat::Dir => into.join(name),
     };
     let not_written = |source| Error::Output { path: path.clone(), source };
-    fs::create_dir_all(into).map_err(not_written)?;
+    make_directory(into).map_err(not_written)?;
     sweep_parts(&path);
     let warnings = match format {
         LayersFormat::Erofs => link_or_copy(&file, &path).map(|()| Vec::new()),
@@ -86,8 +87,8 @@ fn link_or_copy(file: &StoredFile, target: &Path) -> io::Result<()> {
             }
         }
         Err(_) => {
-            if fs::hard_link(file.path(), target).is_ok() {
-                return File::open(folder_of(target))?.sync_all();
+            if link(file.path(), target)? {
+                return Ok(());
             }
         }
     }

@@ -16,8 +16,8 @@ use rustix::io::Errno;
 
 use crate::disk::file::ReadAt;
 
-/// Bytes of one call, so that a copy can be interrupted: the kernel's own limit is just under 2 GiB.
-const CALL_BYTES: u64 = 1 << 30;
+/// Bytes of one call: a process that is told to end does so between two of them.
+const CALL_BYTES: u64 = 64 << 20;
 
 /// Bytes that go through memory at once.
 const BUFFER_BYTES: u64 = 1 << 20;

@@ -24,6 +24,11 @@ pub enum DigestError {
     Hex(String),
 }
 
+/// What a digest's text begins with: the algorithm.
+const PREFIX: &str = "sha256:";
+
+const HEX_CHARS: usize = 64;
+
 /// SHA-256 of a byte string, as OCI's `descriptor.md` ("Digests") writes it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -43,32 +48,49 @@ impl Digest {
 
     /// The 64 lower-case hex digits, without the algorithm: a safe file name.
     pub fn hex(&self) -> String {
+        ascii(&self.hex_digits()).to_owned()
+    }
+
+    fn hex_digits(&self) -> [u8; HEX_CHARS] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+        let mut digits = [0; HEX_CHARS];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        digits
     }
 
     /// Reads 64 lower-case hex digits, as [`Digest::hex`] writes them.
     pub fn from_hex(hex: &str) -> Result<Self, DigestError> {
         let wrong = || DigestError::Hex(shortened(hex));
-        let digits: &[u8; 64] = hex.as_bytes().try_into().map_err(|_| wrong())?;
+        let digits: &[u8; HEX_CHARS] = hex.as_bytes().try_into().map_err(|_| wrong())?;
         let mut bytes = [0; 32];
+        let mut seen = 0;
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])
-                .zip(nibble(pair[1]))
-                .map(|(high, low)| high << 4 | low)
-                .ok_or_else(wrong)?;
+            let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
+            seen |= high | low;
+            *byte = high << 4 | low;
         }
-        Ok(Self(bytes))
+        if seen > 15 { Err(wrong()) } else { Ok(Self(bytes)) }
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// What each lower-case hex digit stands for; more than 15 for all other bytes. A lock of a hundred images has
+/// thousands of digests, so they are read without a branch for each digit.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        nibbles[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
     }
+    nibbles
+};
+
+/// What was made of digits and letters only, as text.
+fn ascii(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("digits and letters are ASCII")
 }
 
 /// What is shown of a text that should have been a digest: enough to find it, never a page of it.
@@ -85,14 +107,17 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let hex =
-            text.strip_prefix("sha256:").ok_or_else(|| DigestError::Algorithm(shortened(text)))?;
+            text.strip_prefix(PREFIX).ok_or_else(|| DigestError::Algorithm(shortened(text)))?;
         Self::from_hex(hex).map_err(|_| DigestError::Hex(shortened(text)))
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("sha256:{}", self.hex()))
+        let mut text = [0; PREFIX.len() + HEX_CHARS];
+        text[..PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
+        text[PREFIX.len()..].copy_from_slice(&self.hex_digits());
+        f.pad(ascii(&text))
     }
 }
 

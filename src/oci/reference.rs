@@ -9,27 +9,21 @@
 //! or a port must be one; and what stands for a registry must be a host name that DNS can hold, where the
 //! grammar reads `a_b.example/c` as a repository of no registry.
 
-use core::net::Ipv6Addr;
-use std::fmt;
+pub mod error;
 
-use std::ops::Range;
+mod grammar;
+
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::oci::digest::Digest;
+use crate::oci::reference::error::{Fault, REPOSITORY_BYTES_MAX, ReferenceError, ReferenceProblem};
+use crate::oci::reference::grammar::{Parts, at, check_host, check_repository, check_tag};
 
 /// The registry of names that have none, unless the caller says otherwise.
 pub const DOCKER_HUB: &str = "docker.io";
-
-/// Bytes of a repository: distribution's `RepositoryNameTotalLengthMax`.
-pub const REPOSITORY_BYTES_MAX: usize = 255;
-
-/// Bytes of a tag: the distribution specification, "Pulling manifests".
-pub const TAG_BYTES_MAX: usize = 128;
-
-/// Bytes of a host's name without its port: RFC 1035, section 2.3.4.
-pub const HOST_BYTES_MAX: usize = 255;
 
 /// What Docker Hub calls its official images' namespace.
 const OFFICIAL: &str = "library";
@@ -45,90 +39,6 @@ pub struct Reference {
     tag: Option<String>,
     digest: Option<Digest>,
 }
-
-/// What is wrong with a text that should have been a reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReferenceProblem {
-    /// There is nothing where a name should be.
-    Empty,
-    /// 64 hex digits are an image's ID on one machine, not a name.
-    ImageId,
-    /// It begins as a URL does.
-    Scheme,
-    /// The registry is not a host name or an address in brackets.
-    Host,
-    /// The host's name exceeds [`HOST_BYTES_MAX`].
-    HostTooLong,
-    /// The registry's port is not a number from 1 to 65535.
-    Port,
-    /// The repository has an upper-case letter.
-    UpperCase,
-    /// The repository has a character or a separator where none may be.
-    Repository,
-    /// The repository exceeds [`REPOSITORY_BYTES_MAX`].
-    RepositoryTooLong,
-    /// The tag is empty, or has a character that none may have.
-    Tag,
-    /// The tag exceeds [`TAG_BYTES_MAX`].
-    TagTooLong,
-    /// The digest is not `sha256:` and 64 lower-case hex digits.
-    Digest,
-}
-
-impl fmt::Display for ReferenceProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "a name is missing",
-            Self::ImageId => "64 hex digits are an image ID of one machine, not a name",
-            Self::Scheme => {
-                "a reference begins with the registry, without a scheme such as `https://`"
-            }
-            Self::Host => "the registry is not a host name",
-            Self::HostTooLong => "the registry's name is longer than 255 bytes",
-            Self::Port => "the registry's port is not a number from 1 to 65535",
-            Self::UpperCase => "a repository has lower-case letters only",
-            Self::Repository => {
-                "a repository is words of a-z and 0-9, joined by `/`, `.`, `_`, `__` or dashes"
-            }
-            Self::RepositoryTooLong => "the repository is longer than 255 bytes",
-            Self::Tag => {
-                "a tag is letters, digits, `_`, `.` and `-`, and starts with none of the last two"
-            }
-            Self::TagTooLong => "the tag is longer than 128 bytes",
-            Self::Digest => "a digest is `sha256:` and 64 lower-case hex digits",
-        })
-    }
-}
-
-/// Why a text is not a reference, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{problem} (byte {offset} of `{text}`)")]
-pub struct ReferenceError {
-    problem: ReferenceProblem,
-    offset: usize,
-    text: String,
-}
-
-impl ReferenceError {
-    /// What is wrong.
-    pub const fn problem(&self) -> ReferenceProblem {
-        self.problem
-    }
-
-    /// The first byte of the text that is wrong; its length, if something is missing at its end.
-    pub const fn offset(&self) -> usize {
-        self.offset
-    }
-
-    fn new(text: &str, (problem, offset): Fault) -> Self {
-        const SHOWN_CHARS_MAX: usize = 300;
-        Self { problem, offset, text: text.chars().take(SHOWN_CHARS_MAX).collect() }
-    }
-}
-
-/// A problem and its byte offset in the part that was looked at.
-type Fault = (ReferenceProblem, usize);
 
 impl Reference {
     /// Reads `text`. A name without a registry is taken from `default_registry`, itself a host with
@@ -245,148 +155,6 @@ pub fn canonical_registry(registry: &str) -> &str {
         LEGACY_DOCKER_HUB => DOCKER_HUB,
         other => other,
     }
-}
-
-/// Where the parts of a reference are in its text, before anything is checked.
-struct Parts {
-    registry: Option<Range<usize>>,
-    repository: Range<usize>,
-    tag: Option<Range<usize>>,
-    digest: Option<Range<usize>>,
-}
-
-impl Parts {
-    fn of(text: &str) -> Self {
-        let (name_end, digest) = match text.find('@') {
-            Some(sign) => (sign, Some(sign + 1..text.len())),
-            None => (text.len(), None),
-        };
-        let repository_start = match text[..name_end].find('/') {
-            Some(slash) if is_registry(&text[..slash]) => slash + 1,
-            _ => 0,
-        };
-        let (repository_end, tag) = match text[repository_start..name_end].find(':') {
-            Some(colon) => {
-                let colon = repository_start + colon;
-                (colon, Some(colon + 1..name_end))
-            }
-            None => (name_end, None),
-        };
-        Self {
-            registry: (repository_start > 0).then(|| 0..repository_start - 1),
-            repository: repository_start..repository_end,
-            tag,
-            digest,
-        }
-    }
-}
-
-/// Docker's rule for the first component of a name (`splitDockerDomain`).
-fn is_registry(component: &str) -> bool {
-    component == "localhost"
-        || component.contains(['.', ':'])
-        || component.bytes().any(|byte| byte.is_ascii_uppercase())
-}
-
-/// Moves a fault found in a part to its place in the whole text.
-fn at(start: usize) -> impl Fn(Fault) -> Fault {
-    move |(problem, offset)| (problem, start + offset)
-}
-
-fn check_host(text: &str) -> Result<(), Fault> {
-    let host_end = if text.starts_with('[') {
-        let end = text.find(']').ok_or((ReferenceProblem::Host, 0))?;
-        let address = &text[1..end];
-        if address.contains('.') || address.parse::<Ipv6Addr>().is_err() {
-            return Err((ReferenceProblem::Host, 1));
-        }
-        end + 1
-    } else {
-        let end = text.find(':').unwrap_or(text.len());
-        check_host_name(&text[..end])?;
-        end
-    };
-    match text[host_end..].strip_prefix(':') {
-        Some(port) => check_port(port).map_err(at(host_end + 1)),
-        None if host_end == text.len() => Ok(()),
-        None => Err((ReferenceProblem::Host, host_end)),
-    }
-}
-
-fn check_host_name(name: &str) -> Result<(), Fault> {
-    if name.len() > HOST_BYTES_MAX {
-        return Err((ReferenceProblem::HostTooLong, HOST_BYTES_MAX));
-    }
-    let mut start = 0;
-    for label in name.split('.') {
-        if label.is_empty() || label.starts_with('-') {
-            return Err((ReferenceProblem::Host, start));
-        }
-        let wrong = label.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-        let wrong = wrong.or_else(|| label.ends_with('-').then(|| label.len() - 1));
-        if let Some(offset) = wrong {
-            return Err((ReferenceProblem::Host, start + offset));
-        }
-        start += label.len() + 1;
-    }
-    Ok(())
-}
-
-fn check_port(port: &str) -> Result<(), Fault> {
-    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    match port.parse::<u16>() {
-        Ok(1..) if digits => Ok(()),
-        _ => Err((ReferenceProblem::Port, 0)),
-    }
-}
-
-fn check_repository(name: &str) -> Result<(), Fault> {
-    if name.is_empty() {
-        return Err((ReferenceProblem::Empty, 0));
-    }
-    if let Some(offset) = name.find(|c: char| c.is_ascii_uppercase()) {
-        return Err((ReferenceProblem::UpperCase, offset));
-    }
-    let mut start = 0;
-    for component in name.split('/') {
-        check_component(component).map_err(at(start))?;
-        start += component.len() + 1;
-    }
-    Ok(())
-}
-
-/// A component is words of letters and digits, joined by `.`, `_`, `__` or any number of dashes.
-fn check_component(component: &str) -> Result<(), Fault> {
-    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = component.as_bytes();
-    let mut offset = 0;
-    loop {
-        let word = bytes[offset..].iter().take_while(|byte| is_word(**byte)).count();
-        if word == 0 {
-            return Err((ReferenceProblem::Repository, offset));
-        }
-        offset += word;
-        match &bytes[offset..] {
-            [] => return Ok(()),
-            [b'-', rest @ ..] => offset += 1 + rest.iter().take_while(|b| **b == b'-').count(),
-            [b'_', b'_', ..] => offset += 2,
-            [b'_' | b'.', ..] => offset += 1,
-            _ => return Err((ReferenceProblem::Repository, offset)),
-        }
-    }
-}
-
-fn check_tag(tag: &str) -> Result<(), Fault> {
-    if tag.is_empty() || tag.starts_with(['.', '-']) {
-        return Err((ReferenceProblem::Tag, 0));
-    }
-    if let Some(offset) = tag.find(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c))) {
-        return Err((ReferenceProblem::Tag, offset));
-    }
-    if tag.len() > TAG_BYTES_MAX {
-        return Err((ReferenceProblem::TagTooLong, TAG_BYTES_MAX));
-    }
-    Ok(())
 }
 
 impl FromStr for Reference {

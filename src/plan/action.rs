@@ -23,6 +23,10 @@ pub enum Action {
     FetchDocument(FetchDocument),
     /// Fetch a compressed layer and make its EROFS image while it streams.
     FetchLayer(FetchLayer),
+    /// Fetch a compressed layer, and make nothing of it yet.
+    FetchBlob(FetchLayer),
+    /// Make the EROFS image of a layer whose compressed bytes are in the store.
+    BuildLayer(FetchLayer),
     /// Merge the metadata of a stack of layers.
     BuildFsmeta(Stack),
     /// Write the text that joins merged metadata and layers into a disk.
@@ -67,7 +71,7 @@ pub struct FetchDocument {
     pub origin: Origin,
 }
 
-/// A layer to be fetched.
+/// A layer to be fetched, or to be built of what was fetched before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FetchLayer {
     /// The digest of the compressed bytes.
@@ -80,8 +84,10 @@ pub struct FetchLayer {
     /// Its media type.
     #[serde(rename = "media_type")]
     pub layer_type: LayerType,
-    /// The manifest that lists it: checked against the lock before a layer is fetched on its word.
-    pub manifest: Digest,
+    /// The manifest that lists it: checked against the lock before a layer is fetched on its word. Nothing where
+    /// the lock is believed without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
     /// The config that has its `diff_id`.
     pub config: Digest,
     /// The digest that its image has by the lock, if the lock has digests of artifacts.
@@ -111,7 +117,10 @@ impl Action {
         let layers = |stack: &Stack| stack.layers.iter().copied().map(Artifact::Layer).collect();
         match self {
             Self::FetchDocument(_) => BTreeSet::new(),
-            Self::FetchLayer(layer) => [layer.manifest, layer.config].map(Artifact::Blob).into(),
+            Self::FetchLayer(layer) | Self::FetchBlob(layer) => layer.documents().collect(),
+            Self::BuildLayer(layer) => {
+                layer.documents().chain([Artifact::Blob(layer.digest)]).collect()
+            }
             Self::BuildFsmeta(stack) => layers(stack),
             Self::WriteDisk(stack) => {
                 let mut needs: BTreeSet<Artifact> = layers(stack);
@@ -125,7 +134,8 @@ impl Action {
     pub const fn makes(&self) -> Artifact {
         match self {
             Self::FetchDocument(document) => Artifact::Blob(document.digest),
-            Self::FetchLayer(layer) => Artifact::Layer(layer.diff_id),
+            Self::FetchBlob(layer) => Artifact::Blob(layer.digest),
+            Self::FetchLayer(layer) | Self::BuildLayer(layer) => Artifact::Layer(layer.diff_id),
             Self::BuildFsmeta(stack) => Artifact::Fsmeta(stack.chain_id),
             Self::WriteDisk(stack) => Artifact::Disk(stack.chain_id),
         }
@@ -135,8 +145,8 @@ impl Action {
     pub const fn download_bytes(&self) -> u64 {
         match self {
             Self::FetchDocument(document) => document.size,
-            Self::FetchLayer(layer) => layer.size,
-            Self::BuildFsmeta(_) | Self::WriteDisk(_) => 0,
+            Self::FetchLayer(layer) | Self::FetchBlob(layer) => layer.size,
+            Self::BuildLayer(_) | Self::BuildFsmeta(_) | Self::WriteDisk(_) => 0,
         }
     }
 
@@ -144,8 +154,9 @@ impl Action {
     pub const fn needs_network(&self) -> bool {
         match self {
             Self::FetchDocument(FetchDocument { origin, .. })
-            | Self::FetchLayer(FetchLayer { origin, .. }) => !origin.source.is_local(),
-            Self::BuildFsmeta(_) | Self::WriteDisk(_) => false,
+            | Self::FetchLayer(FetchLayer { origin, .. })
+            | Self::FetchBlob(FetchLayer { origin, .. }) => !origin.source.is_local(),
+            Self::BuildLayer(_) | Self::BuildFsmeta(_) | Self::WriteDisk(_) => false,
         }
     }
 
@@ -153,8 +164,17 @@ impl Action {
     pub const fn origin(&self) -> &Origin {
         match self {
             Self::FetchDocument(document) => &document.origin,
-            Self::FetchLayer(layer) => &layer.origin,
+            Self::FetchLayer(layer) | Self::FetchBlob(layer) | Self::BuildLayer(layer) => {
+                &layer.origin
+            }
             Self::BuildFsmeta(stack) | Self::WriteDisk(stack) => &stack.origin,
         }
+    }
+}
+
+impl FetchLayer {
+    /// The documents by which it is known.
+    fn documents(&self) -> impl Iterator<Item = Artifact> {
+        self.manifest.into_iter().chain([self.config]).map(Artifact::Blob)
     }
 }

@@ -126,7 +126,7 @@ pub fn diff(old: &Lock, new: &Lock) -> LockDiff {
         .collect();
     LockDiff {
         unchanged: names.len() - images.len(),
-        download_bytes: downloads.values().sum(),
+        download_bytes: downloads.values().copied().fold(0, u64::saturating_add),
         images,
     }
 }
@@ -142,14 +142,17 @@ fn downloads(old: &Lock, new: &Lock) -> BTreeMap<ImageName, u64> {
     downloads
 }
 
-fn image(name: &ImageName, sides: &Sides<&LockedImage>, download_bytes: u64) -> Option<ImageDiff> {
-    let side =
-        |of: Option<&LockedImage>| of.map(|image| image.platforms.clone()).unwrap_or_default();
-    let (old, new) = (side(sides.old), side(sides.new));
-    let platforms: BTreeSet<&Platform> = old.keys().chain(new.keys()).collect();
-    let platforms = platforms
-        .into_iter()
-        .filter_map(|name| platform(name, &Sides { old: old.get(name), new: new.get(name) }));
+fn image<'l>(
+    name: &ImageName,
+    sides: &Sides<&'l LockedImage>,
+    download_bytes: u64,
+) -> Option<ImageDiff> {
+    let images = [sides.old, sides.new].into_iter().flatten();
+    let names: BTreeSet<&Platform> = images.flat_map(|image| image.platforms.keys()).collect();
+    let platforms = names.into_iter().filter_map(|name| {
+        let of = |image: &'l LockedImage| image.platforms.get(name);
+        platform(name, &Sides { old: sides.old.and_then(of), new: sides.new.and_then(of) })
+    });
     Some(ImageDiff {
         image: name.clone(),
         change: sides.change()?,
@@ -160,10 +163,10 @@ fn image(name: &ImageName, sides: &Sides<&LockedImage>, download_bytes: u64) -> 
     })
 }
 
-fn platform(name: &Platform, sides: &Sides<&LockedPlatform>) -> Option<PlatformDiff> {
-    let layers = |of: Option<&LockedPlatform>| of.map(|of| of.layers.clone()).unwrap_or_default();
+fn platform<'l>(name: &Platform, sides: &Sides<&'l LockedPlatform>) -> Option<PlatformDiff> {
+    let layers = |of: Option<&'l LockedPlatform>| of.map_or(&[][..], |of| &of.layers);
     let (old, new) = (layers(sides.old), layers(sides.new));
-    let added = missing_in(&old, &new);
+    let added = missing_in(old, new);
     Some(PlatformDiff {
         platform: name.clone(),
         change: sides.change()?,
@@ -171,7 +174,7 @@ fn platform(name: &Platform, sides: &Sides<&LockedPlatform>) -> Option<PlatformD
         config: each(sides, |locked| locked.config.digest),
         layers_kept: new.len() - added.len(),
         layers_added: added,
-        layers_removed: missing_in(&new, &old),
+        layers_removed: missing_in(new, old),
     })
 }
 
@@ -309,6 +312,17 @@ mod tests {
             "  linux/amd64 Added +2 -0 =0",
         ];
         check("a 1 amd64:x", "a 1 amd64:x; b 1 amd64:xy; c 1 amd64:xy", &expected, 14);
+    }
+
+    #[test]
+    fn a_sum_ends_at_what_can_be_counted() {
+        let mut huge = Lock::new();
+        for (name, image) in lock("a 1 amd64:x; b 1 amd64:y").images() {
+            let mut image = image.clone();
+            image.platforms.values_mut().for_each(|locked| locked.layers[0].size = u64::MAX);
+            huge.insert(name.clone(), image);
+        }
+        assert_eq!(diff(&Lock::new(), &huge).download_bytes, u64::MAX);
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub enum Event {
         size_bytes: u64,
         /// The image it is fetched for.
         image: ImageName,
+        /// Whether these bytes are in the store: nothing is fetched.
+        stored: bool,
     },
     /// So much of a layer has arrived. Told when a transfer begins, which is also when one that was broken
     /// beyond repair begins anew, and then at most ten times a second; the last one may be missing.
@@ -109,6 +111,20 @@ pub enum Event {
         /// Bytes of the EROFS image.
         image_bytes: u64,
         /// The image it was fetched for.
+        image: ImageName,
+        /// Whether the compressed bytes were in the store: nothing was fetched.
+        stored: bool,
+    },
+    /// The compressed bytes of a layer are in the store, and nothing is built of them.
+    #[serde(rename = "blob.done")]
+    BlobDone {
+        /// The layer.
+        diff_id: DiffId,
+        /// The digest of its compressed bytes.
+        digest: Digest,
+        /// Their number.
+        size_bytes: u64,
+        /// The image they were fetched for.
         image: ImageName,
     },
     /// Layers are being merged.
@@ -259,8 +275,10 @@ pub enum WaitKind {
 pub struct Totals {
     /// Indexes, manifests and configs.
     pub documents: u64,
-    /// Layers.
+    /// Layers of which images are built.
     pub layers: u64,
+    /// Layers that are fetched and not built.
+    pub blobs: u64,
     /// Merged metadata files.
     pub fsmetas: u64,
     /// Disks.
@@ -274,7 +292,8 @@ impl Totals {
     pub const fn add(&mut self, action: &Action) {
         let count = match action {
             Action::FetchDocument(_) => &mut self.documents,
-            Action::FetchLayer(_) => &mut self.layers,
+            Action::FetchLayer(_) | Action::BuildLayer(_) => &mut self.layers,
+            Action::FetchBlob(_) => &mut self.blobs,
             Action::BuildFsmeta(_) => &mut self.fsmetas,
             Action::WriteDisk(_) => &mut self.disks,
         };
@@ -339,11 +358,11 @@ mod tests {
         );
         check(
             &Event::Planned(Totals { layers: 2, download_bytes: 9, ..Totals::default() }),
-            r#"{"v":1,"event":"plan","documents":0,"layers":2,"fsmetas":0,"disks":0,"download_bytes":9}"#,
+            r#"{"v":1,"event":"plan","documents":0,"layers":2,"blobs":0,"fsmetas":0,"disks":0,"download_bytes":9}"#,
         );
         check(
             &Event::Done { success: true, totals: Totals::default(), elapsed_ms: 5 },
-            r#"{"v":1,"event":"done","success":true,"documents":0,"layers":0,"fsmetas":0,"disks":0,"download_bytes":0,"elapsed_ms":5}"#,
+            r#"{"v":1,"event":"done","success":true,"documents":0,"layers":0,"blobs":0,"fsmetas":0,"disks":0,"download_bytes":0,"elapsed_ms":5}"#,
         );
     }
 }

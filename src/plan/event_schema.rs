@@ -14,7 +14,7 @@ use crate::oci::platform::Platform;
 use crate::plan::artifact::Artifact;
 use crate::plan::event::Event;
 use crate::spec::name::ImageName;
-use crate::spec::schema::output::Diagnostic;
+use crate::spec::schema::output::diagnostic::Diagnostic;
 use crate::spec::schema::text_of;
 
 /// The schema of a line: JSON with a final newline.

@@ -68,16 +68,52 @@ fn plan_all(lock: &Lock, have: &Inventory) -> Plan {
     plan(lock, &everything(lock), have)
 }
 
-/// The laws that hold for every lock and every inventory.
+/// Every extent there is.
+fn extents() -> impl Iterator<Item = Extent> {
+    let contents = [Content::Disk, Content::Blobs, Content::Nothing];
+    [Documents::All, Documents::ConfigOnly]
+        .into_iter()
+        .flat_map(move |documents| contents.map(|content| Extent { documents, content }))
+}
+
+/// The laws that hold for every lock, every extent and every inventory.
 fn check_laws(lock: &Lock, have: &Inventory) {
-    let plan = plan_all(lock, have);
+    for extent in extents() {
+        check_laws_within(lock, extent, have);
+    }
+}
+
+fn check_laws_within(lock: &Lock, extent: Extent, have: &Inventory) {
+    let selection = everything(lock);
+    let plan = plan_within(lock, &selection, extent, have);
     let mut store = have.clone();
     for action in &plan.actions {
         assert!(action.needs().is_subset(&store), "every need is there or was made: {action:?}");
         assert!(store.insert(action.makes()), "nothing is made twice: {action:?}");
     }
-    assert!(wanted(lock, &everything(lock)).is_subset(&store), "all that is wanted is there");
-    assert!(plan_all(lock, &store).is_empty(), "planning again is empty");
+    let lacking: Inventory = &wanted_within(lock, &selection, extent) - &store;
+    if extent.content == Content::Blobs {
+        // Of each layer some blob or the image is there.
+        let is_there = |layer: &LockedLayer| {
+            store.contains(&Artifact::Layer(layer.diff_id))
+                || images_of_blobs(lock).iter().any(|(blob, image)| {
+                    *image == Artifact::Layer(layer.diff_id) && store.contains(blob)
+                })
+        };
+        let platforms = lock.images().flat_map(|(_, image)| image.platforms.values());
+        assert!(platforms.flat_map(|platform| &platform.layers).all(is_there));
+    } else {
+        assert!(lacking.is_empty(), "all that is wanted is there");
+    }
+    let again = plan_within(lock, &selection, extent, &store);
+    assert!(again.is_empty(), "planning again is empty: {again:?}");
+    let had = |artifact: &Artifact| have.contains(artifact);
+    let known = wanted_within(lock, &selection, extent);
+    let seen: Inventory = known.into_iter().filter(had).collect();
+    let substitutes = substitutes(lock, &selection, extent, &seen).into_iter().filter(had);
+    let looked_at: Inventory = seen.iter().copied().chain(substitutes).collect();
+    let same = plan_within(lock, &selection, extent, &looked_at);
+    assert_eq!(same, plan, "who looks only for what is wanted and its substitutes plans the same");
 }
 
 /// Two images that share a layer, one of them on two platforms with the same layers.
@@ -94,6 +130,30 @@ fn the_laws_hold_for_every_inventory_of_a_small_world() {
         let there = artifacts.iter().enumerate().filter(|(nth, _)| bits & (1 << nth) != 0);
         check_laws(&lock, &there.map(|(_, artifact)| *artifact).collect());
     }
+}
+
+#[test]
+fn what_was_fetched_before_is_built_without_a_network() {
+    let lock = lock(&[("a", &[("linux/amd64", "xy")]), ("b", &[("linux/amd64", "Xz")])]);
+    let blobs = Extent { content: Content::Blobs, ..Extent::default() };
+    let fetched = plan_within(&lock, &everything(&lock), blobs, &Inventory::new());
+    assert_eq!(
+        (fetched.totals().blobs, fetched.totals().layers),
+        (3, 0),
+        "x is packed in two ways"
+    );
+    let have: Inventory = fetched.actions.iter().map(Action::makes).collect();
+    let plan = plan_all(&lock, &have);
+    assert!(!plan.actions.iter().any(Action::needs_network), "{plan:?}");
+    assert_eq!((plan.totals().layers, plan.totals().download_bytes), (3, 0));
+}
+
+#[test]
+fn who_trusts_a_lock_wants_of_the_documents_only_the_config() {
+    let lock = lock(&[("a", &[("linux/amd64", "x")])]);
+    let extent = Extent { documents: Documents::ConfigOnly, ..Extent::default() };
+    let plan = plan_within(&lock, &everything(&lock), extent, &Inventory::new());
+    assert_eq!(made(&plan), ["blob", "layer", "fsmeta", "disk"]);
 }
 
 fn made(plan: &Plan) -> Vec<&'static str> {

@@ -20,9 +20,11 @@ use crate::oci::document::manifest::Manifest;
 use crate::oci::document::parsed::Parsed;
 use crate::oci::document::search::INDEX_DEPTH_MAX;
 use crate::plan::action::{DocumentKind, FetchDocument, Origin};
+use crate::plan::extent;
 use crate::spec::lockfile::LockedDocument;
 use crate::store;
 use crate::store::Store;
+use crate::store::reader::Reader;
 
 /// The documents of one image on one platform.
 #[derive(Debug)]
@@ -36,10 +38,10 @@ pub(super) struct Documents<'a> {
 /// Where documents are read.
 #[derive(Debug)]
 pub(super) enum Desk<'a> {
-    /// In the store.
+    /// In a store.
     Store {
-        /// Which.
-        store: &'a Store,
+        /// Its reader.
+        reader: &'a Reader,
         /// With what a damaged one is fetched again; nothing where only the store is to be looked at.
         heal: Option<&'a Arc<Context>>,
     },
@@ -77,24 +79,39 @@ impl Chain {
 }
 
 impl Documents<'_> {
-    /// Checks that they agree with the lock and with each other.
-    pub(super) async fn check(&self, allow_platform_mismatch: bool) -> Result<(), Error> {
-        self.checked(allow_platform_mismatch).await.map(drop)
+    /// Checks that those that are `wanted` agree with the lock and with each other.
+    pub(super) async fn check(
+        &self,
+        wanted: extent::Documents,
+        allow_platform_mismatch: bool,
+    ) -> Result<(), Error> {
+        if wanted == extent::Documents::All {
+            return self.checked(allow_platform_mismatch).await.map(drop);
+        }
+        self.checked_config(allow_platform_mismatch).await.map(drop)
     }
 
-    /// As [`Documents::check`], and answers all of them: the indexes down to the manifest, the manifest and the
-    /// config.
+    /// Checks that all of them agree with the lock and with each other, and answers them: the indexes down to the
+    /// manifest, the manifest and the config.
     pub(super) async fn checked(&self, allow_platform_mismatch: bool) -> Result<Chain, Error> {
         let indexes = self.check_index().await?;
         let LockedDocument { digest, size } = self.block.locked.manifest;
         let manifest = Descriptor::new("", digest, size);
         let manifest: Document<Manifest> = self.get(DocumentKind::Manifest, &manifest).await?;
         self.block.check_manifest(&manifest)?;
+        let config = self.checked_config(allow_platform_mismatch).await?;
+        Ok(Chain { indexes, manifest, config })
+    }
+
+    async fn checked_config(
+        &self,
+        allow_platform_mismatch: bool,
+    ) -> Result<Document<ImageConfig>, Error> {
         let LockedDocument { digest, size } = self.block.locked.config;
         let config = Descriptor::new("", digest, size);
         let config: Document<ImageConfig> = self.get(DocumentKind::Config, &config).await?;
         self.block.check_config(&config, allow_platform_mismatch)?;
-        Ok(Chain { indexes, manifest, config })
+        Ok(config)
     }
 
     /// Looks for the manifest in the index and, where it is not there, in the indexes nested in it.
@@ -140,8 +157,8 @@ impl Documents<'_> {
                 Some(bytes) => bytes.clone(),
                 None => store.read_blob(descriptor.digest, T::BYTES_MAX)?,
             },
-            Desk::Store { store, heal } => {
-                self.stored(store, heal, kind, descriptor, T::BYTES_MAX).await?
+            Desk::Store { reader, heal } => {
+                self.stored(reader, heal, kind, descriptor, T::BYTES_MAX).await?
             }
         };
         let media_type = Some(descriptor.media_type.as_str()).filter(|text| !text.is_empty());
@@ -154,18 +171,18 @@ impl Documents<'_> {
     /// The bytes of a document in the store. One that is not whole is fetched again where that is possible.
     async fn stored(
         &self,
-        store: &Store,
+        reader: &Reader,
         heal: Option<&Arc<Context>>,
         kind: DocumentKind,
         descriptor: &Descriptor,
         limit_bytes: u64,
     ) -> Result<Vec<u8>, Error> {
         let Descriptor { digest, size, .. } = *descriptor;
-        match (store.read_blob(digest, limit_bytes), heal) {
+        match (reader.read_blob(digest, limit_bytes), heal) {
             (Err(error), Some(context)) if is_healed_by_fetching(&error) => {
                 let document = FetchDocument { kind, digest, size, origin: self.origin() };
                 refetch(context, &document).await?;
-                Ok(store.read_blob(digest, limit_bytes)?)
+                Ok(reader.read_blob(digest, limit_bytes)?)
             }
             (read, _) => Ok(read?),
         }

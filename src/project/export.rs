@@ -21,7 +21,7 @@ use crate::plan::event::{Event, Totals};
 use crate::plan::selection::Selection;
 use crate::plan::{layer_blobs, plan, wanted};
 use crate::project::documents::{Desk, Documents};
-use crate::project::sync::pairs;
+use crate::project::sync::subset::pairs;
 use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
@@ -164,11 +164,12 @@ fn require_stored(project: &Project, request: &Request<'_>) -> Result<(), Refusa
 async fn documents(project: &Project, request: &Request<'_>) -> Result<DocumentBytes, Refusal> {
     let mut documents = BTreeMap::new();
     let mut failures = Vec::new();
+    let reader = project.store().reader().map_err(Refusal::Store)?;
     for (name, platform) in pairs(&request.selection) {
         let Some(image) = request.lock.image(name.as_str()) else { continue };
         let Some(locked) = image.platforms.get(platform) else { continue };
         let block = Block { name, image, platform, locked };
-        let desk = Desk::Store { store: project.store(), heal: None };
+        let desk = Desk::Store { reader: &reader, heal: None };
         let chain = Documents { block, desk };
         // A mismatch of platforms was judged when the image was synced.
         match chain.checked(true).await {

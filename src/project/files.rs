@@ -8,7 +8,8 @@ use crate::spec::diagnostic::Diagnostic;
 use crate::spec::freshness::{LockState, Stale, check};
 use crate::spec::lockfile::{FILE_BYTES_MAX as LOCK_BYTES_MAX, Lock, LockError};
 use crate::spec::manifest_file::{FILE_BYTES_MAX as IMAGE_SET_BYTES_MAX, ImageSet};
-use crate::store::replace::{create as create_file, replace as replace_file, sweep_parts};
+use crate::store::replace::{create as create_file, replace as replace_file};
+use crate::store::unfinished::sweep_parts;
 
 /// Why one of the two files cannot be read or written.
 #[derive(Debug, thiserror::Error)]

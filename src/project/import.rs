@@ -31,7 +31,7 @@ use crate::plan::selection::Selection;
 use crate::plan::wanted;
 use crate::project::documents::{Desk, Documents};
 use crate::project::files::FileError;
-use crate::project::sync::pairs;
+use crate::project::sync::subset::pairs;
 use crate::project::{Project, Session};
 use crate::spec::lockfile::{FILE_BYTES_MAX, Lock};
 use crate::spec::name::ImageName;

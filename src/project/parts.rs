@@ -11,7 +11,7 @@ use crate::engine::error::Error;
 use crate::plan::action::Action;
 use crate::plan::artifact::{Artifact, Inventory};
 use crate::plan::selection::Selection;
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, plan_within};
 use crate::project::Project;
 use crate::spec::lockfile::Lock;
 use crate::store::error::Error as StoreError;
@@ -32,12 +32,12 @@ impl Parts<'_> {
         &self,
         selection: &Selection,
     ) -> Result<BTreeMap<Artifact, StoreError>, Error> {
-        let all = plan(self.lock, selection, &Inventory::new());
+        let all = plan_within(self.lock, selection, self.project.extent(), &Inventory::new());
         let mut seen = BTreeSet::new();
         let mut stuck = BTreeMap::new();
         loop {
-            let artifacts: Vec<Artifact> = all.actions.iter().map(Action::makes).collect();
-            let missing = plan(self.lock, selection, &self.context.run.inventory(&artifacts)?);
+            let look = |artifacts: &[Artifact]| self.context.run.inventory(artifacts);
+            let missing = self.project.plan_by(self.lock, selection, look)?;
             let parts: BTreeSet<Artifact> = parts(&missing).difference(&seen).copied().collect();
             let damaged = self.damaged(&parts).await?;
             if damaged.is_empty() {
@@ -78,13 +78,16 @@ impl Parts<'_> {
 }
 
 /// What the actions of `plan` build upon and none of them makes. Of a layer a disk needs its length alone,
-/// which the fsmeta knows.
+/// which the fsmeta knows. Who builds a layer of its blob reads and compares all of that anyway.
 fn parts(plan: &Plan) -> BTreeSet<Artifact> {
     let made: BTreeSet<Artifact> = plan.actions.iter().map(Action::makes).collect();
     let needed = plan.actions.iter().flat_map(|action| match action {
         Action::BuildFsmeta(_) => action.needs(),
         Action::WriteDisk(stack) => BTreeSet::from([Artifact::Fsmeta(stack.chain_id)]),
-        Action::FetchDocument(_) | Action::FetchLayer(_) => BTreeSet::new(),
+        Action::FetchDocument(_)
+        | Action::FetchLayer(_)
+        | Action::FetchBlob(_)
+        | Action::BuildLayer(_) => BTreeSet::new(),
     });
     needed.filter(|part| !made.contains(part)).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::plan::selection::Selection;
 use crate::project::{Project, Session};
@@ -80,7 +81,7 @@ fn images<'a>(
 }
 
 /// Which digest each tag stands for.
-fn tag_owners(lock: &Lock) -> BTreeMap<String, crate::oci::digest::Digest> {
+fn tag_owners(lock: &Lock) -> BTreeMap<String, Digest> {
     let mut owners = BTreeMap::new();
     for is_pinned in [false, true] {
         for (_, image) in lock.images().filter(|(_, image)| image.source.is_pinned() == is_pinned) {

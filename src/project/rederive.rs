@@ -9,6 +9,7 @@ use futures_util::stream;
 use crate::engine::chain::Block;
 use crate::engine::error::Error;
 use crate::oci::platform::Platform;
+use crate::plan::extent::Documents::All;
 use crate::project::documents::{Desk, Documents};
 use crate::project::files::Inputs;
 use crate::project::relock::IMAGES_AT_ONCE;
@@ -47,7 +48,7 @@ impl Project {
                 let result = match sources.open(&block.image.source).await {
                     Ok(Some(source)) => {
                         let documents = Documents { block, desk: Desk::Source(&source) };
-                        documents.check(allows_mismatch(inputs, block.name)).await
+                        documents.check(All, allows_mismatch(inputs, block.name)).await
                     }
                     Ok(None) => Err(Error::NoNetwork(block.image.source.clone())),
                     Err(error) => Err(error),

@@ -9,10 +9,11 @@ use std::path::Path;
 use crate::engine::context::blocking;
 use crate::engine::error::Error;
 use crate::plan::artifact::Artifact;
-use crate::plan::wanted;
-use crate::project::sync::Synced;
+use crate::plan::images_of_blobs;
+use crate::project::sync::{Synced, fetch_again};
 use crate::project::verify::{Flaw, Request, Verified};
 use crate::project::{Project, Session};
+use crate::spec::lockfile::Lock;
 use crate::store::Store;
 
 /// What came of a repair.
@@ -71,11 +72,22 @@ impl Project {
         };
         blocking(first, set_aside).await?;
         let synced = match request.lock {
-            Some(lock) => self.sync(lock, &verified.selection, request.inputs, session).await,
+            Some(lock) => {
+                let synced = self.sync(lock, &verified.selection, request.inputs, session).await;
+                fetch_again(self, lock, &self.lost_blobs(verified, lock)?, session, synced).await
+            }
             None => Synced::default(),
         };
         let outcomes = self.outcomes(verified, request).await?;
         Ok(Repaired { outcomes, synced })
+    }
+
+    /// The compressed layers among what `verified` found, which the project keeps beside what is built of them.
+    /// A sync misses none of them, so they would not come again.
+    fn lost_blobs(&self, verified: &Verified, lock: &Lock) -> Result<BTreeSet<Artifact>, Error> {
+        let kept = self.speaks(lock)?.wanted;
+        let blobs = images_of_blobs(lock).into_keys();
+        Ok(blobs.filter(|it| kept.contains(it) && verified.flaws.contains_key(it)).collect())
     }
 
     async fn outcomes(
@@ -85,8 +97,11 @@ impl Project {
     ) -> Result<BTreeMap<Artifact, Outcome>, Error> {
         let flawed: BTreeSet<Artifact> = verified.flaws.keys().copied().collect();
         let mut left = self.examine(&flawed, request).await?;
-        let wanted_here: BTreeSet<Artifact> =
-            request.lock.iter().flat_map(|lock| wanted(lock, &verified.selection)).collect();
+        let mut wanted_here = BTreeSet::new();
+        if let Some(lock) = request.lock {
+            wanted_here.extend(self.wanted(lock, &verified.selection));
+            wanted_here.extend(self.lost_blobs(verified, lock)?);
+        }
         let own = Store::absolute(self.lock_path())?;
         let mut roots = self.store().roots()?;
         roots.retain(|root| own != Path::new(&root.lock));

@@ -5,34 +5,40 @@
 //! word; all others go on. When everything is committed, the project's root is. Where the lock has digests of
 //! artifacts, what is in the store is held to them.
 
+mod room;
+
+mod reasons;
+
+pub(super) mod subset;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::{debug, trace};
-
-use crate::engine::apply::{self, Failure};
+use crate::engine::apply;
 use crate::engine::chain::Block;
 use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::engine::source::Sources;
 use crate::oci::platform::Platform;
 use crate::plan::action::Action;
-use crate::plan::artifact::Artifact;
+use crate::plan::artifact::{Artifact, Inventory};
 use crate::plan::event::{Event, Totals};
+use crate::plan::extent::{Content, Extent};
 use crate::plan::locked::check_format;
-use crate::plan::room::Room;
 use crate::plan::selection::Selection;
-use crate::plan::{Plan, plan, wanted};
+use crate::plan::{Plan, plan_within, substitutes};
 use crate::project::documents::{Desk, Documents};
 use crate::project::files::Inputs;
 use crate::project::locked::differing;
 use crate::project::parts::Parts;
+use crate::project::sync::subset::{Broken, only, pairs, without};
 use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
 use crate::store::error::{Class, Error as StoreError};
 use crate::store::pulled::PulledImage;
+use crate::store::root::Root;
 
 /// What came of a sync.
 #[derive(Debug, Default)]
@@ -76,6 +82,34 @@ pub(super) async fn sync_pulled(
 ) -> Synced {
     let notes = Notes::Pulled(pulled);
     Work { project, lock, inputs: None, session, sources, notes }.whole(selection).await
+}
+
+/// Fetches the `blobs` of compressed layers of `lock` that are not there, and builds nothing. Adds what came of
+/// that to `synced`.
+pub(super) async fn fetch_again(
+    project: &Project,
+    lock: &Lock,
+    blobs: &BTreeSet<Artifact>,
+    session: &Session,
+    mut synced: Synced,
+) -> Synced {
+    let extent = Extent { content: Content::Blobs, ..project.extent() };
+    let (project, sources) = (project.clone().with_extent(extent), project.sources(session));
+    let (everything, notes) = (Selection::everything(lock), Notes::Lock);
+    let work = Work { project: &project, lock, inputs: None, session, sources, notes };
+    let all = plan_within(lock, &everything, extent, &Inventory::new()).actions.into_iter();
+    let wanted = all.filter(|action| blobs.contains(&action.makes()));
+    let is_reachable =
+        |action: &Action| session.registry.is_some() || !project.needs_network(action);
+    let (actions, lost): (Vec<Action>, Vec<Action>) = wanted.partition(is_reachable);
+    synced.out_of_reach.extend(lost);
+    if let Some(first) = actions.first() {
+        match work.context(&everything) {
+            Ok(context) => drop(synced.note(apply::all(&context, &actions).await)),
+            Err(error) => synced.failures.push((first.origin().image.clone(), error)),
+        }
+    }
+    synced
 }
 
 /// An image that is pulled.
@@ -128,13 +162,15 @@ impl Work<'_> {
         check_format(self.lock)?;
         let mut missing = self.project.plan(self.lock, selection)?;
         self.session.reporter.report(Event::Planned(missing.totals()));
-        self.log(selection, &missing);
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            reasons::log(self.project, &self.project.wanted(self.lock, selection), &missing);
+        }
         let selection = &self.within_reach(selection, &missing, synced);
         let all_within_reach = synced.is_complete();
         if !all_within_reach {
             missing = self.project.plan(self.lock, selection)?;
         }
-        if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await.is_empty() {
+        if missing.is_empty() && self.broken(selection, None, &BTreeSet::new()).await?.is_empty() {
             if !all_within_reach {
                 return Ok(());
             }
@@ -155,40 +191,11 @@ impl Work<'_> {
                 return Ok(());
             }
         }
-        self.check_room(selection, &missing)?;
+        room::check(self.project, &missing, &*self.session.reporter)?;
         let context = self.context(selection)?;
         self.fill(&context, selection, synced).await?;
         self.compare(selection, synced);
         self.note(synced)?;
-        Ok(())
-    }
-
-    /// Refuses to begin where not even the compressed bytes of what is missing have room, and warns where
-    /// what is built of them may have none.
-    fn check_room(&self, selection: &Selection, missing: &Plan) -> Result<(), StoreError> {
-        let store = self.project.store();
-        let wanted = wanted(self.lock, selection);
-        let needed_bytes = missing
-            .actions
-            .iter()
-            .filter(|action| wanted.contains(&action.makes()))
-            .fold(0_u64, |sum, action| sum.saturating_add(action.download_bytes()));
-        let Some(free_bytes) = store.free_bytes()? else {
-            return Ok(());
-        };
-        let path = store.path().to_owned();
-        match Room::of(free_bytes, needed_bytes) {
-            Room::Short => return Err(StoreError::Full { path, free_bytes, needed_bytes }),
-            Room::Tight => self.session.reporter.report(Event::Warning {
-                code: "store-space".to_owned(),
-                image: None,
-                message: format!(
-                    "`{}` has {free_bytes} bytes free; {needed_bytes} bytes are to be fetched, and what is built of them may need more",
-                    path.display()
-                ),
-            }),
-            Room::Enough => {}
-        }
         Ok(())
     }
 
@@ -197,33 +204,11 @@ impl Work<'_> {
         let differing = differing(self.project.store(), self.lock, selection);
         let wrong: BTreeSet<Artifact> = differing.keys().copied().collect();
         for (name, platform) in pairs(selection).filter(|_| !wrong.is_empty()) {
-            if !wanted(self.lock, &only(name, platform)).is_disjoint(&wrong) {
+            if !self.project.wanted(self.lock, &only(name, platform)).is_disjoint(&wrong) {
                 synced.is_incomplete(name, platform);
             }
         }
         synced.failures.extend(differing.into_values());
-    }
-
-    /// Says what the store has, and why each other thing is made.
-    fn log(&self, selection: &Selection, missing: &Plan) {
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return;
-        }
-        let lacking: BTreeSet<Artifact> = missing.actions.iter().map(Action::makes).collect();
-        let (store, wanted) = (self.project.store(), wanted(self.lock, selection));
-        for artifact in wanted.difference(&lacking) {
-            trace!("has {artifact}");
-        }
-        debug!("the store has {} of {} artifacts", wanted.len() - lacking.len(), wanted.len());
-        for action in &missing.actions {
-            let (artifact, image) = (action.makes(), &action.origin().image);
-            let why = match store.open(artifact) {
-                Err(error) => error.to_string(),
-                Ok(_) => "it has come meanwhile".to_owned(),
-            };
-            let bytes = action.download_bytes();
-            debug!("makes {artifact} for {image}, fetching {bytes} bytes: {why}");
-        }
     }
 
     /// Leaves out, where there is no network, the images that need something from one.
@@ -234,20 +219,34 @@ impl Work<'_> {
         let mut lost = BTreeSet::new();
         for action in plan.actions.iter().filter(|action| self.project.needs_network(action)) {
             lost.insert(action.makes());
-            match self.project.store().open(action.makes()) {
-                Err(error) if error.class() == Class::Integrity => {
-                    synced.failures.push((action.origin().image.clone(), error.into()));
-                }
-                _ => synced.out_of_reach.push(action.clone()),
+            match self.damaged(action) {
+                Some(error) => synced.failures.push((action.origin().image.clone(), error.into())),
+                None => synced.out_of_reach.push(action.clone()),
             }
         }
         let affected = pairs(selection)
-            .filter(|(name, platform)| !wanted(self.lock, &only(name, platform)).is_disjoint(&lost))
+            .filter(|(name, platform)| {
+                !self.project.wanted(self.lock, &only(name, platform)).is_disjoint(&lost)
+            })
             .map(|(name, platform)| ((name.clone(), platform.clone()), None))
             .collect::<Broken>();
         let selection = without(selection, &affected);
         synced.note_broken(affected);
         selection
+    }
+
+    /// What is there and damaged of what `action` would make, or could make it of.
+    fn damaged(&self, action: &Action) -> Option<StoreError> {
+        let blob = match action {
+            Action::FetchLayer(layer) => Some(Artifact::Blob(layer.digest)),
+            _ => None,
+        };
+        let open = |artifact| self.project.store().open(artifact).err();
+        [action.makes()]
+            .into_iter()
+            .chain(blob)
+            .filter_map(open)
+            .find(|error| error.class() == Class::Integrity)
     }
 
     /// Does what is missing, in a run that keeps others from deleting what this one found.
@@ -259,7 +258,7 @@ impl Work<'_> {
     ) -> Result<(), Error> {
         let todo = self.missing(context, selection)?;
         let failed = synced.note(apply::documents(context, &todo.actions).await);
-        let broken = self.broken(selection, Some(context), &failed).await;
+        let broken = self.broken(selection, Some(context), &failed).await?;
         let sound = without(selection, &broken);
         synced.note_broken(broken);
         let sound = self.upon_whole_parts(context, sound, synced).await?;
@@ -273,7 +272,7 @@ impl Work<'_> {
             synced.totals.add(action);
         }
         for (name, platform) in pairs(&sound) {
-            if !wanted(self.lock, &only(name, platform)).is_disjoint(&left) {
+            if !self.project.wanted(self.lock, &only(name, platform)).is_disjoint(&left) {
                 synced.is_incomplete(name, platform);
             }
         }
@@ -294,7 +293,7 @@ impl Work<'_> {
         let damaged: BTreeSet<Artifact> = stuck.keys().copied().collect();
         let mut broken = Broken::new();
         for (name, platform) in pairs(&selection).filter(|_| !damaged.is_empty()) {
-            let wanted = wanted(self.lock, &only(name, platform));
+            let wanted = self.project.wanted(self.lock, &only(name, platform));
             if !wanted.is_disjoint(&damaged) {
                 // What several images have is told for the first.
                 let told = wanted.iter().find_map(|artifact| stuck.remove(artifact));
@@ -308,24 +307,28 @@ impl Work<'_> {
 
     /// Removes what dead runs have left, and what they kept of layers that are there now.
     fn sweep_remains(&self, selection: &Selection, missing: &BTreeSet<Artifact>) {
-        let all = plan(self.lock, selection, missing);
-        let complete = all.actions.iter().filter_map(|action| match action {
-            Action::FetchLayer(layer) => Some(layer.digest),
-            _ => None,
-        });
+        let locked = pairs(selection)
+            .filter_map(|(name, platform)| self.lock.image(name.as_str())?.platforms.get(platform));
+        let complete = locked
+            .flat_map(|locked| &locked.layers)
+            .filter(|layer| !missing.contains(&Artifact::Layer(layer.diff_id)))
+            .map(|layer| layer.digest);
         // What stays harms nobody, and the next run tries again.
         let _ = self.project.store().sweep_remains(&complete.collect());
     }
 
     fn missing(&self, context: &Context, selection: &Selection) -> Result<Plan, Error> {
-        let artifacts: Vec<Artifact> = wanted(self.lock, selection).into_iter().collect();
-        Ok(plan(self.lock, selection, &context.run.inventory(&artifacts)?))
+        let look = |artifacts: &[Artifact]| context.run.inventory(artifacts);
+        Ok(self.project.plan_by(self.lock, selection, look)?)
     }
 
     fn context(&self, selection: &Selection) -> Result<Arc<Context>, Error> {
         let Session { limits, jobs, caller, reporter, .. } = self.session;
         let store = self.project.store().clone();
-        let artifacts: Vec<Artifact> = wanted(self.lock, selection).into_iter().collect();
+        let extent = self.project.extent();
+        let mut artifacts = self.project.wanted(self.lock, selection);
+        artifacts.extend(substitutes(self.lock, selection, extent, &Inventory::new()));
+        let artifacts: Vec<Artifact> = artifacts.into_iter().collect();
         Ok(Arc::new(Context {
             run: store.shared()?.begin_run(&artifacts, caller.clone())?,
             store,
@@ -344,25 +347,28 @@ impl Work<'_> {
         selection: &Selection,
         heal: Option<&Arc<Context>>,
         failed: &BTreeSet<Artifact>,
-    ) -> Broken {
+    ) -> Result<Broken, StoreError> {
         let mut broken = Broken::new();
+        let reader = self.project.store().reader()?;
         for (name, platform) in pairs(selection) {
             let Some(image) = self.lock.image(name.as_str()) else { continue };
             let Some(locked) = image.platforms.get(platform) else { continue };
-            let has_failed = !wanted(self.lock, &only(name, platform)).is_disjoint(failed);
+            let has_failed = !failed.is_empty()
+                && !self.project.wanted(self.lock, &only(name, platform)).is_disjoint(failed);
             let block = Block { name, image, platform, locked };
             // Without a network what is damaged stays where it is, and is told.
             let is_reachable = self.session.registry.is_some() || image.source.is_local();
             let heal = heal.filter(|_| !has_failed && is_reachable);
-            let desk = Desk::Store { store: self.project.store(), heal };
+            let desk = Desk::Store { reader: &reader, heal };
             let documents = Documents { block, desk };
-            let checked = documents.check(self.allows_mismatch(name)).await.err();
+            let wanted = self.project.extent().documents;
+            let checked = documents.check(wanted, self.allows_mismatch(name)).await.err();
             let told = checked.filter(|error| !has_failed || matches!(error, Error::Chain(_)));
             if has_failed || told.is_some() {
                 broken.insert((name.clone(), platform.clone()), told);
             }
         }
-        broken
+        Ok(broken)
     }
 
     fn allows_mismatch(&self, name: &ImageName) -> bool {
@@ -389,58 +395,9 @@ impl Work<'_> {
     /// Notes that the project wants all of its lock, whatever was selected this time. Answers whether that
     /// was to be written.
     fn note_root(&self) -> Result<bool, StoreError> {
-        let artifacts = wanted(self.lock, &Selection::everything(self.lock));
+        let wanted = |previous: Option<&Root>| self.project.kept(self.lock, previous);
         let Session { now, caller, .. } = self.session;
         let (store, lock) = (self.project.store(), self.project.lock_path());
-        store.put_root(lock, &artifacts, *now, caller.clone())
+        store.put_root_after(lock, wanted, *now, caller.clone())
     }
-}
-
-/// Images on platforms that cannot be synced.
-type Broken = BTreeMap<(ImageName, Platform), Option<Error>>;
-
-impl Synced {
-    /// Notes the causes among `failures`, and answers what could not be made.
-    fn note(&mut self, failures: Vec<Failure>) -> BTreeSet<Artifact> {
-        let lost = failures.iter().map(|failure| failure.action.makes()).collect();
-        for Failure { action, error } in failures {
-            if !matches!(error, Error::Skipped { .. }) {
-                self.failures.push((action.origin().image.clone(), error));
-            }
-        }
-        lost
-    }
-
-    fn note_broken(&mut self, broken: Broken) {
-        for ((name, platform), error) in broken {
-            self.is_incomplete(&name, &platform);
-            self.failures.extend(error.map(|error| (name, error)));
-        }
-    }
-
-    fn is_incomplete(&mut self, name: &ImageName, platform: &Platform) {
-        self.incomplete.entry(name.clone()).or_default().insert(platform.clone());
-    }
-}
-
-pub(super) fn pairs(selection: &Selection) -> impl Iterator<Item = (&ImageName, &Platform)> {
-    selection
-        .images
-        .iter()
-        .flat_map(|(name, platforms)| platforms.iter().map(move |platform| (name, platform)))
-}
-
-fn only(name: &ImageName, platform: &Platform) -> Selection {
-    let images = BTreeMap::from([(name.clone(), BTreeSet::from([platform.clone()]))]);
-    Selection { images, skipped: Vec::new() }
-}
-
-fn without(selection: &Selection, broken: &Broken) -> Selection {
-    let mut selection = selection.clone();
-    for (name, platform) in broken.keys() {
-        if let Some(platforms) = selection.images.get_mut(name) {
-            platforms.remove(platform);
-        }
-    }
-    selection
 }

@@ -18,7 +18,6 @@ use crate::oci::document::parsed::{CONFIG_BYTES_MAX, Parsed as _};
 use crate::oci::platform::Platform;
 use crate::plan::artifact::Artifact;
 use crate::plan::selection::{Selection, SelectionRequest, select};
-use crate::plan::wanted;
 use crate::project::Project;
 use crate::project::documents::{Desk, Documents};
 use crate::project::files::Inputs;
@@ -109,7 +108,7 @@ impl Project {
         let selection =
             request.lock.map(|lock| expected(lock, request.inputs, &recorded)).unwrap_or_default();
         let mut artifacts = recorded;
-        artifacts.extend(request.lock.iter().flat_map(|lock| wanted(lock, &selection)));
+        artifacts.extend(request.lock.iter().flat_map(|lock| self.wanted(lock, &selection)));
         let flaws = self.examine(&artifacts, request).await?;
         let contradictions = match request.lock.filter(|_| request.deep) {
             Some(lock) => self.contradictions(lock, request.inputs, &selection).await?,
@@ -194,15 +193,17 @@ impl Project {
         selection: &Selection,
     ) -> Result<Vec<(ImageName, Error)>, Error> {
         let mut found = Vec::new();
+        let reader = self.store().reader()?;
         for (name, platforms) in &selection.images {
             let Some(image) = lock.image(name.as_str()) else { continue };
             for (platform, locked) in
                 image.platforms.iter().filter(|(platform, _)| platforms.contains(platform))
             {
                 let block = Block { name, image, platform, locked };
-                let desk = Desk::Store { store: self.store(), heal: None };
+                let desk = Desk::Store { reader: &reader, heal: None };
                 let documents = Documents { block, desk };
-                match documents.check(allows_mismatch(inputs, name)).await {
+                match documents.check(self.extent().documents, allows_mismatch(inputs, name)).await
+                {
                     Ok(())
                     | Err(Error::Store(StoreError::Missing { .. } | StoreError::Damaged { .. })) => {
                     }

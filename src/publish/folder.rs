@@ -4,7 +4,7 @@
 //! who may change a directory could put anything in place of what is written there.
 
 use std::fs::{self, File, canonicalize};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use rustix::process::geteuid;
 
 use crate::disk::file::ReadAt;
 use crate::publish::error::Error;
+use crate::store::failpoint::{Place, Step, failpoint_outside};
 
 /// Everybody may read, nobody changes: what a store's files have too.
 const MODE_SEALED: Mode = Mode::from_raw_mode(0o444);
@@ -41,11 +42,11 @@ pub(super) struct Found {
 }
 
 impl ReadAt for Found {
-    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset_bytes)
     }
 
-    fn size_bytes(&self) -> std::io::Result<u64> {
+    fn size_bytes(&self) -> io::Result<u64> {
         Ok(self.size_bytes)
     }
 }
@@ -54,7 +55,10 @@ impl Folder {
     /// Opens the directory that the user named, through symbolic links if there are any, making it and what
     /// is missing above it.
     pub(super) fn make_all(path: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(path).map_err(|error| Error::io("make directory", path, error))?;
+        before(Step::MakeDirectory)
+            .map_err(io::Error::from)
+            .and_then(|()| fs::create_dir_all(path))
+            .map_err(|error| Error::io("make directory", path, error))?;
         Self::open(path)?.ok_or_else(|| Error::io("open", path, Errno::NOENT))
     }
 
@@ -62,7 +66,7 @@ impl Folder {
     pub(super) fn open(path: &Path) -> Result<Option<Self>, Error> {
         let canonical = match canonicalize(path) {
             Ok(canonical) => canonical,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("open", path, error)),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -73,7 +77,14 @@ impl Folder {
 
     /// Opens the directory `name`, making it if it is missing.
     pub(super) fn make(&self, name: &str) -> Result<Self, Error> {
-        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)) {
+        let mode = Mode::from_raw_mode(0o755);
+        let made = match self.child(name)? {
+            Some(child) => return Ok(child),
+            None => {
+                before(Step::MakeDirectory).and_then(|()| rustix::fs::mkdirat(&self.fd, name, mode))
+            }
+        };
+        match made {
             Ok(()) => self.sync()?,
             Err(Errno::EXIST) => {}
             Err(error) => return Err(Error::io("make directory", self.path_of(name), error)),
@@ -171,7 +182,9 @@ impl Folder {
             return Err(self.unexpected(name, "a regular file"));
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        match rustix::fs::openat(&self.fd, name, flags | OFlags::CLOEXEC, MODE_LOCK) {
+        let opened = before(Step::Open)
+            .and_then(|()| rustix::fs::openat(&self.fd, name, flags | OFlags::CLOEXEC, MODE_LOCK));
+        match opened {
             Ok(fd) => Ok(File::from(fd)),
             Err(Errno::LOOP | Errno::ISDIR) => Err(self.unexpected(name, "a regular file")),
             Err(error) => Err(Error::io("open", self.path_of(name), error)),
@@ -182,7 +195,9 @@ impl Folder {
     /// system or its rules do not allow it.
     pub(super) fn link(&self, file: &impl std::os::fd::AsFd, name: &str) -> Result<bool, Error> {
         let open = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-        match rustix::fs::linkat(CWD, open, &self.fd, name, AtFlags::SYMLINK_FOLLOW) {
+        let linked = before(Step::Link)
+            .and_then(|()| rustix::fs::linkat(CWD, open, &self.fd, name, AtFlags::SYMLINK_FOLLOW));
+        match linked {
             Ok(()) => Ok(true),
             Err(
                 Errno::XDEV
@@ -203,7 +218,10 @@ impl Folder {
         self.unlink(&temporary)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let path = self.path_of(&temporary);
-        let fd = rustix::fs::openat(&self.fd, &temporary, flags | OFlags::CLOEXEC, MODE_LOCK)
+        let fd = before(Step::Create)
+            .and_then(|()| {
+                rustix::fs::openat(&self.fd, &temporary, flags | OFlags::CLOEXEC, MODE_LOCK)
+            })
             .map_err(|error| Error::io("create", &path, error))?;
         Ok(Part { folder: self, name: name.to_owned(), temporary, path, file: File::from(fd) })
     }
@@ -211,14 +229,17 @@ impl Folder {
     /// Makes the file `name` of these bytes, complete and durable.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let mut part = self.part(name)?;
-        let written = part.file.write_all(bytes);
-        written.map_err(|error| Error::io("write", &part.path, error))?;
+        part.fill(|file| file.write_all(bytes))?;
         part.finish(MODE_PLAIN)
     }
 
     /// Removes a name, if it is there.
     pub(super) fn unlink(&self, name: &str) -> Result<(), Error> {
-        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+        if self.kind_of(name)?.is_none() {
+            return Ok(());
+        }
+        let unlink = || rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
+        match before(Step::Unlink).and_then(|()| unlink()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(Error::io("remove", self.path_of(name), error)),
         }
@@ -226,7 +247,9 @@ impl Folder {
 
     /// Makes the names in it durable.
     pub(super) fn sync(&self) -> Result<(), Error> {
-        rustix::fs::fsync(&self.fd).map_err(|error| Error::io("make durable", &self.path, error))
+        before(Step::SyncNames)
+            .and_then(|()| rustix::fs::fsync(&self.fd))
+            .map_err(|error| Error::io("make durable", &self.path, error))
     }
 
     fn kind_of(&self, name: &str) -> Result<Option<FileType>, Error> {
@@ -248,18 +271,39 @@ impl Folder {
     }
 }
 
+/// Passes the failpoint of a step in another program's cache.
+fn before(step: Step) -> Result<(), Errno> {
+    failpoint_outside(step, Place::Cache)
+}
+
 /// A file that is not finished, under a name that nobody reads. Dropping it removes it.
 #[derive(Debug)]
 pub(super) struct Part<'a> {
     folder: &'a Folder,
     name: String,
     temporary: String,
-    /// Where it is, for messages.
-    pub(super) path: PathBuf,
-    pub(super) file: File,
+    path: PathBuf,
+    file: File,
 }
 
 impl Part<'_> {
+    /// Writes what it is to hold.
+    pub(super) fn fill(
+        &mut self,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let Self { path, file, .. } = self;
+        before(Step::Write)
+            .map_err(io::Error::from)
+            .and_then(|()| fill(file))
+            .map_err(|error| Error::io("write", path, error))
+    }
+
+    /// Reads what was written so far.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&File) -> io::Result<T>) -> Result<T, Error> {
+        read(&self.file).map_err(|error| Error::io("read", &self.path, error))
+    }
+
     /// Makes it the file that it is to be, which nobody changes any more.
     pub(super) fn seal(self) -> Result<(), Error> {
         self.finish(MODE_SEALED)
@@ -267,10 +311,14 @@ impl Part<'_> {
 
     fn finish(self, mode: Mode) -> Result<(), Error> {
         let Self { folder, name, temporary, path, file } = &self;
-        rustix::fs::fchmod(file, mode)
+        before(Step::Mode)
+            .and_then(|()| rustix::fs::fchmod(file, mode))
             .map_err(|error| Error::io("set the mode of", path, error))?;
-        file.sync_all().map_err(|error| Error::io("make durable", path, error))?;
-        rustix::fs::renameat(&folder.fd, temporary, &folder.fd, name)
+        before(Step::Sync)
+            .and_then(|()| rustix::fs::fsync(file))
+            .map_err(|error| Error::io("make durable", path, error))?;
+        before(Step::Rename)
+            .and_then(|()| rustix::fs::renameat(&folder.fd, temporary, &folder.fd, name))
             .map_err(|error| Error::io("rename a file to", folder.path_of(name), error))?;
         folder.sync()
     }

@@ -45,7 +45,7 @@ use self::content::Content;
 use self::folders::Folders;
 use self::note::{Note, id_of};
 use self::place::Placing;
-use crate::engine::collect::Withdrawn;
+use crate::engine::collect::{Staying, Withdrawn};
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
@@ -117,7 +117,8 @@ impl Image<'_> {
 }
 
 /// Publishes `image`, all of which is in `store`, to the cache in the directory `cache`, which is made if it
-/// is missing. What is there already is left as it is; if all of it is, nothing is written anywhere.
+/// is missing. What is there already is left as it is; if all of it is, nothing is written anywhere, and only what dead
+/// runs left in the store goes.
 pub fn publish(
     store: &Store,
     cache: &Path,
@@ -129,6 +130,8 @@ pub fn publish(
         let id = id_of(folders.path())?;
         let note = Note::read(store.publication(id)?, folders.path())?;
         if Placing::new(&folders, &content, note, caller).is_done()? {
+            // What dead runs left goes also where there is nothing to do; what stays harms nobody.
+            let _ = store.sweep_remains(&BTreeSet::new());
             return Ok(Published { references: content.references, ..Published::default() });
         }
     }
@@ -157,20 +160,16 @@ pub fn is_published(
     Placing::new(&folders, &content, note, caller).is_done()
 }
 
-/// Takes out of every cache the images that were published from `store` and need one of `going`, which is
-/// about to be deleted. Only what was published is deleted, and nothing that is in use; nothing is waited
+/// Takes out of every cache the images that were published from `store` and were made of anything that is gone, or
+/// is about to be deleted. Only what was published is deleted, and nothing that is in use; nothing is waited
 /// for. What stays is whole without the store, and goes another time.
-pub fn withdraw(
-    store: &Store,
-    exclusive: &ExclusiveStore,
-    going: &BTreeSet<Artifact>,
-) -> Vec<Withdrawn> {
-    withdraw::withdraw(store, exclusive, going)
+pub fn withdraw(store: &Store, exclusive: &ExclusiveStore, staying: &Staying) -> Vec<Withdrawn> {
+    withdraw::withdraw(store, exclusive, staying)
 }
 
 /// What [`withdraw`] would do now, if nobody used anything: no lock is taken to find out. Writes nothing.
-pub fn preview(store: &Store, going: &BTreeSet<Artifact>) -> Vec<Withdrawn> {
-    withdraw::preview(store, going)
+pub fn preview(store: &Store, staying: &Staying) -> Vec<Withdrawn> {
+    withdraw::preview(store, staying)
 }
 
 #[cfg(test)]

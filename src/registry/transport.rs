@@ -1,10 +1,13 @@
 //! One request to a registry: where it goes, what it shows, which redirects it follows, and how long it
 //! waits when the registry asks for a pause.
 
-use std::net::SocketAddr;
+mod place;
+
+mod redirect;
+
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, LOCATION, RANGE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::Instant;
 use tracing::{debug, trace};
@@ -13,31 +16,24 @@ use crate::oci::document::media_type;
 use crate::oci::reference::{DOCKER_HUB, Reference};
 use crate::registry::answer::{check, words};
 use crate::registry::auth::{Asker, Auth, Demand, Shown};
-use crate::registry::cause::{is_by, is_refused};
 use crate::registry::challenge::Challenge;
-use crate::registry::clients::{Clients, is_loopback};
-use crate::registry::endpoint::{Endpoint, Scheme, host_of};
+use crate::registry::clients::Clients;
+use crate::registry::endpoint::{Endpoint, host_of};
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::hosts::Hosts;
-use crate::registry::reach::{Naming, Reach};
-use crate::registry::resolver::{TooNear, literal};
+use crate::registry::reach::Naming;
 use crate::registry::retry::{Pause, Tries};
 use crate::registry::route::Route;
-use crate::registry::settings::{RegistryRule, Settings};
+use crate::registry::settings::Settings;
 use crate::registry::shown::{ShownUrl, Words};
 use crate::registry::token::header;
+use crate::registry::transport::place::DOCKER_HUB_HOST;
 use crate::words::with_causes;
-
-/// Redirects of one request: a registry's own, a storage's, and some to spare.
-const REDIRECTS_MAX: usize = 5;
 
 /// How often one request is made with something else to show: a renewed token, then none of the stored
 /// credentials.
 const SHOWINGS_MAX: usize = 3;
-
-/// How long a registry on this machine has to answer the question whether it speaks TLS.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What requests to all registries share.
 #[derive(Debug)]
@@ -142,51 +138,6 @@ impl Transport {
         Err(asker.denied(Words::default()))
     }
 
-    /// Follows redirects. What is shown to the registry is shown to no other origin, and not again after
-    /// another origin was asked.
-    async fn follow(
-        &self,
-        mut url: Url,
-        place: &Endpoint,
-        request: &Request<'_>,
-        shown: Option<&Shown>,
-    ) -> Result<Response, Error> {
-        url.set_path(&format!("/v2/{}/{}", place.reference().repository(), request.path));
-        if let Some(registry) = place.stands_for() {
-            url.query_pairs_mut().append_pair("ns", registry);
-        }
-        let (base, mut by) = (url.clone(), url.clone());
-        let (mut shown, mut naming) = (shown, None);
-        for _ in 0..=REDIRECTS_MAX {
-            let response = self.execute(&url, request, shown, naming).await;
-            let response = response.map_err(|error| match error {
-                Error::Transport { source, .. } if is_by::<TooNear>(&source) => too_near(&by),
-                other => other,
-            })?;
-            let location = match response.status().as_u16() {
-                301 | 302 | 303 | 307 | 308 => response.headers().get(LOCATION),
-                _ => None,
-            };
-            let Some(location) = location else {
-                return Ok(response);
-            };
-            let next = redirect(&url, location.to_str().unwrap_or_default())?;
-            if next.origin() != url.origin() {
-                shown = None;
-            }
-            if naming.is_none() && next.origin() != base.origin() {
-                let registry = self.reach(&base, response.remote_addr()).await;
-                naming = Some(Naming::Storage(registry));
-            }
-            if naming.zip(literal(&next)).is_some_and(|(naming, to)| !naming.allows(Reach::of(to)))
-            {
-                return Err(too_near(&url));
-            }
-            by = std::mem::replace(&mut url, next);
-        }
-        Err(Error::Redirect { url: ShownUrl::of(&url), reason: "there were too many before it" })
-    }
-
     async fn execute(
         &self,
         url: &Url,
@@ -288,54 +239,6 @@ impl Transport {
             self.settings.events.tell(RegistryEvent::Mirror { registry, mirror });
         }
     }
-
-    /// How near the place at `base` is, which answered from `remote`. Where that is not one of its own
-    /// addresses, a proxy answered, and the place counts as being far away.
-    async fn reach(&self, base: &Url, remote: Option<SocketAddr>) -> Reach {
-        if let Some(address) = literal(base) {
-            return Reach::of(address);
-        }
-        let resolver = self.clients.resolver(&self.settings);
-        let known = resolver.lookup(base.host_str().unwrap_or_default()).await.unwrap_or_default();
-        let answered = remote.map(|remote| remote.ip());
-        let own = answered.filter(|ip| known.iter().any(|address| address.ip() == *ip));
-        own.map_or(Reach::Public, Reach::of)
-    }
-
-    /// The URL of a place, without a path.
-    async fn base(&self, place: &Endpoint) -> Result<Url, Error> {
-        let scheme = match place.scheme() {
-            Some(scheme) => scheme,
-            None => self.scheme(place.host()).await?,
-        };
-        let host = if place.host() == DOCKER_HUB { DOCKER_HUB_HOST } else { place.host() };
-        Url::parse(&format!("{scheme}://{host}/"))
-            .map_err(|_| Error::Host { registry: place.host().to_owned() })
-    }
-
-    async fn scheme(&self, registry: &str) -> Result<Scheme, Error> {
-        let rule = self.settings.registries.get(registry);
-        if let Some(scheme) = rule.and_then(|rule| rule.scheme) {
-            return Ok(scheme);
-        }
-        if !is_loopback(registry) || rule.is_some_and(RegistryRule::is_about_tls) {
-            return Ok(Scheme::Https);
-        }
-        if let Some(known) = self.hosts.scheme(registry) {
-            return Ok(known);
-        }
-        let client = self.clients.get(&self.settings, registry)?;
-        let probe = client.get(format!("https://{registry}/v2/")).timeout(PROBE_TIMEOUT);
-        let scheme = match probe.send().await {
-            Ok(_) => Scheme::Https,
-            // Nobody listens yet: the question is left open.
-            Err(error) if is_refused(&error) => return Ok(Scheme::Http),
-            Err(_) => Scheme::Http,
-        };
-        debug!("`{registry}` is on this machine and speaks {scheme}");
-        self.hosts.set_scheme(registry, scheme);
-        Ok(scheme)
-    }
 }
 
 /// Notes a request and its answer. Of where a redirect leads only the origin is told: some storages have
@@ -360,30 +263,6 @@ fn log_answer(
         debug!("{method} {place}{range}: {} {elapsed}", answer.status().as_u16());
     } else {
         debug!("{method} {place}{range}: no answer {elapsed}");
-    }
-}
-
-/// The host that serves Docker Hub's registry.
-const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
-
-/// Where a redirect of `from` leads, if it may be followed.
-fn redirect(from: &Url, location: &str) -> Result<Url, Error> {
-    let refused = |reason| Error::Redirect { url: ShownUrl::of(from), reason };
-    let next = from.join(location).map_err(|_| refused("its target is not a URL"))?;
-    if !next.username().is_empty() || next.password().is_some() {
-        return Err(refused("its target holds a user"));
-    }
-    match (from.scheme(), next.scheme()) {
-        (_, "https") | ("http", "http") => Ok(next),
-        ("https", "http") => Err(refused("it leads from TLS to plain http")),
-        _ => Err(refused("its target is not reached over http")),
-    }
-}
-
-fn too_near(url: &Url) -> Error {
-    Error::Redirect {
-        url: ShownUrl::of(url),
-        reason: "its target's address is nearer to this machine than the registry's",
     }
 }
 

@@ -43,6 +43,10 @@ pub struct Config {
     pub store: Option<Placed<String>>,
     /// Whether the store may be added to even if it belongs to another user.
     pub allow_foreign_owner: bool,
+    /// Whether compressed layers stay in the store beside what is built of them.
+    pub keep_blobs: bool,
+    /// Whether a lock is believed without the index and the manifest of each image.
+    pub trust_lock: bool,
     /// How many layers are worked on at once.
     pub jobs: Option<NonZeroUsize>,
     /// Where `sync` publishes to.

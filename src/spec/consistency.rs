@@ -2,9 +2,9 @@
 //!
 //! A digest names one content, so wherever a lock has it, it has the same size and, if it is a layer's, the
 //! same `diff_id`; what is built of the same layers has the same digest; and an image without an index is its
-//! manifest. Each block has a `sum` of its own, so a
-//! contradiction between two blocks, or one that was written with a right sum, is found only here. Whether a
-//! block is what the registry has is not: that needs the documents, and `sync` looks at them.
+//! manifest. Each block has a `sum` of its own, so a contradiction between two blocks, or one that was written
+//! with a right sum, is found only here. Whether a block is what the registry has is not: that needs the
+//! documents, and `sync` looks at them.
 
 use std::collections::BTreeMap;
 

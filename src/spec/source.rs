@@ -8,7 +8,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::oci::reference::{Reference, ReferenceError};
+use crate::oci::reference::Reference;
+use crate::oci::reference::error::ReferenceError;
 
 /// Bytes of the path or of the selector of a local source: Linux's `PATH_MAX`.
 const LOCAL_BYTES_MAX: usize = 4096;

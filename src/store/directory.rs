@@ -10,7 +10,7 @@ mod change;
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,16 @@ pub(super) enum Found {
     File(File, u64),
     /// Something that this program does not open, in words with an article.
     Other(&'static str),
+}
+
+/// Reads `file`, which had `size_bytes` lately, to its end or to `limit_bytes`.
+pub(super) fn read_to_end(file: &File, size_bytes: u64, limit_bytes: u64) -> io::Result<Vec<u8>> {
+    /// With less room than this behind the last byte, the end is looked for in small steps.
+    const ROOM_BYTES: usize = 64;
+    let size = usize::try_from(size_bytes.min(limit_bytes)).map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(size.saturating_add(ROOM_BYTES));
+    file.take(limit_bytes).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What is known of a file without opening it. Times are seconds since 1970.
@@ -172,14 +182,12 @@ impl Directory {
 
     /// Reads a whole small file. `None` if there is none.
     pub(super) fn read(&self, name: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
-        let file = match self.find(name)? {
+        let (file, size_bytes) = match self.find(name)? {
             Found::Nothing => return Ok(None),
-            Found::File(file, _) => file,
+            Found::File(file, size_bytes) => (file, size_bytes),
             Found::Other(_) => return Err(self.unexpected(name, "a regular file")),
         };
-        let mut bytes = Vec::new();
-        file.take(limit_bytes.saturating_add(1))
-            .read_to_end(&mut bytes)
+        let bytes = read_to_end(&file, size_bytes, limit_bytes.saturating_add(1))
             .map_err(|error| Error::io("read", self.path_of(name), error))?;
         if bytes.len() as u64 > limit_bytes {
             let path = self.path_of(name);

@@ -39,7 +39,7 @@
 //! # }
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -55,6 +55,7 @@ use crate::store::record::Record;
 use crate::store::root::Root;
 use crate::store::survey::Survey;
 use crate::store::workspace::Workspace;
+use crate::words::listed;
 
 /// A store that nobody else plans by or adds to, until this is dropped.
 #[derive(Debug)]
@@ -101,27 +102,33 @@ impl ExclusiveStore {
     }
 
     /// Deletes `artifacts`: the records of all, durably, and then the files. What cannot be deleted does not
-    /// keep the others; the first error of all is the answer.
-    pub fn remove(&self, artifacts: &BTreeSet<Artifact>) -> Result<(), Error> {
+    /// keep the others.
+    pub fn remove(&self, artifacts: &BTreeSet<Artifact>) -> Result<(), Left> {
         let layout = &self.workspace.layout;
-        let mut first = Ok(());
-        let mut unrecorded = Vec::new();
+        let mut left = Leaving::default();
+        let mut unrecorded: BTreeMap<&str, Vec<Artifact>> = BTreeMap::new();
         for &artifact in artifacts {
             match layout.shelf(artifact).records.unlink(&Record::name_of(artifact)) {
-                Ok(()) => unrecorded.push(artifact),
-                Err(error) => first = first.and(Err(error)),
+                Ok(()) => unrecorded.entry(artifact.kind()).or_default().push(artifact),
+                Err(error) => left.leave([artifact], error),
             }
         }
-        let kinds: BTreeSet<&str> = unrecorded.iter().map(Artifact::kind).collect();
-        for (_, shelf) in layout.shelves.iter().filter(|(kind, _)| kinds.contains(kind)) {
-            // If it is not certain that a record is gone, its file must stay.
-            shelf.records.sync()?;
+        let mut certain = Vec::new();
+        for (kind, shelf) in layout.shelves.iter() {
+            let Some(unrecorded) = unrecorded.remove(kind) else { continue };
+            match shelf.records.sync() {
+                Ok(()) => certain.extend(unrecorded),
+                // If it is not certain that a record is gone, its file must stay.
+                Err(error) => left.leave(unrecorded, error),
+            }
         }
-        for artifact in unrecorded {
+        for artifact in certain {
             let removed = remove_file(&layout.shelf(artifact).files, &file_name_of(artifact));
-            first = first.and(removed);
+            if let Err(error) = removed {
+                left.leave([artifact], error);
+            }
         }
-        first
+        left.0.map_or(Ok(()), Err)
     }
 
     /// Deletes a leftover, unless somebody is using it.
@@ -163,6 +170,27 @@ impl ExclusiveStore {
     pub fn replace_root(&self, id: Digest, root: &Root) -> Result<(), Error> {
         let roots = &self.workspace.layout.roots;
         self.workspace.publish_bytes(&root.to_json(), roots, &Root::file_name(id), MODE_PLAIN)
+    }
+}
+
+/// Not all was deleted.
+#[derive(Debug, thiserror::Error)]
+#[error("{} could not be removed", listed(.artifacts))]
+pub struct Left {
+    /// What was not, or not certainly. A later collection takes it, or what is left over of it.
+    pub artifacts: BTreeSet<Artifact>,
+    /// Why: the first error of all.
+    pub source: Error,
+}
+
+/// What is left so far.
+#[derive(Default)]
+struct Leaving(Option<Left>);
+
+impl Leaving {
+    fn leave(&mut self, artifacts: impl IntoIterator<Item = Artifact>, error: Error) {
+        let first = || Left { artifacts: BTreeSet::new(), source: error };
+        self.0.get_or_insert_with(first).artifacts.extend(artifacts);
     }
 }
 

@@ -196,23 +196,41 @@ impl Drop for ExclusiveGuard {
 /// Proof that this process alone publishes to a place, or withdraws from it, until it is dropped.
 #[derive(Debug)]
 pub(super) struct PublicationGuard {
+    layout: Arc<Layout>,
+    name: String,
     // Held for its lock.
-    _file: File,
+    file: File,
 }
 
 impl PublicationGuard {
     /// Waits for whoever publishes to the place `id`.
-    pub(super) fn take(layout: &Layout, id: Digest, caller: &Caller) -> Result<Self, Error> {
+    pub(super) fn take(layout: &Arc<Layout>, id: Digest, caller: &Caller) -> Result<Self, Error> {
         let name = publication_guard_name(id);
         let file = wait_for(&layout.guards, &name, Share::One, "a place to publish to", caller)?;
-        sign(&layout.guards, &name, &file, caller);
-        Ok(Self { _file: file })
+        Ok(Self::signed(layout, name, file, caller))
     }
 
     /// As [`PublicationGuard::take`], but `None` where it would have to wait.
-    pub(super) fn try_take(layout: &Layout, id: Digest) -> Result<Option<Self>, Error> {
-        let file = try_lock(&layout.guards, &publication_guard_name(id), Share::One)?;
-        Ok(file.map(|file| Self { _file: file }))
+    pub(super) fn try_take(
+        layout: &Arc<Layout>,
+        id: Digest,
+        caller: &Caller,
+    ) -> Result<Option<Self>, Error> {
+        let name = publication_guard_name(id);
+        let file = try_lock(&layout.guards, &name, Share::One)?;
+        Ok(file.map(|file| Self::signed(layout, name, file, caller)))
+    }
+
+    fn signed(layout: &Arc<Layout>, name: String, file: File, caller: &Caller) -> Self {
+        sign(&layout.guards, &name, &file, caller);
+        Self { layout: Arc::clone(layout), name, file }
+    }
+}
+
+impl Drop for PublicationGuard {
+    fn drop(&mut self) {
+        // What is not done costs nothing: the next holder signs over it.
+        let _ = self.layout.guards.resize(&self.name, &self.file, 0);
     }
 }
 
@@ -261,7 +279,8 @@ pub(super) fn try_lock(
     }
 }
 
-fn wait_for(
+/// Waits for the lock on `name`, which is `what`.
+pub(super) fn wait_for(
     directory: &Directory,
     name: &str,
     share: Share,

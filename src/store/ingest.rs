@@ -2,7 +2,8 @@
 //!
 //! The order of writes, and what a crash after each step leaves:
 //!
-//! 1. The bytes go to a temporary file in `tmp/<run>`: nothing is visible; the next run sweeps it.
+//! 1. The bytes go to a temporary file in `tmp/<run>`: nothing is visible; the next run sweeps it. Those of a
+//!    blob that is kept went to `partial/` as they came, and the next run goes on with them.
 //! 2. `fdatasync`: the bytes are on disk before any name of them can be. Meanwhile those of a file that
 //!    was written at positions are read again for their digest.
 //! 3. Size and digest are compared: what is wrong never gets a name.
@@ -25,13 +26,14 @@ use crate::disk::file::{BlockFile, ReadAt};
 use crate::oci::digest::{Digest, Hasher};
 use crate::plan::artifact::Artifact;
 use crate::store::content::digest_of;
-use crate::store::directory::MODE_SEALED;
+use crate::store::directory::{Directory, MODE_SEALED};
 use crate::store::error::Error;
 use crate::store::guard::{ArtifactGuard, SharedGuard};
-use crate::store::layout::file_name_of;
+use crate::store::layout::{Shelf, file_name_of};
+use crate::store::partial::Partial;
 use crate::store::presence::{Depth, examine};
 use crate::store::record::Record;
-use crate::store::workspace::Workspace;
+use crate::store::workspace::{Workspace, publish};
 
 /// What is known of an artifact before its bytes came. A blob's digest is known from its name in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,15 +90,8 @@ impl Ingest {
         let artifact = guard.artifact();
         let actual = self.make_durable()?;
         let record = self.check(artifact, expected, actual)?;
-        let _shared = SharedGuard::take(&self.workspace.layout, &self.workspace.caller)?;
-        let shelves = &self.workspace.layout.shelves;
-        if let Ok((present, _)) = examine(shelves, artifact, Depth::Quick)? {
-            return Ok(present);
-        }
-        self.place(artifact)?;
-        self.record(artifact, &record)?;
-        drop(guard);
-        Ok(record)
+        let file = (&self.workspace.directory, self.name.as_str(), &self.file);
+        settle(&self.workspace, guard, file, record)
     }
 
     /// Makes the bytes durable and answers their digest. A disk that writes leaves the processor free to
@@ -125,33 +120,7 @@ impl Ingest {
         expected: Expected,
         actual: Digest,
     ) -> Result<Record, Error> {
-        if let Some(expected) = expected.size_bytes.filter(|&size| size != self.size_bytes) {
-            let actual = self.size_bytes;
-            return Err(Error::WrongSize { artifact, expected, actual });
-        }
-        let named = match artifact {
-            Artifact::Blob(digest) => Some(digest),
-            _ => None,
-        };
-        match named.into_iter().chain(expected.digest).find(|&digest| digest != actual) {
-            Some(expected) => Err(Error::WrongDigest { artifact, expected, actual }),
-            None => Ok(Record::new(self.size_bytes, actual)),
-        }
-    }
-
-    /// Gives the file its name. What has the name, and the record of it, is moved away first: a crash
-    /// must not leave an old record with a new file.
-    fn place(&self, artifact: Artifact) -> Result<(), Error> {
-        self.workspace.retire(artifact)?;
-        let files = &self.workspace.layout.shelf(artifact).files;
-        let name = file_name_of(artifact);
-        self.workspace.publish(&self.name, &self.file, files, &name, MODE_SEALED)
-    }
-
-    fn record(&self, artifact: Artifact, record: &Record) -> Result<(), Error> {
-        let records = &self.workspace.layout.shelf(artifact).records;
-        let name = Record::name_of(artifact);
-        self.workspace.publish_bytes(&record.to_json(), records, &name, MODE_SEALED)
+        compare(artifact, expected, Record::new(self.size_bytes, actual))
     }
 
     fn write_bounded(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -170,6 +139,58 @@ impl Ingest {
     fn path(&self) -> PathBuf {
         self.workspace.directory.path_of(&self.name)
     }
+}
+
+/// Makes what is kept of a download the blob that `guard` guards, complete, checked and durable. `read` is what
+/// was read of it, from its first byte to its last. What is not the blob stays where it is; after a failed
+/// `fdatasync` it goes.
+pub(super) fn commit_partial(
+    workspace: &Workspace,
+    guard: ArtifactGuard,
+    partial: &Partial,
+    read: Record,
+) -> Result<Record, Error> {
+    let size_bytes = partial.make_durable()?;
+    let expected = Expected { size_bytes: Some(size_bytes), ..Expected::default() };
+    let record = compare(guard.artifact(), expected, read)?;
+    settle(workspace, guard, partial.file(), record)
+}
+
+/// What is committed, if it is what was expected.
+fn compare(artifact: Artifact, expected: Expected, actual: Record) -> Result<Record, Error> {
+    if let Some(expected) = expected.size_bytes.filter(|&size| size != actual.size_bytes) {
+        return Err(Error::WrongSize { artifact, expected, actual: actual.size_bytes });
+    }
+    let named = match artifact {
+        Artifact::Blob(digest) => Some(digest),
+        _ => None,
+    };
+    match named.into_iter().chain(expected.digest).find(|&digest| digest != actual.digest) {
+        Some(expected) => Err(Error::WrongDigest { artifact, expected, actual: actual.digest }),
+        None => Ok(actual),
+    }
+}
+
+/// Gives a durable file the name of the artifact that `guard` guards, and then its record. What has the name,
+/// and the record of it, is moved away first: a crash must not leave an old record with a new file.
+fn settle(
+    workspace: &Workspace,
+    guard: ArtifactGuard,
+    (directory, name, file): (&Directory, &str, &File),
+    record: Record,
+) -> Result<Record, Error> {
+    let (layout, artifact) = (&workspace.layout, guard.artifact());
+    let _shared = SharedGuard::take(layout, &workspace.caller)?;
+    if let Ok((present, _)) = examine(&layout.shelves, artifact, Depth::Quick)? {
+        return Ok(present);
+    }
+    workspace.retire(artifact)?;
+    let Shelf { files, records } = layout.shelf(artifact);
+    publish(directory, name, file, (files, &file_name_of(artifact)), MODE_SEALED)?;
+    let (json, name) = (record.to_json(), Record::name_of(artifact));
+    workspace.publish_bytes(&json, records, &name, MODE_SEALED)?;
+    drop(guard);
+    Ok(record)
 }
 
 impl ReadAt for Ingest {

@@ -63,7 +63,7 @@ impl ExclusiveStore {
     /// The note on the place `id`; `None` while somebody publishes there.
     pub fn try_publication(&self, id: Digest) -> Result<Option<Publication<'_>>, Error> {
         let workspace = self.workspace();
-        let guard = PublicationGuard::try_take(&workspace.layout, id)?;
+        let guard = PublicationGuard::try_take(&workspace.layout, id, &workspace.caller)?;
         guard.map(|guard| Publication::new(workspace, id, guard)).transpose()
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::oci::platform::Platform;
 use crate::plan::artifact::Artifact;
 use crate::plan::selection::Selection;
-use crate::plan::wanted;
+use crate::plan::{images_of_blobs, wanted};
 use crate::spec::lockfile::{FILE_BYTES_MAX, Lock, LockedImage};
 use crate::spec::name::ImageName;
 use crate::spec::source::ImageSource;
@@ -71,8 +71,14 @@ impl PulledImage {
         format!("{source} {platform}")
     }
 
-    fn artifacts(&self) -> BTreeSet<Artifact> {
-        wanted(&self.lock, &Selection::everything(&self.lock))
+    /// What is kept of it in a store that `keeps_blobs` or not.
+    fn artifacts(&self, keeps_blobs: bool) -> BTreeSet<Artifact> {
+        let everything = Selection::everything(&self.lock);
+        let mut artifacts = wanted(&self.lock, &everything);
+        if keeps_blobs {
+            artifacts.extend(images_of_blobs(&self.lock).into_keys());
+        }
+        artifacts
     }
 
     fn to_json(&self) -> Vec<u8> {
@@ -137,7 +143,8 @@ impl Store {
             Err(Error::KeeperTooNew { .. }) => return Ok(false),
             read => read?,
         };
-        let root = Root::next_of_pulled(previous, Path::new(&key), &pulled.artifacts(), now);
+        let wanted = pulled.artifacts(self.keeps_blobs());
+        let root = Root::next_of_pulled(previous, Path::new(&key), &wanted, now);
         if root.is_none() && self.pulled(source, platform)?.as_ref() == Some(pulled) {
             return Ok(false);
         }

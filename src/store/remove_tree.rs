@@ -33,3 +33,26 @@ fn open_to_owner(root: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_its_owner_may_not_look_into_is_opened_and_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, outside) = (folder.path().join("root"), folder.path().join("outside"));
+        let closed = [root.join("a/b"), root.join("a"), root.clone(), outside.clone()];
+        fs::create_dir_all(&closed[0]).unwrap();
+        fs::create_dir(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, root.join("a/link")).unwrap();
+        for directory in &closed {
+            fs::set_permissions(directory, Permissions::from_mode(0)).unwrap();
+        }
+        open_to_owner(&root).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(closed.each_ref().map(|path| mode(path)), [0o700, 0o700, 0o700, 0]);
+        remove_tree(&root).unwrap();
+        assert!(!root.exists() && outside.exists());
+    }
+}

@@ -1,24 +1,20 @@
-//! Files and directories outside of any store that the user asked for: the lock, a disk in another form, a layer as
-//! a directory.
+//! Files outside of any store that the user asked for: the lock, a disk in another form, a layer as a directory.
 //!
-//! A reader sees the old one or the new one, never a part, also after a crash: a new one beside the old is
-//! filled, made durable, and takes its name. It is locked meanwhile; so what a run that was killed left of one
-//! is told by its free lock, and the next run removes it.
+//! A reader sees the old file or the new one, never a part, also after a crash: a new file beside the old
+//! one is filled, made durable, and takes its name and its mode. What a run that was killed left of one goes with the
+//! next: see [`unfinished`](crate::store::unfinished).
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use rustix::fs::{rename, syncfs};
-use rustix::process::geteuid;
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
-use crate::store::failpoint::{Step, failpoint_outside};
-use crate::store::remove_tree::remove_tree;
-
-/// What begins the names of files that are not finished.
-const PART_PREFIX: &str = ".sandbox-images.part.";
+use crate::store::failpoint::{Place, Step, failpoint_outside};
+use crate::store::unfinished::{Filling, folder_of, part_directory, part_file};
 
 /// Makes `target` the file that `fill` fills. A symlink keeps leading to it; what is there and is no
 /// regular file, such as a device, is left alone and is an error.
@@ -29,16 +25,16 @@ pub fn replace(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) ->
         Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
         Err(_) => readable_by_all(),
     };
-    let part = part(&target, permissions, fill)?;
-    failpoint_outside(Step::Rename)?;
+    let (_filling, part) = part(&target, permissions, fill)?;
+    before(Step::Rename)?;
     part.persist(&target).map_err(|error| error.error)?;
     sync_names(&target)
 }
 
 /// Makes the new file `target` that `fill` fills. What is there already stays, and is an error.
 pub fn create(target: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let part = part(target, readable_by_all(), fill)?;
-    failpoint_outside(Step::Rename)?;
+    let (_filling, part) = part(target, readable_by_all(), fill)?;
+    before(Step::Rename)?;
     part.persist_noclobber(target).map_err(|error| error.error)?;
     sync_names(target)
 }
@@ -49,68 +45,57 @@ pub fn fill_directory<T>(
     target: &Path,
     fill: impl FnOnce(&Path) -> io::Result<T>,
 ) -> io::Result<T> {
-    let folder = folder_of(target);
-    sweep_parts(target);
-    let part = PartDirectory::make(folder)?;
-    let filled = part.path.join("filled");
-    make_directory(&filled)?;
+    let before = |step| failpoint_outside(step, Place::HandedOut);
+    let (_filling, part) = part_directory(target)?;
+    before(Step::Write)?;
+    let filled = part.path().join("filled");
+    add_directory(&filled)?;
     let directory = File::open(&filled)?;
     let done = fill(&filled)?;
     // One for all files: there may be thousands, and each by itself would wait for the disk.
+    before(Step::Sync)?;
     syncfs(&directory)?;
+    before(Step::Rename)?;
     rename(&filled, target)?;
-    File::open(folder)?.sync_all()?;
+    before(Step::SyncNames)?;
+    File::open(folder_of(target))?.sync_all()?;
     Ok(done)
 }
 
-/// A directory that holds one that is being filled, and is locked meanwhile. Dropping it removes both.
-struct PartDirectory {
-    path: PathBuf,
-    // Held for its lock.
-    _lock: File,
-}
-
-impl PartDirectory {
-    fn make(folder: &Path) -> io::Result<Self> {
-        loop {
-            let made = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder)?;
-            // Before it is locked, somebody may take it for one that was left.
-            let lock = match File::open(made.path()) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                opened => opened?,
-            };
-            // Not every file system has locks. Where none are, nobody removes parts either.
-            let is_taken =
-                matches!(fs4::FileExt::try_lock(&lock), Err(fs4::TryLockError::WouldBlock));
-            if !is_taken && made.path().try_exists()? {
-                return Ok(Self { path: made.keep(), _lock: lock });
-            }
-        }
-    }
-}
-
-impl Drop for PartDirectory {
-    fn drop(&mut self) {
-        // What cannot be removed is removed by the next run.
-        let _ = remove_tree(&self.path);
-    }
-}
-
-/// Makes a directory below one that is being filled, and what is missing above it.
-pub fn make_directory(path: &Path) -> io::Result<()> {
+/// Adds a directory to one that is being filled, and what is missing above it.
+pub fn add_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    make_directory(folder_of(path))?;
+    add_directory(folder_of(path))?;
     fs::create_dir(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
-/// Makes the new file `path` below a directory that is being filled.
-pub fn make_file(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+/// Adds the new file `path` to a directory that is being filled.
+pub fn add_file(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut made = File::options().write(true).create_new(true).open(path)?;
     fill(&mut made)?;
     made.set_permissions(readable_by_all())
+}
+
+/// Gives the file `from` the further name `target`, durably. `false` where the file system or its rules do not
+/// allow it.
+pub fn link(from: &Path, target: &Path) -> io::Result<bool> {
+    let before = |step| failpoint_outside(step, Place::HandedOut);
+    before(Step::Link)?;
+    if fs::hard_link(from, target).is_err() {
+        return Ok(false);
+    }
+    before(Step::SyncNames)?;
+    File::open(folder_of(target))?.sync_all()?;
+    Ok(true)
+}
+
+/// Makes the directory `path` and what is missing above it.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    failpoint_outside(Step::MakeDirectory, Place::HandedOut)?;
+    fs::create_dir_all(path)
 }
 
 /// A full and durable file beside `target`.
@@ -118,66 +103,26 @@ fn part(
     target: &Path,
     permissions: Permissions,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> io::Result<NamedTempFile> {
-    sweep_parts(target);
-    failpoint_outside(Step::Create)?;
-    let mut part = loop {
-        let part = tempfile::Builder::new().prefix(PART_PREFIX).tempfile_in(folder_of(target))?;
-        // Not every file system has locks. Where none are, nobody removes parts either.
-        let _ = fs4::FileExt::try_lock(part.as_file());
-        // Before it was locked, somebody may have taken it for one that was left.
-        if part.path().try_exists()? {
-            break part;
-        }
-    };
-    failpoint_outside(Step::Write)?;
+) -> io::Result<(Filling, NamedTempFile)> {
+    let (filling, mut part) = part_file(target)?;
+    before(Step::Write)?;
     fill(part.as_file_mut())?;
-    failpoint_outside(Step::Mode)?;
+    before(Step::Mode)?;
     part.as_file().set_permissions(permissions)?;
-    failpoint_outside(Step::Sync)?;
+    before(Step::Sync)?;
     part.as_file().sync_all()?;
-    Ok(part)
+    Ok((filling, part))
+}
+
+/// Passes the failpoint of a step to a new file.
+fn before(step: Step) -> Result<(), Errno> {
+    failpoint_outside(step, Place::Project)
 }
 
 /// Makes the name of `target` durable.
 fn sync_names(target: &Path) -> io::Result<()> {
-    failpoint_outside(Step::SyncNames)?;
+    before(Step::SyncNames)?;
     File::open(folder_of(target))?.sync_all()
-}
-
-/// Removes what killed runs left beside `target`. What cannot be removed stays: it harms nobody.
-pub fn sweep_parts(target: &Path) {
-    let entries = fs::read_dir(folder_of(target)).into_iter().flatten();
-    for entry in entries.filter_map(Result::ok) {
-        let is_part = entry.file_name().to_string_lossy().starts_with(PART_PREFIX);
-        if is_part && entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()) {
-            let _ = remove_left(&entry.path());
-        }
-    }
-}
-
-/// Removes a part that nobody has locked. Of directories only those of this user, which nobody else may change.
-#[expect(clippy::disallowed_methods, reason = "it lies in no store")]
-fn remove_left(part: &Path) -> io::Result<()> {
-    let file = File::open(part)?;
-    if fs4::FileExt::try_lock(&file).is_err() {
-        return Ok(());
-    }
-    let metadata = file.metadata()?;
-    if !metadata.is_dir() {
-        failpoint_outside(Step::Unlink)?;
-        return fs::remove_file(part);
-    }
-    let is_own = metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0;
-    if is_own { remove_tree(part) } else { Ok(()) }
-}
-
-/// The directory that `file` lies in.
-pub fn folder_of(file: &Path) -> &Path {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// What is written here is meant for others too: a lock is committed, a disk is attached.
@@ -214,46 +159,6 @@ mod tests {
         replace(&target, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn what_a_killed_run_left_goes_and_what_another_fills_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let part = |name: &str| {
-            let path = folder.path().join(format!("{PART_PREFIX}{name}"));
-            File::options().create_new(true).write(true).open(path).unwrap()
-        };
-        drop(part("left"));
-        let others = part("others");
-        fs4::FileExt::try_lock(&others).unwrap();
-        replace(&folder.path().join("a"), |file| file.write_all(b"a")).unwrap();
-        let mut left = names(folder.path());
-        left.sort();
-        assert_eq!(left, [format!("{PART_PREFIX}others"), "a".to_owned()]);
-    }
-
-    #[test]
-    fn what_a_killed_run_left_of_a_directory_goes_and_what_another_fills_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let part = |name: &str| {
-            let path = folder.path().join(format!("{PART_PREFIX}{name}"));
-            fs::create_dir_all(path.join("filled/locked")).unwrap();
-            fs::set_permissions(path.join("filled/locked"), Permissions::from_mode(0)).unwrap();
-            File::open(path).unwrap()
-        };
-        drop(part("left"));
-        let others = part("others");
-        fs4::FileExt::try_lock(&others).unwrap();
-        fill_directory(&folder.path().join("a"), |filled| {
-            make_file(&filled.join("file"), |file| file.write_all(b"a"))
-        })
-        .unwrap();
-        let mut left = names(folder.path());
-        left.sort();
-        assert_eq!(left, [format!("{PART_PREFIX}others"), "a".to_owned()]);
-        let failed = fill_directory(&folder.path().join("a"), |_| Ok(())).unwrap_err();
-        assert_eq!(failed.kind(), io::ErrorKind::DirectoryNotEmpty);
-        assert_eq!(names(folder.path()).len(), 2, "what fails leaves nothing");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::plan::artifact::{Artifact, Inventory};
 use crate::store::directory::MODE_PLAIN;
 use crate::store::error::Error;
 use crate::store::guard::{ArtifactGuard, Caller, SharedGuard};
-use crate::store::ingest::{Expected, Ingest};
+use crate::store::ingest::{Expected, Ingest, commit_partial};
 use crate::store::layout::Layout;
 use crate::store::partial::Partial;
 use crate::store::presence::{Depth, examine, inventory};
@@ -103,6 +103,25 @@ impl Run {
     pub fn partial(&self, digest: Digest, size_bytes: u64) -> Option<Arc<Partial>> {
         let partial = Partial::open(&self.workspace.layout, digest, size_bytes);
         partial.ok().flatten().map(Arc::new)
+    }
+
+    /// As [`Run::partial`], for a blob that is to stay: waits for who is using it, and fails if it cannot be
+    /// used. What is kept and longer than `bytes_max` is dropped.
+    pub fn partial_alone(&self, digest: Digest, bytes_max: u64) -> Result<Arc<Partial>, Error> {
+        let Workspace { layout, caller, .. } = &*self.workspace;
+        Partial::open_alone(layout, digest, bytes_max, caller).map(Arc::new)
+    }
+
+    /// Makes `partial`, all of which was read, the blob that `guard` guards. Its `size_bytes` and `digest` are
+    /// those of what was read.
+    pub fn keep(
+        &self,
+        guard: ArtifactGuard,
+        partial: &Partial,
+        size_bytes: u64,
+        digest: Digest,
+    ) -> Result<Record, Error> {
+        commit_partial(&self.workspace, guard, partial, Record::new(size_bytes, digest))
     }
 
     /// Makes `bytes` the artifact that `guard` guards.

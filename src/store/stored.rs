@@ -1,12 +1,13 @@
 //! Artifacts opened for reading.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::disk::file::ReadAt;
+use crate::store::directory::read_to_end;
 use crate::store::error::Error;
 use crate::store::record::Record;
 
@@ -34,7 +35,7 @@ impl StoredFile {
     }
 
     /// All its bytes, from the first on.
-    pub const fn reader(&self) -> StoredReader<'_> {
+    pub const fn into_reader(self) -> StoredReader {
         StoredReader { file: self, offset_bytes: 0 }
     }
 
@@ -44,25 +45,22 @@ impl StoredFile {
             let path = self.path.clone();
             return Err(Error::TooLarge { path, limit: limit_bytes });
         }
-        let mut bytes = Vec::new();
-        (&self.file)
-            .take(self.record.size_bytes)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::io("read", &self.path, error))?;
-        Ok(bytes)
+        let size_bytes = self.record.size_bytes;
+        read_to_end(&self.file, size_bytes, size_bytes)
+            .map_err(|error| Error::io("read", &self.path, error))
     }
 }
 
 /// The bytes of an artifact as a stream.
 #[derive(Debug)]
-pub struct StoredReader<'f> {
-    file: &'f StoredFile,
+pub struct StoredReader {
+    file: StoredFile,
     offset_bytes: u64,
 }
 
-impl io::Read for StoredReader<'_> {
+impl io::Read for StoredReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let StoredFile { record, file, path } = self.file;
+        let StoredFile { record, file, path } = &self.file;
         let left = record.size_bytes.saturating_sub(self.offset_bytes);
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let count = file

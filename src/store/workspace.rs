@@ -92,35 +92,12 @@ impl Workspace {
             .directory
             .write_at(&temporary, &file, bytes, 0)
             .and_then(|()| self.directory.sync_file(&temporary, &file))
-            .and_then(|()| self.publish(&temporary, &file, target, name, mode));
+            .and_then(|()| publish(&self.directory, &temporary, &file, (target, name), mode));
         if published.is_err() {
             // The first error is the one to report, and the run's end removes what is left here.
             let _ = self.directory.unlink(&temporary);
         }
         published
-    }
-
-    /// Makes a temporary file visible as `name` in `target`. Its bytes are durable already, so a crash
-    /// at any moment leaves the old file or the whole new one. After a failed fsync nobody can say what
-    /// the disk holds, and a second try may succeed without having written anything. So the name of an
-    /// artifact or a record is taken back: it says that something is there for good. A root or a lease
-    /// stays: it keeps things, and without it they could be deleted before the next run writes it again.
-    pub(super) fn publish(
-        &self,
-        temporary: &str,
-        file: &File,
-        target: &Directory,
-        name: &str,
-        mode: Mode,
-    ) -> Result<(), Error> {
-        self.directory.set_mode(temporary, file, mode)?;
-        self.directory.rename(temporary, target, name)?;
-        target.sync().inspect_err(|_| {
-            if mode == MODE_SEALED {
-                // The first error is the one to report.
-                let _ = target.unlink(name);
-            }
-        })
     }
 
     /// Takes an artifact that cannot be used out of the store: its record first, so that at no moment a
@@ -164,6 +141,28 @@ impl Drop for Workspace {
         let _ = self.layout.runs.unlink_directory(&self.name);
         let _ = self.layout.leases.unlink(&lease_name(&self.name));
     }
+}
+
+/// Makes a file in `from` visible under another name in another directory. Its bytes are durable already, so a
+/// crash at any moment leaves the old file or the whole new one. After a failed fsync nobody can say what
+/// the disk holds, and a second try may succeed without having written anything. So the name of an
+/// artifact or a record is taken back: it says that something is there for good. A root or a lease
+/// stays: it keeps things, and without it they could be deleted before the next run writes it again.
+pub(super) fn publish(
+    from: &Directory,
+    temporary: &str,
+    file: &File,
+    (target, name): (&Directory, &str),
+    mode: Mode,
+) -> Result<(), Error> {
+    from.set_mode(temporary, file, mode)?;
+    from.rename(temporary, target, name)?;
+    target.sync().inspect_err(|_| {
+        if mode == MODE_SEALED {
+            // The first error is the one to report.
+            let _ = target.unlink(name);
+        }
+    })
 }
 
 /// Takes a lease under a name that no living run has.

@@ -2,24 +2,16 @@
 
 use std::fs;
 
-use crate::support::fixture::project_naming;
-use crate::support::project::{Project, Ran};
-
-/// A project of a lock that is never written again.
-fn project() -> Project {
-    let project = project_naming(&[("alpine", "docker.io/library/alpine:3.20")]);
-    fs::write(project.lock_path(), include_str!("../data/locks/v1.lock")).unwrap();
-    project
-}
+use crate::support::fixture::{project_naming, project_of_pinned_lock};
+use crate::support::project::Project;
 
 fn seen(project: &Project, arguments: &[&str]) -> String {
-    let Ran { code, stdout, stderr } = project.run(arguments);
-    format!("exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}")
+    project.run(arguments).to_string()
 }
 
 #[test]
 fn the_key_is_pinned() {
-    let project = project();
+    let project = project_of_pinned_lock();
     insta::assert_snapshot!(seen(&project, &["cache-key", "--platform", "linux/amd64"]), @r###"
     exit 0
     --- stdout
@@ -45,7 +37,7 @@ fn the_key_is_pinned() {
 
 #[test]
 fn a_group_has_a_key_of_its_own_and_an_unknown_one_is_refused() {
-    let project = project();
+    let project = project_of_pinned_lock();
     let all = ["cache-key", "--platform", "all"];
     let plain = project.run(&all).text();
     let set = "[images]\nalpine = \"docker.io/library/alpine:3.20\"\n[images.\"py.tool\"]\nimage = \"oci:./images/py:v1\"\ngroups = [\"dev\"]\n";

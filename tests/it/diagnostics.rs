@@ -111,8 +111,16 @@ const NOWHERE: &[(&str, &str)] = &[
 ];
 
 /// The calls that cover the codes of their second argument.
-const COVERING: [&str; 7] =
-    ["shows(", "shows_with(", "shows_under(", "compared(", "warns(", "finds(", "finds_with("];
+const COVERING: [&str; 8] = [
+    "shows(",
+    "shows_with(",
+    "shows_under(",
+    "stale(",
+    "compared(",
+    "warns(",
+    "finds(",
+    "finds_with(",
+];
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

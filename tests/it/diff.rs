@@ -51,10 +51,8 @@ fn moved_on(is_committed: bool) -> (TestRegistry, Project) {
 
 /// Exit code, standard output and standard error, with a word for what differs from run to run.
 fn seen(registry: &TestRegistry, ran: &Ran) -> String {
-    let Ran { code, stdout, stderr } = ran;
-    let text = format!("exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}");
     // The digests of documents depend on nothing but the layers; they are pinned with the rest.
-    text.replace(&registry.host(), "HOST")
+    ran.to_string().replace(&registry.host(), "HOST")
 }
 
 #[test]

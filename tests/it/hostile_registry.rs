@@ -1,10 +1,7 @@
 //! A registry that serves wrong bytes, or not all of them: nothing of it gets into the store, the message
 //! has both sides, and the next good run heals.
 
-use std::fs;
-
 use sandbox_images::oci::digest::Digest;
-use sandbox_images::spec::lockfile::Lock;
 
 use crate::support::fixture::{project_naming, registry_and_project, serve, two_platforms};
 use crate::support::image::Layer;
@@ -79,12 +76,10 @@ fn a_lock_whose_manifest_is_not_in_its_index_ends_with_both_digests() {
     serve(&registry, "app", "other", &other);
     project.run(&["lock"]).exits(0);
 
-    let mut lock = Lock::parse(&project.lock_text()).expect("the lock can be read");
-    let mut block = lock.image("app").expect("the image is locked").clone();
-    block.digest = other.root.digest.parse().expect("a digest");
-    block.size = other.root.size;
-    lock.insert("app".parse().expect("a name"), block);
-    fs::write(project.lock_path(), lock.render()).expect("the lock is changed");
+    project.tamper(|app| {
+        app.digest = other.root.digest.parse().expect("a digest");
+        app.size = other.root.size;
+    });
 
     let told = project.run(&["sync", "--locked"]).exits(5);
 

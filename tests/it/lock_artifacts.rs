@@ -3,11 +3,10 @@
 use std::fs;
 
 use sandbox_images::oci::digest::{DiffId, Digest};
-use sandbox_images::spec::lockfile::Lock;
 
 use crate::support::fixture::{project_naming, registry_and_project, serve, two_platforms};
 use crate::support::image::{Image, Layer};
-use crate::support::project::{Project, Ran};
+use crate::support::project::Project;
 use crate::support::registry::TestRegistry;
 
 const BASE: &str = "/etc/ 0755\n/etc/motd 0644 hello";
@@ -26,32 +25,13 @@ fn locked() -> (TestRegistry, Project) {
 
 /// Exit code, standard output and standard error as one text, without what differs from run to run.
 fn seen(project: &Project, host: &str, arguments: &[&str]) -> String {
-    let Ran { code, stdout, stderr } = project.run(arguments);
-    let text = format!("exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}");
     let marks = "^".repeat(host.len());
-    text.replace(host, "HOST").replace(&marks, "^^^^")
-}
-
-/// The lock as a value.
-fn lock_of(project: &Project) -> Lock {
-    Lock::parse(&project.lock_text()).unwrap()
-}
-
-/// Changes the block of `app` and writes it with a sum that is right.
-fn tamper(
-    project: &Project,
-    change: impl FnOnce(&mut sandbox_images::spec::lockfile::LockedPlatform),
-) {
-    let mut lock = lock_of(project);
-    let mut image = lock.image("app").unwrap().clone();
-    change(image.platforms.get_mut(&"linux/amd64".parse().unwrap()).unwrap());
-    lock.insert("app".parse().unwrap(), image);
-    fs::write(project.lock_path(), lock.render()).unwrap();
+    project.run(arguments).to_string().replace(host, "HOST").replace(&marks, "^^^^")
 }
 
 /// Adds a line to the project's `[images]`.
 fn add_line(project: &Project, line: &str) {
-    let path = project.directory().join("sandbox-images.toml");
+    let path = project.file_path();
     let text = fs::read_to_string(&path).unwrap();
     fs::write(path, format!("{text}{line}\n")).unwrap();
 }
@@ -59,7 +39,7 @@ fn add_line(project: &Project, line: &str) {
 #[test]
 fn the_lock_names_the_files_that_are_built_on_every_platform() {
     let (registry, project) = locked();
-    let lock = lock_of(&project);
+    let lock = project.lock();
     assert_eq!(lock.artifact_format(), Some(1));
     let built = project.artifacts();
     let digests = lock.artifact_digests();
@@ -105,12 +85,12 @@ fn a_lock_that_has_them_keeps_them() {
     let (registry, project) = locked();
     let at = |name: &str, tag: &str| format!("{}/{name}:{tag}", registry.host());
     let complete = |project: &Project| {
-        let lock = lock_of(project);
+        let lock = project.lock();
         assert_eq!(lock.artifact_format(), Some(1));
         assert!(lock.without_artifact_digests().is_empty(), "{}", lock.render());
         project.run(&["check"]).exits(0);
     };
-    let app = || lock_of(&project).image("app").cloned();
+    let app = || project.lock().image("app").cloned();
     let before = app();
 
     serve(&registry, "tool", "1", &two_platforms(&[&Layer::new(BASE), &Layer::new("/t 0755 t")]));
@@ -153,7 +133,7 @@ fn sync_writes_none_and_asks_for_lock() {
     assert_eq!(project.lock_text(), text);
 
     // To take an image out needs no digest.
-    let path = project.directory().join("sandbox-images.toml");
+    let path = project.file_path();
     let set = fs::read_to_string(&path).unwrap();
     let without: Vec<&str> = set.lines().filter(|line| !line.starts_with("tool")).collect();
     fs::write(&path, without.join("\n")).unwrap();
@@ -163,23 +143,17 @@ fn sync_writes_none_and_asks_for_lock() {
 #[test]
 fn other_bytes_in_the_same_format_are_5_with_both_digests() {
     let (registry, project) = locked();
-    let right = lock_of(&project);
+    let right = project.lock();
     let wrong = Digest::of("other");
-    tamper(&project, |platform| platform.layers[0].erofs = Some(wrong));
+    let amd64 = "linux/amd64".parse().unwrap();
+    project.tamper(|app| app.platforms.get_mut(&amd64).unwrap().layers[0].erofs = Some(wrong));
     project.run(&["check"]).exits(3);
-    fs::write(project.lock_path(), {
-        let mut lock = right.clone();
-        let mut image = right.image("app").unwrap().clone();
-        for platform in image.platforms.values_mut() {
-            platform.layers[0].erofs = Some(wrong);
-        }
-        lock.insert("app".parse().unwrap(), image);
-        lock.render()
-    })
-    .unwrap();
+    project.tamper(|app| {
+        app.platforms.values_mut().for_each(|platform| platform.layers[0].erofs = Some(wrong));
+    });
     project.run(&["check"]).exits(0);
 
-    let platform = &right.image("app").unwrap().platforms[&"linux/amd64".parse().unwrap()];
+    let platform = &right.image("app").unwrap().platforms[&amd64];
     let (diff_id, built) = (platform.layers[0].diff_id, platform.layers[0].erofs.unwrap());
     let told = seen(&project, &registry.host(), &["sync", "--frozen", "--platform", "linux/amd64"]);
     let told = told
@@ -251,7 +225,9 @@ fn a_format_that_this_tool_does_not_write_is_3() {
 fn digests_for_some_are_inconsistent_and_lock_completes_them() {
     let (registry, project) = locked();
     let text = project.lock_text();
-    tamper(&project, |platform| platform.layers[1].erofs = None);
+    project.tamper(|app| {
+        app.platforms.get_mut(&"linux/amd64".parse().unwrap()).unwrap().layers[1].erofs = None;
+    });
     insta::assert_snapshot!(seen(&project, &registry.host(), &["check"]), @r###"
     exit 3
     --- stdout

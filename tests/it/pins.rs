@@ -3,7 +3,7 @@
 use std::fs;
 
 use sandbox_images::oci::digest::{DiffId, Digest};
-use sandbox_images::spec::lockfile::{Lock, LockedPlatform};
+use sandbox_images::spec::lockfile::LockedPlatform;
 use serde_json::Value;
 
 use crate::support::fixture::{registry_and_project, serve, two_platforms};
@@ -27,7 +27,7 @@ fn moved() -> (TestRegistry, Project, Image) {
 }
 
 fn locked_root(project: &Project) -> String {
-    let lock = Lock::parse(&project.lock_text()).expect("a lock");
+    let lock = project.lock();
     lock.image("app").expect("the image is locked").digest.to_string()
 }
 
@@ -82,7 +82,7 @@ fn a_digest_edited_in_place_is_refused_until_lock_derives_the_rest() {
     let (_registry, fresh) = registry_and_project(&new);
     fresh.run(&["lock"]).exits(0);
     let blocks = [&project, &fresh].map(|project| {
-        let lock = Lock::parse(&project.lock_text()).expect("a lock");
+        let lock = project.lock();
         lock.image("app").expect("the image is locked").platforms.clone()
     });
     assert_eq!(blocks[0], blocks[1], "the rest is what a fresh lock of that digest says");
@@ -114,11 +114,7 @@ fn a_block_that_was_tampered_with_is_refused_although_its_sum_fits() {
         for cold in [true, false] {
             let (_registry, project) = registry_and_project(&image("old"));
             project.run(if cold { &["lock"] } else { &["sync"] }).exits(0);
-            let mut lock = Lock::parse(&project.lock_text()).expect("a lock");
-            let mut block = lock.image("app").expect("the image is locked").clone();
-            block.platforms.values_mut().for_each(tamper);
-            lock.insert("app".parse().expect("a name"), block);
-            fs::write(project.lock_path(), lock.render()).expect("the lock is changed");
+            project.tamper(|app| app.platforms.values_mut().for_each(tamper));
             project.run(&["lock", "--check"]).exits(0);
             let before = project.artifacts();
 

@@ -5,7 +5,8 @@
 mod table;
 
 use sandbox_images::oci::digest::Digest;
-use sandbox_images::oci::reference::{Reference, ReferenceProblem};
+use sandbox_images::oci::reference::Reference;
+use sandbox_images::oci::reference::error::{ReferenceError, ReferenceProblem};
 
 use self::table::{NAMED, REFUSED, STRICTER};
 use crate::support::needs::needs;
@@ -31,9 +32,7 @@ fn text_of(row: &str) -> String {
 
 /// What ours makes of a text.
 fn read(text: &str) -> Result<Reference, (ReferenceProblem, usize)> {
-    text.parse().map_err(|error: sandbox_images::oci::reference::ReferenceError| {
-        (error.problem(), error.offset())
-    })
+    text.parse().map_err(|error: ReferenceError| (error.problem(), error.offset()))
 }
 
 /// The tag and the digest of a table's suffix: `:tag`, `@D`, `:tag@D` or nothing.

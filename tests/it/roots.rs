@@ -5,22 +5,13 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::file_tree::FileTree;
-use crate::support::fixture::project_naming;
-use crate::support::project::{Project, Ran};
-
-/// A project of a lock that is never written again.
-fn project() -> Project {
-    let project = project_naming(&[("alpine", "docker.io/library/alpine:3.20")]);
-    fs::write(project.lock_path(), include_str!("../data/locks/v1.lock")).unwrap();
-    project
-}
+use crate::support::fixture::project_of_pinned_lock;
+use crate::support::project::Project;
 
 /// Exit code and what is printed, with a word for the directory of the test and for ids, which are made of it.
 fn seen(project: &Project, arguments: &[&str]) -> String {
-    let Ran { code, stdout, stderr } = project.run(arguments);
-    let folder = project.store().parent().unwrap().display().to_string();
-    let mut text =
-        format!("exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}").replace(&folder, "");
+    let folder = project.files().display().to_string();
+    let mut text = project.run(arguments).to_string().replace(&folder, "");
     for id in ids(project) {
         text = text.replace(&id, "<id>").replace(&id[..12], "<id>");
     }
@@ -40,7 +31,7 @@ fn ids(project: &Project) -> Vec<String> {
 
 #[test]
 fn nothing_is_listed_of_a_store_that_does_not_exist() {
-    let project = project();
+    let project = project_of_pinned_lock();
     insta::assert_snapshot!(seen(&project, &["roots", "list"]), @r###"
     exit 0
     --- stdout
@@ -52,7 +43,7 @@ fn nothing_is_listed_of_a_store_that_does_not_exist() {
 
 #[test]
 fn a_lock_is_pinned_without_a_sync_and_let_go_again() {
-    let project = project();
+    let project = project_of_pinned_lock();
     insta::assert_snapshot!(seen(&project, &["roots", "add"]), @r###"
     exit 0
     --- stdout
@@ -100,7 +91,7 @@ fn a_lock_is_pinned_without_a_sync_and_let_go_again() {
 
 #[test]
 fn a_root_is_named_by_the_beginning_of_its_id_too() {
-    let project = project();
+    let project = project_of_pinned_lock();
     project.run(&["roots", "add"]).exits(0);
     let id = ids(&project).remove(0);
     project.run(&["roots", "remove", &id[..7]]).exits(2);
@@ -112,7 +103,7 @@ fn a_root_is_named_by_the_beginning_of_its_id_too() {
 
 #[test]
 fn a_root_that_cannot_be_read_is_shown_and_can_be_removed() {
-    let project = project();
+    let project = project_of_pinned_lock();
     project.run(&["roots", "add"]).exits(0);
     let [damaged, newer] = ["b", "c"].map(|digit| digit.repeat(64));
     let roots = project.store().join("v1/roots");

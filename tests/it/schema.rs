@@ -42,39 +42,7 @@ fn the_schemas_of_this_version_are_in_the_repository() {
 }
 
 /// Every key that `sandbox-images.toml` knows.
-const COMPLETE: &str = r#"
-manifest-version = 1
-requires-tool    = ">=0.1"
-
-[defaults]
-registry  = "docker.io"
-platforms = ["linux/amd64", "linux/arm64"]
-
-[images]
-alpine = "docker.io/library/alpine:3.20"
-
-[images.python]
-image     = "docker.io/library/python:3.12-slim"
-groups    = ["ci", "dev"]
-platforms = ["linux/amd64"]
-allow-platform-mismatch = false
-
-[images.tool]
-image = "ghcr.io/acme/tool:1.4@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-
-[images.base]
-image = "oci:./images/base:v1"
-
-[groups]
-default = ["ci"]
-
-[policy]
-allow-registries = ["docker.io", "ghcr.io/acme"]
-require-digest   = false
-
-[registries."docker.io"]
-mirrors = ["https://mirror.corp.example"]
-"#;
+const COMPLETE: &str = include_str!("../data/image-sets/every-key.toml");
 
 #[test]
 fn the_schema_of_the_image_set_allows_what_the_reader_reads() {

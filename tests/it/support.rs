@@ -18,6 +18,8 @@ pub(crate) mod archive_listing;
 
 pub(crate) mod registry;
 
+pub(crate) mod serving;
+
 pub(crate) mod pull;
 
 pub(crate) mod file_tree;

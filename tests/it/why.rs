@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::fixture::{registry_and_project, two_platforms};
 use crate::support::image::{Image, Layer};
-use crate::support::project::{Project, Ran};
+use crate::support::project::Project;
 use crate::support::registry::TestRegistry;
 
 fn synced() -> (TestRegistry, Project, Image) {
@@ -17,9 +17,8 @@ fn synced() -> (TestRegistry, Project, Image) {
 
 /// Exit code and what is printed, with a word for the directory of the test.
 fn seen(project: &Project, arguments: &[&str]) -> String {
-    let Ran { code, stdout, stderr } = project.run(arguments);
-    let folder = project.store().parent().unwrap().display().to_string();
-    format!("exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}").replace(&folder, "")
+    let folder = project.files().display().to_string();
+    project.run(arguments).to_string().replace(&folder, "")
 }
 
 /// The kinds that `why --json` says of the only digest it finds.

@@ -32,15 +32,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub(super) fn entries(archive: &Members) -> Result<BTreeMap<Vec<u8>, Member>, Error> {
     let mut stream = Stream::of(archive)?;
     let mut index = Index::new(archive);
-    // A layer's limits are too small for a whole archive. The index counts entries itself, a plain file has an
-    // end, and a compressed one is bounded where it is inflated.
-    let limits = Limits {
-        entries_max: u64::MAX,
-        unpacked_bytes_max: u64::MAX,
-        apparent_bytes_max: u64::MAX,
-        ..archive.limits
-    };
-    let mut tar = TarReader::new(&limits);
+    let mut tar = TarReader::new(&limits_of_headers(&archive.limits));
     let refused = |source| Error::Tar { path: archive.path.clone(), source };
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
@@ -69,6 +61,17 @@ pub(super) fn entries(archive: &Members) -> Result<BTreeMap<Vec<u8>, Member>, Er
             tar.finish().map_err(refused)?;
             return Ok(index.entries);
         }
+    }
+}
+
+/// Of a layer's `limits` those that bound single headers. The others are too small for a whole archive: the
+/// index counts entries itself, a plain file has an end, and a compressed one is bounded where it is inflated.
+const fn limits_of_headers(limits: &Limits) -> Limits {
+    Limits {
+        entries_max: u64::MAX,
+        unpacked_bytes_max: u64::MAX,
+        apparent_bytes_max: u64::MAX,
+        ..*limits
     }
 }
 

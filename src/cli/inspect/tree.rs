@@ -17,7 +17,7 @@ use sandbox_images::layer::limits::Limits;
 use sandbox_images::layer::merge::merge;
 use sandbox_images::layer::read::ReadError as LayerError;
 use sandbox_images::layer::tree::{Content, DirectoryId, Kind as InodeKind, Node, Tree};
-use sandbox_images::oci::digest::{Digest, HashingReader};
+use sandbox_images::oci::digest::{DiffId, Digest, HashingReader};
 use sandbox_images::plan::artifact::Artifact;
 use serde_json::{Value, json};
 
@@ -52,10 +52,7 @@ fn of_image(setup: &Setup<'_>, name: &str, wanted: Option<&str>) -> Result<Value
     };
     let fsmeta =
         Image::open(open(Artifact::Fsmeta(locked.chain_id()))?).map_err(|error| damaged(&error))?;
-    let layers = fsmeta
-        .devices()
-        .iter()
-        .map(|slot| open(Artifact::Layer(sandbox_images::oci::digest::DiffId(slot.tag))));
+    let layers = fsmeta.devices().iter().map(|slot| open(Artifact::Layer(DiffId(slot.tag))));
     let layers = layers.collect::<Result<Vec<_>, _>>()?;
     let tree = fsmeta.tree(0).map_err(|error| damaged(&error))?;
     shown(&tree, |content| hashed(ContentReader::new(&layers, content)))
@@ -160,13 +157,8 @@ fn shown(
         let ino = numbers.of(node);
         let entry = match node {
             Node::Directory(id) => {
-                let directory = tree.directory(id);
-                let children = directory.entries.values();
-                let subdirectories =
-                    children.filter(|node| matches!(node, Node::Directory(_))).count();
-                let nlink = 2 + u32::try_from(subdirectories).unwrap_or(u32::MAX - 2);
-                let mut entry = Entry::new(&path, "dir", &directory.metadata);
-                entry.inode = Some(Inode { nlink, ino });
+                let mut entry = Entry::new(&path, "dir", &tree.directory(id).metadata);
+                entry.inode = Some(Inode { nlink: links_of(tree, id), ino });
                 serde_json::to_value(entry)
             }
             Node::Inode(id) => {
@@ -191,6 +183,13 @@ fn shown(
         entries.push(entry.expect("an entry has string keys only"));
     }
     Ok(json!({ "schema": "sandbox-images/inspect-tree/1", "entries": entries }))
+}
+
+/// How many links a directory has: its name, its own `.`, and the `..` of each directory in it.
+fn links_of(tree: &Tree, id: DirectoryId) -> u32 {
+    let children = tree.directory(id).entries.values();
+    let directories = children.filter(|node| matches!(node, Node::Directory(_))).count();
+    u32::try_from(directories).map_or(u32::MAX, |count| count.saturating_add(2))
 }
 
 fn kind_of(kind: &InodeKind) -> &'static str {

@@ -63,7 +63,11 @@ fn line(event: &Event) -> Option<(Tone, &'static str, String)> {
             let text = format!("{image} {} ({})", short(*digest), platforms.join(", "));
             (Tone::Done, "Resolved", text)
         }
-        Event::LayerDone { digest, size_bytes, image, .. } => {
+        Event::LayerDone { digest, size_bytes, image, stored, .. } => {
+            let text = format!("layer {} of {image}, {}", short(*digest), size(*size_bytes));
+            (Tone::Done, if *stored { "Built" } else { "Fetched" }, text)
+        }
+        Event::BlobDone { digest, size_bytes, image, .. } => {
             let text = format!("layer {} of {image}, {}", short(*digest), size(*size_bytes));
             (Tone::Done, "Fetched", text)
         }

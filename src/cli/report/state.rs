@@ -121,8 +121,11 @@ impl State {
             Event::Resolving { image, .. } => drop(self.resolving.insert(image.clone())),
             Event::Resolved { image, .. } => drop(self.resolving.remove(image)),
             Event::Planned(totals) => self.planned_bytes = totals.download_bytes,
-            Event::DocumentDone { size_bytes, .. } => self.done_bytes += size_bytes,
-            Event::LayerStarted { diff_id, digest, size_bytes, image } => {
+            Event::DocumentDone { size_bytes, .. } => self.is_done(*size_bytes),
+            Event::LayerStarted { diff_id, digest, size_bytes, image, stored } => {
+                if *stored {
+                    self.planned_bytes = self.planned_bytes.saturating_add(*size_bytes);
+                }
                 let (digest, image, size_bytes) = (*digest, image.clone(), *size_bytes);
                 let (received_bytes, is_building) = (None, false);
                 let layer = Layer { digest, image, size_bytes, received_bytes, is_building };
@@ -136,9 +139,10 @@ impl State {
                     layer.is_building = true;
                 }
             }
-            Event::LayerDone { diff_id, size_bytes, .. } => {
+            Event::LayerDone { diff_id, size_bytes, .. }
+            | Event::BlobDone { diff_id, size_bytes, .. } => {
                 self.layers.remove(diff_id);
-                self.done_bytes += size_bytes;
+                self.is_done(*size_bytes);
             }
             Event::FsmetaStarted { chain_id, image } => {
                 self.merging.insert(*chain_id, image.clone());
@@ -161,6 +165,11 @@ impl State {
         true
     }
 
+    /// Counts bytes of something that is here. A registry may say any size: the sum ends at what can be counted.
+    fn is_done(&mut self, size_bytes: u64) {
+        self.done_bytes = self.done_bytes.saturating_add(size_bytes);
+    }
+
     fn received(&mut self, diff_id: DiffId, received_bytes: u64) {
         if let Some(layer) = self.layers.get_mut(&diff_id) {
             let begins = layer.received_bytes.is_none() && received_bytes > 0;
@@ -174,14 +183,22 @@ impl State {
 
     fn failed(&mut self, artifact: Artifact) {
         match artifact {
-            Artifact::Layer(diff_id) => {
-                let lost = self.layers.remove(&diff_id).map_or(0, |layer| layer.size_bytes);
-                self.planned_bytes = self.planned_bytes.saturating_sub(lost);
-                self.jumps += u64::from(lost > 0);
+            Artifact::Layer(diff_id) => self.lost(diff_id),
+            Artifact::Blob(digest) => {
+                let layers = self.layers.iter();
+                let lost = layers.filter(|(_, layer)| layer.digest == digest);
+                let lost: Vec<DiffId> = lost.map(|(diff_id, _)| *diff_id).collect();
+                lost.into_iter().for_each(|diff_id| self.lost(diff_id));
             }
             Artifact::Fsmeta(chain_id) => drop(self.merging.remove(&chain_id)),
-            Artifact::Blob(_) | Artifact::Disk(_) => {}
+            Artifact::Disk(_) => {}
         }
+    }
+
+    fn lost(&mut self, diff_id: DiffId) {
+        let lost = self.layers.remove(&diff_id).map_or(0, |layer| layer.size_bytes);
+        self.planned_bytes = self.planned_bytes.saturating_sub(lost);
+        self.jumps += u64::from(lost > 0);
     }
 
     fn waits(&mut self, subject: &str, wait: Wait) -> bool {
@@ -202,13 +219,13 @@ impl State {
 
     /// Bytes that are here, of layers under way too.
     pub(super) fn bytes(&self) -> u64 {
-        self.done_bytes + self.layers.values().map(Layer::received_bytes).sum::<u64>()
+        self.layers.values().map(Layer::received_bytes).fold(self.done_bytes, u64::saturating_add)
     }
 
     /// Bytes of all that is to be fetched.
     pub(super) fn planned_bytes(&self) -> u64 {
-        let under_way: u64 = self.layers.values().map(|layer| layer.size_bytes).sum();
-        self.planned_bytes.max(self.done_bytes + under_way)
+        let under_way = self.layers.values().map(|layer| layer.size_bytes);
+        self.planned_bytes.max(under_way.fold(self.done_bytes, u64::saturating_add))
     }
 
     /// What is waited for, a clause each.

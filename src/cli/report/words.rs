@@ -46,6 +46,11 @@ pub(crate) fn built(totals: &Totals) -> String {
     format!("{} and {}", count(totals.layers, "layer"), count(totals.disks, "disk"))
 }
 
+/// What was fetched and not built, or would be: `2 layers and 3 documents`.
+pub(crate) fn fetched_things(totals: &Totals) -> String {
+    format!("{} and {}", count(totals.blobs, "layer"), count(totals.documents, "document"))
+}
+
 /// Columns as wide as their widest cell, two spaces apart. No cell reaches into another line.
 pub(crate) fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
     let lines: Vec<[String; N]> =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sandbox_images::engine::collect::{Collection, Error, Request};
 use sandbox_images::plan::event::Event;
-use sandbox_images::project::gc::{DROPPED_GRACE, this_project};
+use sandbox_images::project::gc::DROPPED_GRACE;
 use sandbox_images::project::{Project, Session};
 use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::words::with_causes;
@@ -13,9 +13,9 @@ use sandbox_images::words::with_causes;
 use crate::cli::mode::Collecting;
 use crate::cli::publish::{tell_what_would_be_withdrawn, tell_withdrawn};
 use crate::cli::report::{count, size};
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Setup, blocking};
 
-/// Deletes it.
+/// Deletes it; what comes back is what went.
 pub(super) async fn collect(
     setup: &Setup<'_>,
     project: &Project,
@@ -27,25 +27,33 @@ pub(super) async fn collect(
         return Collection::default();
     };
     let (project, lock) = (project.clone(), lock.clone());
-    let blocking = session.clone();
-    let work = move || project.gc_dropped(&lock, grace, &blocking);
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(Some(collection))) => {
+    let owned = session.clone();
+    let work = move || project.gc_dropped(&lock, grace, &owned);
+    match blocking(work).await {
+        Some(Ok(Some(collection))) => {
             tell_withdrawn(setup, &collection.withdrawn);
             tell(setup, "Removed", &collection);
             collection
         }
-        Ok(Ok(None)) => {
+        Some(Ok(None)) => {
             setup.output.note("nothing was removed: the store is in use, or read-only");
             Collection::default()
         }
-        Ok(Err(error)) => failed(session, &error),
-        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-        Err(_) => Collection::default(),
+        Some(Err(Error::Incomplete { collection, source })) => {
+            tell_withdrawn(setup, &collection.withdrawn);
+            let collected = collection.as_ref().clone();
+            warn(session, &Error::Incomplete { collection, source }, "");
+            collected
+        }
+        Some(Err(error)) => {
+            warn(session, &error, "nothing was removed: ");
+            Collection::default()
+        }
+        None => Collection::default(),
     }
 }
 
-/// What would be deleted.
+/// Says what would be deleted.
 pub(super) fn preview(
     setup: &Setup<'_>,
     project: &Project,
@@ -56,7 +64,8 @@ pub(super) fn preview(
     let Some(grace) = grace(collecting) else {
         return Collection::default();
     };
-    let request = this_project(project.lock_path(), lock)
+    let request = project
+        .speaks(lock)
         .map(|project| Request::Dropped { project, grace })
         .map_err(Error::from);
     match request.and_then(|request| project.preview_gc(&request, session.now)) {
@@ -65,7 +74,10 @@ pub(super) fn preview(
             tell(setup, "would remove", &collection);
             collection
         }
-        Err(error) => failed(session, &error),
+        Err(error) => {
+            warn(session, &error, "nothing would be removed: ");
+            Collection::default()
+        }
     }
 }
 
@@ -77,13 +89,13 @@ const fn grace(collecting: Collecting) -> Option<Duration> {
     }
 }
 
-fn failed(session: &Session, error: &Error) -> Collection {
+/// Says why not all that nobody wants is gone.
+fn warn(session: &Session, error: &Error, before: &str) {
     session.reporter.report(Event::Warning {
         code: error.code().to_owned(),
         image: None,
-        message: format!("nothing was removed: {}", with_causes(error)),
+        message: format!("{before}{}", with_causes(error)),
     });
-    Collection::default()
 }
 
 fn tell(setup: &Setup<'_>, verb: &str, collection: &Collection) {

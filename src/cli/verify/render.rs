@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use sandbox_images::plan::artifact::Artifact;
+use sandbox_images::plan::artifact::{Artifact, Inventory};
+use sandbox_images::plan::extent::Extent;
 use sandbox_images::plan::selection::Selection;
-use sandbox_images::plan::wanted;
+use sandbox_images::plan::{substitutes, wanted};
 use sandbox_images::project::repair::{Outcome, Repaired};
 use sandbox_images::project::verify::{Flaw, Verified};
 use sandbox_images::spec::lockfile::Lock;
@@ -72,7 +73,10 @@ impl Users {
         let Some(lock) = lock else { return users };
         for (name, platforms) in Selection::everything(lock).images {
             let images = [(name.clone(), platforms)].into();
-            for artifact in wanted(lock, &Selection { images, skipped: Vec::new() }) {
+            let selection = Selection { images, skipped: Vec::new() };
+            let mut artifacts = wanted(lock, &selection);
+            artifacts.extend(substitutes(lock, &selection, Extent::default(), &Inventory::new()));
+            for artifact in artifacts {
                 users.0.entry(artifact).or_default().insert(name.to_string());
             }
         }

@@ -18,6 +18,8 @@ mod tests;
 pub(super) struct Decision {
     pub(super) collection: Collection,
     pub(super) root: Option<(Digest, Root)>,
+    /// Everybody who keeps something.
+    pub(super) keepers: Vec<Keeper>,
 }
 
 /// What becomes of everything, by what lies in the store and what the roots' `locks` say.
@@ -34,17 +36,7 @@ pub(super) fn decide(
         refuse_others(&survey, &lives, own)?;
     }
     let (keepers, roots) = keepers(&survey, &locks, &lives, request);
-    let scope = match request {
-        Request::Everything(limits) | Request::OnlyThisLock { limits, .. } => {
-            Scope::Everything(*limits)
-        }
-        Request::Dropped { grace, .. } => {
-            let root = own.and_then(|own| survey.roots.get(&own));
-            let dropped = root.into_iter().flat_map(|root| &root.dropped);
-            let dropped = dropped.map(|dropped| (dropped.artifact, dropped.since)).collect();
-            Scope::Dropped { dropped, grace: *grace }
-        }
-    };
+    let scope = request.scope(own.and_then(|own| survey.roots.get(&own)));
     let swept = sweep(&survey.holdings, &keepers, &scope, now);
     let root = match (request, own) {
         (Request::Dropped { grace, .. }, Some(own)) => {
@@ -64,7 +56,7 @@ pub(super) fn decide(
         items.extend(ended);
     }
     items.extend(swept_items(&survey, &keepers, swept));
-    Ok(Decision { collection: Collection { items, withdrawn: Vec::new() }, root })
+    Ok(Decision { collection: Collection { items, withdrawn: Vec::new() }, root, keepers })
 }
 
 impl Request {
@@ -72,6 +64,20 @@ impl Request {
         match self {
             Self::Everything(_) => None,
             Self::OnlyThisLock { project, .. } | Self::Dropped { project, .. } => Some(project),
+        }
+    }
+
+    /// What may go of what nobody keeps, where `own` is the root of the project that asks.
+    fn scope(&self, own: Option<&Root>) -> Scope {
+        match self {
+            Self::Everything(limits) | Self::OnlyThisLock { limits, .. } => {
+                Scope::Everything(*limits)
+            }
+            Self::Dropped { grace, .. } => {
+                let dropped = own.into_iter().flat_map(|root| &root.dropped);
+                let dropped = dropped.map(|dropped| (dropped.artifact, dropped.since)).collect();
+                Scope::Dropped { dropped, grace: *grace }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::output::Packing;
 use crate::plan::action::FetchLayer;
 use crate::plan::artifact::Artifact;
-use crate::store::replace::folder_of;
+use crate::store::unfinished::folder_of;
 
 /// A file of the archive.
 #[derive(Debug, Clone)]

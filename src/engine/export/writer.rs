@@ -106,12 +106,12 @@ impl Writer {
     ) -> Result<u64, Error> {
         let file = self.store.open(artifact)?;
         let (size_bytes, expected) = (file.record().size_bytes, file.record().digest);
-        let mut reader = HashingReader::new(file.reader());
+        let path = file.path().to_owned();
+        let mut reader = HashingReader::new(file.into_reader());
         self.add_content(output, name, size_bytes, &mut reader)?;
         let (_, actual, _) = reader.finish();
         if actual != expected {
             let source = Box::new(Damage::Digest { expected, actual });
-            let path = file.path().to_owned();
             return Err(StoreError::Damaged { artifact, path, source }.into());
         }
         Ok(size_bytes)

@@ -196,6 +196,7 @@ impl Incoming<'_> {
             digest: layer.digest,
             size_bytes: member.size_bytes,
             image: layer.origin.image.clone(),
+            stored: false,
         });
     }
 }

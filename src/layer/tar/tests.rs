@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::layer::entry::EntryKind;
 use crate::layer::tree::Timestamp;
 
 /// A tar that is written header by header.

@@ -39,25 +39,21 @@ pub(super) fn copy_of<'f>(
     name: &str,
     patches: &[Patch],
 ) -> Result<Part<'f>, Error> {
-    let part = folder.part(name)?;
+    let mut part = folder.part(name)?;
     let size_bytes = stored.record().size_bytes;
-    let fill = || {
-        if rustix::fs::ioctl_ficlone(&part.file, stored.as_fd()).is_err() {
-            part.file.set_len(size_bytes)?;
-            copy_data(stored, size_bytes, &part.file, 0)?;
+    part.fill(|file| {
+        if rustix::fs::ioctl_ficlone(&*file, stored.as_fd()).is_err() {
+            file.set_len(size_bytes)?;
+            copy_data(stored, size_bytes, file, 0)?;
         }
-        patches
-            .iter()
-            .try_for_each(|patch| part.file.write_all_at(&patch.bytes, patch.offset_bytes))
-    };
-    fill().map_err(|error| Error::io("write", &part.path, error))?;
+        patches.iter().try_for_each(|patch| file.write_all_at(&patch.bytes, patch.offset_bytes))
+    })?;
     Ok(part)
 }
 
 /// The digest of what was written so far.
 pub(super) fn digest_of_part(part: &Part<'_>, size_bytes: u64) -> Result<Digest, Error> {
-    hashed(size_bytes, |offset, buffer| part.file.read_exact_at(buffer, offset))
-        .map_err(|error| Error::io("read", &part.path, error))
+    part.read(|file| hashed(size_bytes, |offset, buffer| file.read_exact_at(buffer, offset)))
 }
 
 /// The digest of a file's bytes.

@@ -80,7 +80,7 @@ impl<'a> Placing<'a> {
         if !is_own {
             self.refuse_foreign()?;
             layers = self.missing_layers()?;
-            self.note_files();
+            self.note_files()?;
         }
         let keys = self.missing_keys()?;
         let document = self.content.metadata.as_slice();
@@ -105,14 +105,12 @@ impl<'a> Placing<'a> {
         let Folders { layers, fsmeta, vmdk, .. } = self.folders;
         let mut stale = Vec::new();
         for (&diff_id, stored) in &self.content.layers {
-            let name = names::layer(diff_id);
-            if self.state_of(names::LAYERS, layers, &name, stored)? == State::Stale {
-                stale.push((layers, name));
+            if self.state_of_layer(diff_id, stored)? == State::Stale {
+                stale.push((layers, names::layer(diff_id)));
             }
         }
-        let name = names::fsmeta(self.content.manifest);
-        if self.state_of(names::FSMETA, fsmeta, &name, &self.content.fsmeta)? == State::Stale {
-            stale.push((fsmeta, name));
+        if self.state_of_fsmeta()? == State::Stale {
+            stale.push((fsmeta, names::fsmeta(self.content.manifest)));
         }
         if self.state_of_vmdk()? == State::Stale {
             stale.push((vmdk, names::vmdk(self.content.manifest)));
@@ -154,10 +152,9 @@ impl<'a> Placing<'a> {
 
     /// Whether microsandbox made the image itself, and all of it is there.
     fn is_microsandboxs_own(&self) -> Result<bool, Error> {
-        let Folders { layers, fsmeta, vmdk, .. } = self.folders;
-        let Content { manifest, fsmeta: stored, .. } = self.content;
-        let state = self.state_of(names::FSMETA, fsmeta, &names::fsmeta(*manifest), stored)?;
-        if state != State::Foreign || vmdk.find(&names::vmdk(*manifest))?.is_none() {
+        let Folders { layers, vmdk, .. } = self.folders;
+        let disk = names::vmdk(self.content.manifest);
+        if self.state_of_fsmeta()? != State::Foreign || vmdk.find(&disk)?.is_none() {
             return Ok(false);
         }
         for &diff_id in self.content.layers.keys() {
@@ -274,15 +271,16 @@ impl<'a> Placing<'a> {
     }
 
     /// Notes the metadata and the disk, where they are not there.
-    fn note_files(&mut self) {
+    fn note_files(&mut self) -> Result<(), Error> {
         let Content { manifest, fsmeta, vmdk, .. } = self.content;
-        if matches!(self.state_of_fsmeta(), Ok(State::Missing)) {
+        if self.state_of_fsmeta()? == State::Missing {
             let path = path(names::FSMETA, &names::fsmeta(*manifest));
             self.note.files.insert(path, whole(fsmeta));
         }
-        if matches!(self.state_of_vmdk(), Ok(State::Missing)) {
+        if self.state_of_vmdk()? == State::Missing {
             self.note_bytes(path(names::VMDK, &names::vmdk(*manifest)), vmdk.as_bytes());
         }
+        Ok(())
     }
 
     fn note_bytes(&mut self, path: String, bytes: &[u8]) {

@@ -1,14 +1,15 @@
 //! Withdrawing: what was published and is about to be deleted from the store leaves the caches first.
 //!
 //! A cache's own copies are whole without the store, so nothing here can keep a collection from its work:
-//! what is in use stays, noted, for another time. The documents of an image go first, so that nobody finds
+//! what is in use, or cannot be removed, stays, noted, for another time: what it was made of is gone then, and
+//! nobody wants it. The documents of an image go first, so that nobody finds
 //! an image without its files. A layer or metadata go only while their lease is held alone, and only if no
 //! document that is left mentions them, whoever wrote it: microsandbox builds on layers that it finds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::engine::collect::{Withdrawn, WithdrawnFile, WithdrawnWhy};
+use crate::engine::collect::{Staying, Withdrawn, WithdrawnFile, WithdrawnWhy};
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
@@ -25,14 +26,14 @@ use crate::words::with_causes;
 pub(super) fn withdraw(
     store: &Store,
     exclusive: &ExclusiveStore,
-    going: &BTreeSet<Artifact>,
+    staying: &Staying,
 ) -> Vec<Withdrawn> {
-    of_each(store, |id, withdrawn| from_one(exclusive, id, going, withdrawn))
+    of_each(store, |id, withdrawn| from_one(exclusive, id, staying, withdrawn))
 }
 
 /// What [`withdraw`] would do where nobody uses anything. Takes no lock and writes nothing.
-pub(super) fn preview(store: &Store, going: &BTreeSet<Artifact>) -> Vec<Withdrawn> {
-    of_each(store, |id, withdrawn| preview_one(store, id, going, withdrawn))
+pub(super) fn preview(store: &Store, staying: &Staying) -> Vec<Withdrawn> {
+    of_each(store, |id, withdrawn| preview_one(store, id, staying, withdrawn))
 }
 
 /// What is to be told of each cache that was published to.
@@ -61,16 +62,16 @@ fn of_each(
     all
 }
 
-/// The images of `note` of which something goes, and what.
-fn leaving(note: &Note, going: &BTreeSet<Artifact>) -> BTreeMap<Digest, Artifact> {
-    let first = |image: &NotedImage| image.artifacts.iter().find(|it| going.contains(it)).copied();
+/// The images of `note` of which something goes, or is gone, and what.
+fn leaving(note: &Note, staying: &Staying) -> BTreeMap<Digest, Artifact> {
+    let first = |image: &NotedImage| image.artifacts.iter().find(|it| staying.lacks(**it)).copied();
     note.images.iter().filter_map(|(id, image)| Some((*id, first(image)?))).collect()
 }
 
 fn from_one(
     exclusive: &ExclusiveStore,
     id: Digest,
-    going: &BTreeSet<Artifact>,
+    staying: &Staying,
     withdrawn: &mut Withdrawn,
 ) -> Result<(), Error> {
     let Some(publication) = exclusive.try_publication(id)? else {
@@ -81,7 +82,7 @@ fn from_one(
     };
     let mut note = Note::parse(&bytes, &withdrawn.cache)?;
     withdrawn.cache = note.cache.clone().into();
-    let images = leaving(&note, going);
+    let images = leaving(&note, staying);
     if images.is_empty() && note.orphans().is_empty() {
         return Ok(());
     }
@@ -103,7 +104,7 @@ fn from_one(
 fn preview_one(
     store: &Store,
     id: Digest,
-    going: &BTreeSet<Artifact>,
+    staying: &Staying,
     withdrawn: &mut Withdrawn,
 ) -> Result<(), Error> {
     let Some(bytes) = store.publication(id)? else {
@@ -115,7 +116,7 @@ fn preview_one(
         return Ok(());
     };
     let mut gone = BTreeSet::new();
-    for (manifest, artifact) in leaving(&note, going) {
+    for (manifest, artifact) in leaving(&note, staying) {
         for key in note.images.remove(&manifest).unwrap_or_default().keys {
             let name = names::metadata(&key);
             let path = path(names::MANIFESTS, &name);

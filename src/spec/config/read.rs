@@ -10,8 +10,18 @@ use crate::spec::registries::checked_registry;
 use crate::spec::walk::{Problems, Table, document};
 
 /// The keys of the file itself.
-pub(super) const ROOT_KEYS: [&str; 8] =
-    ["store", "allow-foreign-owner", "jobs", "publish", "network", "limits", "gc", "registries"];
+pub(super) const ROOT_KEYS: [&str; 10] = [
+    "store",
+    "allow-foreign-owner",
+    "keep-blobs",
+    "trust-lock",
+    "jobs",
+    "publish",
+    "network",
+    "limits",
+    "gc",
+    "registries",
+];
 
 /// The keys of `[network]`.
 pub(super) const NETWORK_KEYS: [&str; 7] = [
@@ -48,13 +58,15 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Diagnostic>> {
 fn read_root(root: &Table<'_>, problems: &mut Problems) -> Config {
     root.refuse_unknown(&ROOT_KEYS, problems);
     let table = |key, problems: &mut Problems| root.get(key)?.table(problems);
+    let is_said = |key, problems: &mut Problems| {
+        root.get(key).and_then(|value| value.boolean(problems)).unwrap_or(false)
+    };
     let jobs = root.get("jobs").and_then(|value| number(&value, 1..=JOBS_MAX, problems));
     Config {
         store: root.get("store").and_then(|value| path(&value, problems)),
-        allow_foreign_owner: root
-            .get("allow-foreign-owner")
-            .and_then(|value| value.boolean(problems))
-            .unwrap_or(false),
+        allow_foreign_owner: is_said("allow-foreign-owner", problems),
+        keep_blobs: is_said("keep-blobs", problems),
+        trust_lock: is_said("trust-lock", problems),
         jobs: jobs.and_then(|jobs| NonZeroUsize::new(usize::try_from(jobs).ok()?)),
         publish: root
             .get("publish")

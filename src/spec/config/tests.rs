@@ -4,6 +4,8 @@ use super::*;
 const COMPLETE: &str = r#"
 store = "/var/lib/sandbox-images"
 allow-foreign-owner = true
+keep-blobs = true
+trust-lock = true
 jobs = 4
 
 [network]
@@ -51,7 +53,7 @@ fn placed(value: &str) -> Placed<String> {
 fn a_complete_file_is_read() {
     let config = Config::parse(COMPLETE).unwrap();
     assert_eq!(config.store, Some(placed("/var/lib/sandbox-images")));
-    assert!(config.allow_foreign_owner);
+    assert!(config.allow_foreign_owner && config.keep_blobs && config.trust_lock);
     assert_eq!(config.jobs, NonZeroUsize::new(4));
     let Network { connect_timeout, idle_timeout, tries, retry_after_max, .. } = config.network;
     assert_eq!(connect_timeout, Some(Duration::from_secs(10)));
@@ -111,10 +113,10 @@ fn check(text: &str, expected: &[&str]) {
 #[test]
 fn unknown_keys_are_shown_with_what_was_perhaps_meant() {
     check(
-        "stroe = '/srv'\ntrust-lock = true",
+        "stroe = '/srv'\ncolour = true",
         &[
             "unknown-key at `stroe`: unknown key `stroe`; did you mean `store`?",
-            "unknown-key at `trust-lock`: unknown key `trust-lock`; known keys here: `store`, `allow-foreign-owner`, `jobs`, `publish`, `network`, `limits`, `gc`, `registries`",
+            "unknown-key at `colour`: unknown key `colour`; known keys here: `store`, `allow-foreign-owner`, `keep-blobs`, `trust-lock`, `jobs`, `publish`, `network`, `limits`, `gc`, `registries`",
         ],
     );
     check(

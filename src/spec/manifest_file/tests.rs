@@ -1,43 +1,14 @@
 use super::version::Version;
 use super::*;
 
-/// The example of the documentation, with every key there is.
-const COMPLETE: &str = r#"
-manifest-version = 1
-requires-tool    = ">=0.1"
-
-[defaults]
-registry  = "docker.io"
-platforms = ["linux/amd64", "linux/arm64/v8"]
-
-[images]
-alpine = "alpine:3.20"
-
-[images.python]
-image     = "docker.io/library/python:3.12-slim"
-groups    = ["ci", "dev"]
-platforms = ["linux/x86_64"]
-allow-platform-mismatch = true
-
-[images.base]
-image = "oci:./images/base:v1"
-
-[groups]
-default = ["ci"]
-
-[policy]
-allow-registries = ["docker.io", "ghcr.io/acme"]
-require-digest   = false
-
-[registries."index.docker.io"]
-mirrors = ["https://mirror.corp.example/"]
-"#;
+/// Every key there is.
+const COMPLETE: &str = include_str!("../../../tests/data/image-sets/every-key.toml");
 
 #[test]
 fn a_complete_file_is_read_and_normalised() {
     let set = ImageSet::parse(COMPLETE).unwrap();
     let names: Vec<&str> = set.images.keys().map(ImageName::as_str).collect();
-    assert_eq!(names, ["alpine", "base", "python"]);
+    assert_eq!(names, ["alpine", "base", "python", "tool"]);
 
     let alpine = &set.images["alpine"];
     assert_eq!(alpine.source.to_string(), "docker.io/library/alpine:3.20");

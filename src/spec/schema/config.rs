@@ -21,6 +21,13 @@ pub(super) struct Config {
     /// Whether the store may be added to even if it belongs to another user.
     #[schemars(rename = "allow-foreign-owner", extend("default" = false))]
     allow_foreign_owner: Option<bool>,
+    /// Whether compressed layers stay in the store beside what is built of them.
+    #[schemars(rename = "keep-blobs", extend("default" = false))]
+    keep_blobs: Option<bool>,
+    /// Whether a lock is believed without index and manifest: of each image only the config is fetched, and
+    /// compared.
+    #[schemars(rename = "trust-lock", extend("default" = false))]
+    trust_lock: Option<bool>,
     /// How many layers are worked on at once; by default, twice the processors, from 4 to 16. `-j` and
     /// `SANDBOX_IMAGES_CONCURRENCY` are stronger.
     #[schemars(range(min = 1, max = 1024))]

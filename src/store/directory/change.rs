@@ -49,7 +49,7 @@ impl Directory {
         match self.child(name) {
             Ok(Some(child)) => return Ok(child),
             Ok(None) => {}
-            Err(Error::Denied { .. }) if self.mend(name, MODE_DIRECTORY) => {}
+            Err(Error::Denied { .. }) if self.mend(name, Step::DirectoryMode, MODE_DIRECTORY) => {}
             Err(error) => return Err(error),
         }
         let made = self
@@ -63,7 +63,7 @@ impl Directory {
                 self.sync()?;
             }
             Err(Errno::EXIST) => {
-                self.mend(name, MODE_DIRECTORY);
+                self.mend(name, Step::DirectoryMode, MODE_DIRECTORY);
             }
             Err(error) => return Err(wrong(error)),
         }
@@ -83,7 +83,9 @@ impl Directory {
     pub(in crate::store) fn open_shared(&self, name: &str) -> Result<File, Error> {
         let wrong = |error: Errno| Error::io("open", self.path_of(name), error);
         let fd = match self.open_or_make(name) {
-            Err(Errno::ACCESS) if self.mend(name, MODE_PLAIN) => self.open_or_make(name),
+            Err(Errno::ACCESS) if self.mend(name, Step::Mode, MODE_PLAIN) => {
+                self.open_or_make(name)
+            }
             opened => opened,
         };
         let fd = match fd {
@@ -98,7 +100,7 @@ impl Directory {
             return Err(self.unexpected(name, "a regular file"));
         }
         if Mode::from_raw_mode(mode) != MODE_PLAIN {
-            fs::fchmod(&fd, MODE_PLAIN).map_err(wrong)?;
+            self.before(Step::Mode).and_then(|()| fs::fchmod(&fd, MODE_PLAIN)).map_err(wrong)?;
         }
         Ok(File::from(fd))
     }
@@ -120,11 +122,12 @@ impl Directory {
 
     /// Gives what this user made the mode that it should have. Between its making and its `chmod` a umask
     /// may keep everybody out; other processes come by in that moment, and a kill makes it last.
-    fn mend(&self, name: impl AsRef<OsStr>, mode: Mode) -> bool {
+    fn mend(&self, name: impl AsRef<OsStr>, step: Step, mode: Mode) -> bool {
         let name = name.as_ref();
         let is_link = fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
-        !is_link && fs::chmodat(&self.fd, name, mode, AtFlags::empty()).is_ok()
+        let mend = || fs::chmodat(&self.fd, name, mode, AtFlags::empty());
+        !is_link && self.before(step).and_then(|()| mend()).is_ok()
     }
 
     /// Writes `bytes` at `offset_bytes` of an open file that lies here as `name`.

@@ -2,34 +2,7 @@
 
 use std::path::Path;
 
-use crate::store::failpoint::Step;
-
-/// In which directory a step is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The store, and the directories in it that hold directories.
-    Store,
-    /// `tmp`, which holds a directory a run.
-    Runs,
-    /// `tmp/<run>`, where a run has its unfinished files.
-    Run,
-    /// Where artifacts lie.
-    Artifacts,
-    /// Where their records lie.
-    Records,
-    /// `roots`.
-    Roots,
-    /// `leases`.
-    Leases,
-    /// `guards`.
-    Guards,
-    /// `partial`.
-    Partials,
-    /// `quarantine`.
-    Quarantine,
-    /// Anywhere outside of a store: a project.
-    Project,
-}
+use crate::store::failpoint::{Place, Step};
 
 /// A step in a place.
 #[derive(Debug)]
@@ -49,7 +22,7 @@ const fn edge(id: &'static str, step: Step, place: Place, about: &'static str) -
 }
 
 /// Every edge there is.
-pub const EDGES: [Edge; 47] = [
+pub const EDGES: [Edge; 75] = [
     edge("store-mkdir", Step::MakeDirectory, Place::Store, "a directory of the layout is made"),
     edge("store-mkdir-mode", Step::DirectoryMode, Place::Store, "it gets a mode without the umask"),
     edge("store-fsync", Step::SyncNames, Place::Store, "its name, or that of the tag, is durable"),
@@ -71,6 +44,9 @@ pub const EDGES: [Edge; 47] = [
     edge("record-fsync", Step::SyncNames, Place::Records, "that name, or its end, is durable"),
     edge("record-unlink", Step::Unlink, Place::Records, "gc removes it: the artifact is no more"),
     edge("record-touch", Step::Touch, Place::Records, "the last use is noted"),
+    edge("reference-rename", Step::Rename, Place::References, "what was pulled gets its name"),
+    edge("reference-fsync", Step::SyncNames, Place::References, "that name is durable"),
+    edge("reference-unlink", Step::Unlink, Place::References, "gc removes it after 30 days"),
     edge("root-rename", Step::Rename, Place::Roots, "a project's root gets its name"),
     edge("root-fsync", Step::SyncNames, Place::Roots, "that name, or its end, is durable"),
     edge("root-unlink", Step::Unlink, Place::Roots, "a root goes, by hand or by gc"),
@@ -80,12 +56,14 @@ pub const EDGES: [Edge; 47] = [
         Place::Leases,
         "a run's lease is made, or that of a dead one taken",
     ),
+    edge("lease-mode", Step::Mode, Place::Leases, "it gets the mode that a umask kept from it"),
     edge("lease-resize", Step::Resize, Place::Leases, "what an older run left in it goes"),
     edge("lease-write", Step::Write, Place::Leases, "it says what the run wants"),
     edge("lease-rename", Step::Rename, Place::Leases, "the lease of a process gets its name"),
     edge("lease-fsync", Step::SyncNames, Place::Leases, "that name is durable"),
     edge("lease-unlink", Step::Unlink, Place::Leases, "a run ends, or a dead one's lease goes"),
     edge("guard-open", Step::Open, Place::Guards, "a guard file is made or opened, to be locked"),
+    edge("guard-mode", Step::Mode, Place::Guards, "it gets the mode that a umask kept from it"),
     edge("guard-resize", Step::Resize, Place::Guards, "the words about an earlier holder go"),
     edge("guard-write", Step::Write, Place::Guards, "its holder signs it"),
     edge("guard-unlink", Step::Unlink, Place::Guards, "its holder removes it"),
@@ -95,8 +73,15 @@ pub const EDGES: [Edge; 47] = [
         Place::Partials,
         "what is kept of a download is opened, or begun",
     ),
+    edge(
+        "partial-mode",
+        Step::Mode,
+        Place::Partials,
+        "it gets the mode that a umask kept from it, or that of a blob",
+    ),
     edge("partial-write", Step::Write, Place::Partials, "what comes of a blob is also kept"),
     edge("partial-resize", Step::Resize, Place::Partials, "more than the blob has is dropped"),
+    edge("partial-fdatasync", Step::Sync, Place::Partials, "a blob that stays is durable"),
     edge(
         "partial-unlink",
         Step::Unlink,
@@ -105,6 +90,19 @@ pub const EDGES: [Edge; 47] = [
     ),
     edge("quarantine-rename", Step::Rename, Place::Quarantine, "what is damaged is set aside"),
     edge("quarantine-unlink", Step::Unlink, Place::Quarantine, "gc removes it after 30 days"),
+    edge(
+        "publication-rename",
+        Step::Rename,
+        Place::Publications,
+        "the note on what is published gets its name, before what it notes",
+    ),
+    edge(
+        "publication-fsync",
+        Step::SyncNames,
+        Place::Publications,
+        "that name, or its end, is durable",
+    ),
+    edge("publication-unlink", Step::Unlink, Place::Publications, "nothing is published any more"),
     edge("file-create", Step::Create, Place::Project, "a new lock, or another file, is begun"),
     edge("file-write", Step::Write, Place::Project, "its bytes are written"),
     edge("file-mode", Step::Mode, Place::Project, "it gets the mode of the one that it replaces"),
@@ -112,6 +110,34 @@ pub const EDGES: [Edge; 47] = [
     edge("file-rename", Step::Rename, Place::Project, "it gets its name"),
     edge("file-fsync-name", Step::SyncNames, Place::Project, "that name is durable"),
     edge("file-unlink", Step::Unlink, Place::Project, "what a killed run left beside it goes"),
+    edge("handed-mkdir", Step::MakeDirectory, Place::HandedOut, "the directory for layers is made"),
+    edge(
+        "handed-create",
+        Step::Create,
+        Place::HandedOut,
+        "a layer's own directory is begun beside it",
+    ),
+    edge("handed-write", Step::Write, Place::HandedOut, "it is filled"),
+    edge("handed-sync", Step::Sync, Place::HandedOut, "all that is in it is durable"),
+    edge("handed-rename", Step::Rename, Place::HandedOut, "it gets its name"),
+    edge("handed-link", Step::Link, Place::HandedOut, "a layer's image gets a second name there"),
+    edge("handed-fsync", Step::SyncNames, Place::HandedOut, "these names are durable"),
+    edge(
+        "handed-rmdir",
+        Step::UnlinkDirectory,
+        Place::HandedOut,
+        "what a killed run left of one goes",
+    ),
+    edge("cache-mkdir", Step::MakeDirectory, Place::Cache, "a directory of the cache is made"),
+    edge("cache-open", Step::Open, Place::Cache, "a file is made or opened, to be locked"),
+    edge("cache-create", Step::Create, Place::Cache, "a file that is not linked is begun"),
+    edge("cache-write", Step::Write, Place::Cache, "its bytes are written"),
+    edge("cache-mode", Step::Mode, Place::Cache, "it gets the mode in which others see it"),
+    edge("cache-sync", Step::Sync, Place::Cache, "its bytes are durable"),
+    edge("cache-rename", Step::Rename, Place::Cache, "it gets its name"),
+    edge("cache-link", Step::Link, Place::Cache, "a file of the store gets a second name there"),
+    edge("cache-fsync", Step::SyncNames, Place::Cache, "a name, or its end, is durable"),
+    edge("cache-unlink", Step::Unlink, Place::Cache, "what is withdrawn goes, or was not finished"),
 ];
 
 /// The edge of a step that is taken in `place`.
@@ -131,11 +157,13 @@ pub(super) fn place_of(directory: &Path) -> Place {
         ["tmp", _] => Place::Run,
         ["blobs", "sha256"] | ["f1", "layers" | "fsmeta" | "disks", "sha256"] => Place::Artifacts,
         ["f1", "records", _] => Place::Records,
+        ["refs"] => Place::References,
         ["roots"] => Place::Roots,
         ["leases"] => Place::Leases,
         ["guards"] => Place::Guards,
         ["partial"] => Place::Partials,
         ["quarantine"] => Place::Quarantine,
+        ["publications"] => Place::Publications,
         _ => Place::Store,
     }
 }

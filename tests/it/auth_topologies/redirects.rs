@@ -31,6 +31,13 @@ fn later(world: &World, effect: Effect) {
     world.registry.fault(Fault::on(&world.layer, effect).first(1));
 }
 
+/// A layer at a URL that is a key by itself.
+fn presigned(world: &World) {
+    let (storage, layer) = (world.storage.url(), &world.layer);
+    let key = "X-Amz-Signature=presigned-key";
+    world.layer(exactly(format!("{storage}/v2/acme/tool/blobs/{layer}?{key}")));
+}
+
 fn storage_says(world: &World, status: u16, challenge: &str) {
     world.layer(to(&world.storage));
     let headers = vec![("www-authenticate", challenge.replace("{P}", &world.plain.url()))];
@@ -133,25 +140,11 @@ pub(super) const ROWS: &[Row] = &[
         },
         ..STORED
     },
-    Row {
-        name: "a layer behind a presigned URL",
-        arrange: |world| {
-            world.layer(exactly(format!(
-                "{}/v2/acme/tool/blobs/{}?X-Amz-Signature=presigned-key",
-                world.storage.url(),
-                world.layer
-            )));
-        },
-        ..STORED
-    },
+    Row { name: "a layer behind a presigned URL", arrange: presigned, ..STORED },
     Row {
         name: "a presigned URL that has expired",
         arrange: |world| {
-            world.layer(exactly(format!(
-                "{}/v2/acme/tool/blobs/{}?X-Amz-Signature=presigned-key",
-                world.storage.url(),
-                world.layer
-            )));
+            presigned(world);
             world
                 .storage
                 .fault(Fault::on("/blobs/", Effect::Answer(403, Vec::new(), Vec::new())).first(1));

@@ -3,7 +3,6 @@
 use std::fs;
 
 use sandbox_images::oci::digest::Digest;
-use sandbox_images::spec::lockfile::Lock;
 
 use super::scene::{plain, shows, synced};
 use crate::support::archive::{docker_entries, write};
@@ -88,13 +87,11 @@ fn digests_of_a_format_that_this_tool_does_not_write() {
 fn another_digest_than_that_of_what_is_built() {
     let (_registry, project) = synced();
     project.run(&["lock", "--artifacts"]).exits(0);
-    let mut lock = Lock::parse(&project.lock_text()).unwrap();
-    let mut block = lock.image("app").unwrap().clone();
-    for platform in block.platforms.values_mut() {
-        platform.layers[0].erofs = Some(Digest::of("another image"));
-    }
-    lock.insert("app".parse().unwrap(), block);
-    fs::write(project.lock_path(), lock.render()).unwrap();
+    project.tamper(|app| {
+        for platform in app.platforms.values_mut() {
+            platform.layers[0].erofs = Some(Digest::of("another image"));
+        }
+    });
     insta::assert_snapshot!(shows(&project, &["artifact-mismatch"], &SYNC), @r"
     exit 5
     --- stdout

@@ -264,6 +264,7 @@ fn results_that_have_no_place() {
     --- stdout
     --- stderr
     error[output]: app: cannot write `none/app.vmdk`: No such file or directory (os error 2)
+    help: see that there is room and that this user may write there, then run the command again
     "###);
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::scene::{locked, plain, shows, warns};
-use crate::support::fixture::{project_naming, registry_and_project, serve, two_platforms};
+use crate::support::fixture::{edit, project_naming, registry_and_project, serve, two_platforms};
 use crate::support::image::{Family, Image};
 use crate::support::project::Project;
 use crate::support::registry::fault::{Effect, Fault};
@@ -99,7 +99,7 @@ fn a_layout_that_cannot_be_used() {
     fs::create_dir_all(&folder).unwrap();
     two_platforms(&[&layer]).write_layout(&folder, "v1").unwrap();
     let wishes = project.directory().join("sandbox-images.toml");
-    super::scene::edit(&wishes, "images/base", "images/base:v2");
+    edit(&wishes, "images/base", "images/base:v2");
     insta::assert_snapshot!(shows(&project, &["layout"], &["lock"]), @r###"
     exit 1
     --- stdout

@@ -2,10 +2,8 @@
 
 use std::fs;
 
-use sandbox_images::spec::lockfile::Lock;
-
-use super::scene::{edit, locked, plain, shows};
-use crate::support::fixture::project_naming;
+use super::scene::{locked, plain, shows};
+use crate::support::fixture::{edit, project_naming};
 use crate::support::project::Project;
 use crate::support::registry::TestRegistry;
 
@@ -13,9 +11,26 @@ fn project() -> (TestRegistry, Project) {
     locked(&[&plain("/etc/motd 0644 hello")])
 }
 
-/// Replaces a part of `sandbox-images.toml`.
-fn edit_wishes(project: &Project, old: &str, new: &str) {
-    edit(&project.directory().join("sandbox-images.toml"), old, new);
+/// A project whose `sandbox-images.toml` was changed after it was locked.
+fn edited(old: &str, new: &str) -> (TestRegistry, Project) {
+    let (registry, project) = project();
+    edit(&project.file_path(), old, new);
+    (registry, project)
+}
+
+/// What is shown of a lock that is stale for `reasons`: all that stands below the line that names both files.
+#[track_caller]
+fn stale(project: &Project, reasons: &[&str]) -> String {
+    let shown = shows(project, &[&["lock-stale"], reasons].concat(), &["lock", "--check"]);
+    let differences = match reasons.len() {
+        1 => "1 difference".to_owned(),
+        count => format!("{count} differences"),
+    };
+    let head = format!(
+        "exit 3\n--- stdout\n--- stderr\n\
+         error[lock-stale]: sandbox-images.lock does not match sandbox-images.toml ({differences})\n"
+    );
+    shown.strip_prefix(&head).unwrap_or_else(|| panic!("{head}{shown}")).to_owned()
 }
 
 #[test]
@@ -32,13 +47,8 @@ fn there_is_none() {
 
 #[test]
 fn an_image_came() {
-    let (_registry, project) = project();
-    edit_wishes(&project, "[images]\n", "[images]\nmore = \"alpine:3.20\"\n");
-    insta::assert_snapshot!(shows(&project, &["lock-stale", "added"], &["lock", "--check"]), @r###"
-    exit 3
-    --- stdout
-    --- stderr
-    error[lock-stale]: sandbox-images.lock does not match sandbox-images.toml (1 difference)
+    let (_registry, project) = edited("[images]\n", "[images]\nmore = \"alpine:3.20\"\n");
+    insta::assert_snapshot!(stale(&project, &["added"]), @r###"
      --> sandbox-images.toml:4:8
       |
     4 | more = "alpine:3.20"
@@ -50,13 +60,8 @@ fn an_image_came() {
 
 #[test]
 fn an_image_went() {
-    let (_registry, project) = project();
-    edit_wishes(&project, "app = ", "#app = ");
-    insta::assert_snapshot!(shows(&project, &["lock-stale", "removed"], &["lock", "--check"]), @r###"
-    exit 3
-    --- stdout
-    --- stderr
-    error[lock-stale]: sandbox-images.lock does not match sandbox-images.toml (1 difference)
+    let (_registry, project) = edited("app = ", "#app = ");
+    insta::assert_snapshot!(stale(&project, &["removed"]), @r###"
      --> sandbox-images.lock:6:8
       |
     6 | [image.app]
@@ -68,13 +73,8 @@ fn an_image_went() {
 
 #[test]
 fn an_image_comes_from_elsewhere() {
-    let (_registry, project) = project();
-    edit_wishes(&project, "/app:1", "/app:2");
-    insta::assert_snapshot!(shows(&project, &["lock-stale", "source-changed"], &["lock", "--check"]), @r###"
-    exit 3
-    --- stdout
-    --- stderr
-    error[lock-stale]: sandbox-images.lock does not match sandbox-images.toml (1 difference)
+    let (_registry, project) = edited("/app:1", "/app:2");
+    insta::assert_snapshot!(stale(&project, &["source-changed"]), @r###"
      --> sandbox-images.toml:4:7
       |
     4 | app = "127.0.0.1:PORT/app:2"
@@ -86,17 +86,11 @@ fn an_image_comes_from_elsewhere() {
 
 #[test]
 fn platforms_came_and_went() {
-    let (_registry, project) = project();
-    edit_wishes(
-        &project,
+    let (_registry, project) = edited(
         "[images]",
         "[defaults]\nplatforms = [\"linux/amd64\", \"linux/riscv64\"]\n\n[images]",
     );
-    insta::assert_snapshot!(shows(&project, &["lock-stale", "platform-added", "platform-removed"], &["lock", "--check"]), @r###"
-    exit 3
-    --- stdout
-    --- stderr
-    error[lock-stale]: sandbox-images.lock does not match sandbox-images.toml (2 differences)
+    insta::assert_snapshot!(stale(&project, &["platform-added", "platform-removed"]), @r###"
      --> sandbox-images.toml:7:7
       |
     7 | app = "127.0.0.1:PORT/app:1"
@@ -160,7 +154,7 @@ fn a_newer_program_wrote_it_and_this_one_may_not() {
     error[newer-revision]: the lock has revision 9, this tool writes revision 0
     help: use a newer sandbox-images to change it
     "###);
-    edit_wishes(&project, "/app:1", "/app:2");
+    edit(&project.file_path(), "/app:1", "/app:2");
     insta::assert_snapshot!(shows(&project, &["newer-revision"], &["sync", "--locked"]), @r###"
     exit 3
     --- stdout
@@ -222,25 +216,12 @@ fn several_lines_that_no_lock_has() {
     "###);
 }
 
-/// Writes a lock whose sums fit and in which something of each layer is other.
-fn tampered(
-    project: &Project,
-    change: impl Fn(&mut sandbox_images::spec::lockfile::LockedPlatform),
-) {
-    let lock = Lock::parse(&project.lock_text()).unwrap();
-    let mut tampered = Lock::new();
-    for (name, image) in lock.images() {
-        let mut image = image.clone();
-        image.platforms.values_mut().for_each(&change);
-        tampered.insert(name.clone(), image);
-    }
-    fs::write(project.lock_path(), tampered.render()).unwrap();
-}
-
 #[test]
 fn one_digest_cannot_have_two_sizes() {
     let (_registry, project) = locked(&[&plain("/a 0644 a"), &plain("/a 0644 a")]);
-    tampered(&project, |platform| platform.layers[1].size += 1);
+    project.tamper(|app| {
+        app.platforms.values_mut().for_each(|platform| platform.layers[1].size += 1);
+    });
     insta::assert_snapshot!(shows(&project, &["lock-contradiction"], &["check"]), @r###"
     exit 3
     --- stdout
@@ -258,7 +239,9 @@ fn one_digest_cannot_have_two_sizes() {
 #[test]
 fn a_block_does_not_say_what_its_manifest_says() {
     let (_registry, project) = project();
-    tampered(&project, |platform| platform.layers[0].size += 1);
+    project.tamper(|app| {
+        app.platforms.values_mut().for_each(|platform| platform.layers[0].size += 1);
+    });
     insta::assert_snapshot!(shows(&project, &["lock-mismatch"], &["sync", "--locked"]), @r###"
     exit 5
     --- stdout

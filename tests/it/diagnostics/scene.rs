@@ -118,9 +118,7 @@ pub(super) fn finds_with(
 
 /// Exit code, standard output and standard error as one text, without what differs from run to run.
 pub(super) fn shown(project: &Project, ran: &Ran) -> String {
-    let Ran { code, stdout, stderr } = ran;
-    let text = format!("exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}");
-    masked(project, &text)
+    masked(project, &ran.to_string())
 }
 
 /// Codes and reasons anywhere in a document.
@@ -241,13 +239,4 @@ pub(super) fn synced() -> (TestRegistry, Project) {
     let (registry, project) = locked(&[&plain("/etc/motd 0644 hello")]);
     project.run(&["sync", "--platform", "linux/amd64"]).exits(0);
     (registry, project)
-}
-
-/// Replaces a part of a file of the project.
-#[track_caller]
-pub(super) fn edit(path: &Path, old: &str, new: &str) {
-    let text = fs::read_to_string(path).unwrap();
-    let edited = text.replace(old, new);
-    assert_ne!(edited, text, "`{old}` in {text}");
-    fs::write(path, edited).unwrap();
 }

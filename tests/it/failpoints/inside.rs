@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sandbox_images::engine::collect::{Request, collect};
+use sandbox_images::engine::collect::{Error, Fate, Request, collect};
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::plan::artifact::Artifact;
 use sandbox_images::plan::sweep::Limits;
@@ -24,7 +24,7 @@ fn caller() -> Caller {
     Caller::quiet("test", Duration::from_secs(5))
 }
 
-/// The failpoints that a collection passes when what lies in quarantine is a month old.
+/// The failpoints that a collection passes when what lies in quarantine, and what was pulled, is a month old.
 pub(crate) fn passed_in_a_late_collection() -> BTreeSet<String> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
@@ -33,12 +33,48 @@ pub(crate) fn passed_in_a_late_collection() -> BTreeSet<String> {
     let name = format!("layer-{}.erofs.1-0-1", Digest::of("damaged").hex());
     let damaged = folder.path().join("v1/quarantine").join(name);
     fs::write(&damaged, "damaged").unwrap();
+    let pulled = folder.path().join(format!("v1/refs/{}.json", Digest::of("pulled").hex()));
+    fs::write(&pulled, "pulled").unwrap();
     let later = SystemTime::now() + Duration::from_hours(24 * 31);
     arm(None);
     let withdraw = |_: &_, _: &_| Vec::new();
     collect(&store, &Request::Everything(Limits::default()), later, caller(), &withdraw).unwrap();
-    assert!(!damaged.exists());
+    assert!(!damaged.exists() && !pulled.exists());
     passed().into_keys().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_a_collection_could_not_remove_stays_and_the_rest_goes() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (trap, removed, message) in [
+        ("record-unlink:eio:2", 2, "2 of 3 files removed, the rest stays for another time"),
+        ("artifact-unlink:enospc:3", 2, "2 of 3 files removed, the rest stays for another time"),
+        ("record-fsync:eio", 0, "nothing was removed of 3 files"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        let artifacts = ["a", "b", "c"].map(|text| Artifact::Blob(Digest::of(text)));
+        let run = store.shared().unwrap().begin_run(&artifacts, caller()).unwrap();
+        for (artifact, text) in artifacts.iter().zip(["a", "b", "c"]) {
+            let Claim::Mine(guard) = run.claim(*artifact).unwrap() else { panic!("it is there") };
+            run.commit_bytes(guard, text.as_bytes()).unwrap();
+        }
+        drop(run);
+        let gc = || {
+            let (request, now) = (Request::Everything(Limits::default()), SystemTime::now());
+            collect(&store, &request, now, caller(), &|_, _| Vec::new())
+        };
+        arm(Some(trap.parse().unwrap()));
+        let error = gc().unwrap_err();
+        arm(None);
+        assert_eq!(error.to_string(), message, "{trap}");
+        let Error::Incomplete { collection, .. } = error else { panic!("{trap}: {error}") };
+        assert_eq!(collection.removed().count(), removed, "{trap}");
+        let left = collection.items.iter().filter(|item| item.fate == Fate::Left).count();
+        assert_eq!(left, 3 - removed, "{trap}");
+        gc().unwrap();
+        assert_eq!(names(folder.path(), "f1/records/blob"), 0, "{trap}");
+    }
 }
 
 /// The names in a directory of the store.

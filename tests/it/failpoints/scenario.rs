@@ -1,6 +1,7 @@
 //! What the program is doing when a step fails, and what it begins with.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -10,7 +11,16 @@ use crate::support::image::Layer;
 use crate::support::project::{Project, Ran};
 use crate::support::registry::TestRegistry;
 
+/// An attribute that microsandbox does not read: a layer with it is not linked into its cache.
+const ACL: &str = "xattr:system.posix_acl_access=\\x02\\x00\\x00\\x00";
+
 const DAY: Duration = Duration::from_hours(24);
+
+/// Bytes of a layer's blob that are read at once: `INPUT_BYTES` in `engine::layer`.
+const PIECE_BYTES_MAX: u64 = 128 << 10;
+
+/// Bytes of a blob that are kept however fast it comes: `KEPT_BYTES_MIN` in `store::partial`.
+const KEPT_BYTES_MIN: u64 = 16 << 20;
 
 /// Something that the program does, and that goes through failpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +47,22 @@ pub(crate) enum Scenario {
     Use,
     /// A bundle fills a host that has nothing.
     Import,
+    /// A first pull.
+    Pull,
+    /// A pull that links the layers' images into a directory.
+    HandOut,
+    /// A pull that makes directories of the layers, beside one that a killed run left.
+    Unpack,
+    /// A disk in another form.
+    Disk,
+    /// A first publication to another program's cache.
+    Publish,
+    /// A collection that takes an image out of another program's cache.
+    Withdraw,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Fill,
         Self::Change,
         Self::Heal,
@@ -52,23 +74,50 @@ impl Scenario {
         Self::RemoveRoot,
         Self::Use,
         Self::Import,
+        Self::Pull,
+        Self::HandOut,
+        Self::Unpack,
+        Self::Disk,
+        Self::Publish,
+        Self::Withdraw,
     ];
 
     /// What is run with a trap, and then without one: what the first left undone the second does.
     pub(crate) fn command(self, stage: &Stage) -> Vec<String> {
         let (lock, pid) = (stage.project.lock_path(), stage.tenant.id().to_string());
+        let outside = stage.outside();
+        let outside = outside.display();
+        let pull = format!("pull {}/app:1 --platform linux/amd64", stage.registry.host());
         let words = match self {
             Self::Fill | Self::Heal | Self::Large => "sync",
             Self::Change => "sync --prune",
-            Self::Collect => "gc",
+            Self::Collect | Self::Withdraw => "gc",
             Self::Lock => "lock",
             Self::Update => "update",
             Self::Lease => &format!("path app --platform linux/amd64 --lease-pid {pid}"),
             Self::RemoveRoot => &format!("roots remove {}", lock.display()),
             Self::Use => "path app --platform linux/amd64",
             Self::Import => &format!("import {}", stage.bundle().display()),
+            Self::Pull => &pull,
+            Self::HandOut => &format!("{pull} --layers-dir {outside}"),
+            Self::Unpack => &format!("{pull} --layers-dir {outside} --layers-format dir"),
+            Self::Disk => &format!("disk app --format raw -o {outside}/disk"),
+            Self::Publish => &format!("publish microsandbox={outside}"),
         };
         words.split(' ').map(str::to_owned).collect()
+    }
+
+    /// How often `id` is passed in every run, of a run in which it was passed `counted` times.
+    pub(crate) fn certain_passings(self, id: &str, counted: u64) -> u64 {
+        if (self, id) != (Self::Large, "partial-write") {
+            return counted;
+        }
+        // Each piece that is kept passes. In how many a download comes, and whether its end is kept, is a matter
+        // of time; none is larger than this.
+        assert!(large().blob.len() as u64 >= KEPT_BYTES_MIN);
+        let certain = KEPT_BYTES_MIN / PIECE_BYTES_MAX;
+        assert!(counted >= certain, "{counted} pieces are less than {certain}");
+        certain
     }
 
     /// Whether the command finds everything done the second time, and fails for that.
@@ -118,8 +167,20 @@ impl Stage {
             Scenario::Heal => self.damage(),
             Scenario::Large => self.keep_too_much(),
             Scenario::Collect => self.leave_things(),
-            Scenario::Lease | Scenario::RemoveRoot => drop(self.run(&["sync"])),
             Scenario::Import => self.pack(),
+            Scenario::Lease | Scenario::RemoveRoot | Scenario::Publish => {
+                self.run(&["sync"]);
+            }
+            Scenario::Pull | Scenario::HandOut => {}
+            Scenario::Unpack => {
+                let left = self.outside().join(".sandbox-images.part.left/filled");
+                fs::create_dir_all(left).expect("a directory is made");
+            }
+            Scenario::Disk => {
+                self.run(&["sync"]);
+                fs::create_dir(self.outside()).expect("a directory is made");
+            }
+            Scenario::Withdraw => self.drop_published(),
             Scenario::Use => {
                 self.run(&["sync"]);
                 for kind in ["blob", "layer", "fsmeta", "disk"] {
@@ -158,6 +219,8 @@ impl Stage {
     fn serve(&self, scenario: Scenario) {
         let app = if scenario == Scenario::Large {
             vec![large()]
+        } else if scenario == Scenario::Publish {
+            vec![base(), Layer::new(&format!("/etc/ 0755 {ACL}\n/app 0755 random=9000"))]
         } else {
             vec![base(), Layer::new("/etc/motd whiteout\n/app 0755 random=9000")]
         };
@@ -177,6 +240,23 @@ impl Stage {
     /// A path below the directory of the layout.
     fn at(&self, name: &str) -> PathBuf {
         self.project.store().join("v1").join(name)
+    }
+
+    /// Where things go that are of no store. It lies in its directory, where nobody looks at it, so that a
+    /// scenario begins anew with both, and both are compared.
+    fn outside(&self) -> PathBuf {
+        self.project.store().join("outside")
+    }
+
+    /// An image that is published and that the project wants no more.
+    fn drop_published(&self) {
+        self.name(&["app", "tool"]);
+        self.run(&["sync"]);
+        let target = format!("microsandbox={}", self.outside().display());
+        self.run(&["publish", &target, "--image", "tool"]);
+        self.name(&["app"]);
+        self.run(&["lock"]);
+        self.run(&["sync", "--no-gc"]);
     }
 
     /// A layer of wrong bytes, an fsmeta that is a directory, a disk without a record.
@@ -217,10 +297,12 @@ impl Stage {
         fs::create_dir_all(self.at("partial")).expect("a directory is made");
         let kept = File::create(self.at("partial").join(hex)).expect("a file is made");
         kept.set_len(large.blob.len() as u64 + 1).expect("a file takes any length");
+        mask(&kept);
     }
 
-    /// Artifacts of an image that is no longer named, a root and a lease that ended, an old file without a
-    /// record and an old piece of a download.
+    /// Artifacts of an image that is no longer named, a root and leases that ended, an old file without a
+    /// record and an old piece of a download; a guard and a lease as a umask leaves them in the moment after
+    /// they were made.
     fn leave_things(&self) {
         self.name(&["app", "tool"]);
         self.run(&["sync"]);
@@ -247,7 +329,17 @@ impl Stage {
             fs::write(&file, "left over").expect("a file is written");
             set_age(&file, age);
         }
+        for name in ["guards/store", "leases/run-1-0.json"] {
+            let file = File::options().create(true).append(true).open(self.at(name));
+            mask(&file.expect("a file is made"));
+        }
     }
+}
+
+/// Takes everybody's right to a file but its owner's, as a umask does.
+fn mask(file: &File) {
+    let mode = Permissions::from_mode(0o600);
+    file.set_permissions(mode).expect("a file takes a mode");
 }
 
 fn base() -> Layer {

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
+use sandbox_images::oci::digest::Digest;
 use serde_json::Value;
 
 use super::cache::{cache_of, files, lease, locked, publish, safe, target, two_layers};
@@ -190,11 +191,29 @@ fn what_microsandbox_uses_or_built_upon_stays_for_another_time() {
 }
 
 #[test]
+fn a_document_that_was_in_use_goes_with_the_next_collection() {
+    let (registry, project) = world();
+    let cache = cache_of(&project);
+    let key = Digest::of(format!("{}/tool:1", registry.host())).hex();
+    let document = format!("manifests/{key}.json");
+    let reader = File::open(lease(&cache, &document)).unwrap();
+    flock(&reader, FlockOperation::LockShared).unwrap();
+    let report = without_tool(&project);
+    let kept = serde_json::json!({ "path": document, "reason": "in-use" });
+    assert_eq!(report["withdrawn"][0]["kept"][0], kept);
+    assert!(cache.join(&document).exists());
+    drop(reader);
+    project.run(&["gc"]).exits(0);
+    assert!(!cache.join(&document).exists());
+    assert_eq!(there(&cache), noted(&project));
+}
+
+#[test]
 fn a_file_that_is_another_by_now_is_not_ours_to_delete() {
     let (registry, project) = world();
     let cache = cache_of(&project);
     let reference = format!("{}/tool:1", registry.host());
-    let key = sandbox_images::oci::digest::Digest::of(reference).hex();
+    let key = Digest::of(reference).hex();
     let document = cache.join(format!("manifests/{key}.json"));
     fs::write(&document, "{\"pulled\":\"by microsandbox\"}").unwrap();
     without_tool(&project);

@@ -3,7 +3,7 @@
 //! The grammar is that of the distribution project's `reference` package: `reference.go` (the grammar),
 //! `regexp.go` (its terminals), `normalize.go` (Docker's short names).
 
-use sandbox_images::oci::reference::ReferenceProblem::{
+use sandbox_images::oci::reference::error::ReferenceProblem::{
     self, Digest, Empty, Host, HostTooLong, ImageId, Port, Repository, RepositoryTooLong, Scheme,
     Tag, TagTooLong, UpperCase,
 };

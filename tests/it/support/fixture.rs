@@ -1,33 +1,16 @@
 //! An image in a registry, and a project that names it: how most tests of the program begin.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::image::{Described, Image, Layer};
+use super::image::Image;
 use super::project::Project;
 use super::registry::TestRegistry;
+pub(crate) use super::serving::{serve, two_platforms};
 
 /// How long a test waits for what must come.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-
-/// An image of these layers for both platforms that a project locks by default.
-pub(crate) fn two_platforms(layers: &[&Layer]) -> Image {
-    Image::multi(&[("linux/amd64", layers.to_vec()), ("linux/arm64", layers.to_vec())])
-}
-
-/// Holds an image as `repository:tag`, all its documents and layers.
-pub(crate) fn serve(registry: &TestRegistry, repository: &str, tag: &str, image: &Image) {
-    for bytes in image.blobs.values() {
-        registry.put_blob(bytes.clone());
-    }
-    let hold = |tag: &str, document: &Described| {
-        let bytes = image.blobs[&document.digest].clone();
-        registry.put_manifest(repository, tag, &document.media_type, bytes);
-    };
-    for platform in image.platforms.values() {
-        hold(&platform.manifest.digest, &platform.manifest);
-    }
-    hold(tag, &image.root);
-}
 
 /// A project that names images, `[("app", "127.0.0.1:5000/team/app:1"), …]`.
 pub(crate) fn project_naming(images: &[(&str, &str)]) -> Project {
@@ -42,6 +25,23 @@ pub(crate) fn registry_and_project(image: &Image) -> (TestRegistry, Project) {
     serve(&registry, "app", "1", image);
     let project = project_naming(&[("app", &format!("{}/app:1", registry.host()))]);
     (registry, project)
+}
+
+/// A project with a lock that is never written again, and whose registry nobody asks.
+pub(crate) fn project_of_pinned_lock() -> Project {
+    let project = project_naming(&[("alpine", "docker.io/library/alpine:3.20")]);
+    let lock = include_str!("../../data/locks/v1.lock");
+    fs::write(project.lock_path(), lock).expect("the lock is written");
+    project
+}
+
+/// Replaces a part of a file.
+#[track_caller]
+pub(crate) fn edit(path: &Path, old: &str, new: &str) {
+    let text = fs::read_to_string(path).expect("the file can be read");
+    let edited = text.replace(old, new);
+    assert_ne!(edited, text, "`{old}` in {text}");
+    fs::write(path, edited).expect("the file is written");
 }
 
 /// Waits until something that another process does is seen. What never comes fails the test.

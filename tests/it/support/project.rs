@@ -1,12 +1,14 @@
 //! A project in a temporary directory with a store of its own, and the program run in it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use sandbox_images::oci::digest::Digest;
+use sandbox_images::spec::lockfile::{Lock, LockedImage};
 
 use super::file_tree::sha256_of;
 use super::process::{bounded, output};
@@ -76,6 +78,11 @@ impl Project {
         artifacts
     }
 
+    /// Where `sandbox-images.toml` is.
+    pub(crate) fn file_path(&self) -> PathBuf {
+        self.directory().join("sandbox-images.toml")
+    }
+
     /// Where the lock is.
     pub(crate) fn lock_path(&self) -> PathBuf {
         self.directory().join("sandbox-images.lock")
@@ -94,6 +101,20 @@ impl Project {
     /// The text of the lock.
     pub(crate) fn lock_text(&self) -> String {
         fs::read_to_string(self.lock_path()).expect("the project has a lock")
+    }
+
+    /// The lock as a value.
+    pub(crate) fn lock(&self) -> Lock {
+        Lock::parse(&self.lock_text()).expect("the lock can be read")
+    }
+
+    /// Changes the block of the image `app` in the lock, and gives it the sum that fits.
+    pub(crate) fn tamper(&self, change: impl FnOnce(&mut LockedImage)) {
+        let mut lock = self.lock();
+        let mut image = lock.image("app").expect("the image is locked").clone();
+        change(&mut image);
+        lock.insert("app".parse().expect("it is a name"), image);
+        fs::write(self.lock_path(), lock.render()).expect("the lock is written");
     }
 
     /// The program with these arguments, in this project.
@@ -164,6 +185,14 @@ pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+/// Exit code, standard output and standard error as one text, for snapshots.
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, stdout, stderr } = self;
+        write!(f, "exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}")
+    }
 }
 
 impl Ran {

@@ -47,12 +47,13 @@ fn facts(path: &Path) -> String {
     let (kind, mode) = (metadata.file_type(), metadata.permissions().mode() & 0o7777);
     if kind.is_file() && path.parent().is_some_and(|folder| folder.ends_with("v1/roots")) {
         let text = fs::read_to_string(path).expect("a root is text");
-        let is_time =
-            |line: &str| ["\"last_seen\"", "\"since\""].iter().any(|key| line.contains(key));
+        let times = ["\"last_seen\"", "\"since\"", "\"expires\""];
+        let is_time = |line: &str| times.iter().any(|key| line.contains(key));
         let lines = text.lines().filter(|line| !is_time(line));
         return format!("{mode:o} root {}", lines.collect::<String>());
     }
-    if kind.is_file() && path.ends_with("v1/guards/store") {
+    // What stays of a guard when its holder is killed says who that was.
+    if kind.is_file() && path.parent().is_some_and(|folder| folder.ends_with("v1/guards")) {
         return format!("{mode:o} guard");
     }
     match () {

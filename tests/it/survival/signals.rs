@@ -216,3 +216,37 @@ fn while_a_disk_takes_its_time() {
         !scene.registry.requests_to("/manifests/").is_empty()
     });
 }
+
+#[test]
+fn while_writing_a_disk_to_a_file_nothing_is_left_beside_it() {
+    if !needs(&["strace"]) {
+        return;
+    }
+    let scene = Scene::of(&[&small()]);
+    scene.project.run(&["sync"]).exits(0);
+    let folder = scene.project.files().join("disks");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("disk");
+    let names = || -> Vec<_> {
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let path = file.to_str().expect("paths of tests are UTF-8");
+    for call in ["fsync", "ftruncate"] {
+        let (trace, inject) =
+            (format!("trace={call}"), format!("inject={call}:delay_enter=1500000"));
+        let wrapper = ["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        for signal in SIGNALS {
+            fs::write(&file, "old").unwrap();
+            let arguments = ["disk", "app", "--format", "raw", "-o", path];
+            let command = scene.project.unbounded_under(&wrapper, &arguments);
+            let running = Running::start(&scene, command);
+            wait_until("it has begun", || names().len() > 1);
+            running.ends("writing a disk", signal, true);
+            assert_eq!(names(), ["disk"], "{call}");
+            assert_eq!(fs::read(&file).unwrap(), b"old");
+        }
+    }
+    fs::write(folder.join(".sandbox-images.part.left"), "left").unwrap();
+    scene.project.run(&["disk", "app", "--format", "raw", "-o", path]).exits(0);
+    assert_eq!(names(), ["disk"]);
+}

@@ -12,7 +12,8 @@ fn layer(name: &str) -> DiffId {
 
 fn started(name: &str, size_bytes: u64) -> Event {
     let image = "app".parse().unwrap();
-    Event::LayerStarted { diff_id: layer(name), digest: Digest::of(name), size_bytes, image }
+    let (diff_id, digest) = (layer(name), Digest::of(name));
+    Event::LayerStarted { diff_id, digest, size_bytes, image, stored: false }
 }
 
 fn progress(name: &str, received_bytes: u64) -> Event {
@@ -21,7 +22,7 @@ fn progress(name: &str, received_bytes: u64) -> Event {
 
 fn done(name: &str, size_bytes: u64) -> Event {
     let (diff_id, digest, image) = (layer(name), Digest::of(name), "app".parse().unwrap());
-    Event::LayerDone { diff_id, digest, size_bytes, image_bytes: 0, image }
+    Event::LayerDone { diff_id, digest, size_bytes, image_bytes: 0, image, stored: false }
 }
 
 fn planned(download_bytes: u64) -> Event {
@@ -140,4 +141,15 @@ fn a_wait_for_a_process_is_news_once_and_ends_when_it_is_not_told_any_more() {
     assert_eq!(state.waiting(at(2)), ["for r.example, 2 s so far, at most 10 min 0 s"]);
     assert_eq!(state.waiting(at(4)), [""; 0]);
     assert!(state.take(&wait(WaitKind::Process, 0, 600), at(5)));
+}
+
+#[test]
+fn sizes_that_no_disk_has_end_at_what_can_be_counted() {
+    let state = after(&[
+        (0, started("a", u64::MAX)),
+        (0, progress("a", u64::MAX)),
+        (0, started("b", u64::MAX)),
+        (0, done("c", u64::MAX)),
+    ]);
+    assert_eq!((state.bytes(), state.planned_bytes()), (u64::MAX, u64::MAX));
 }
