@@ -118,8 +118,10 @@ fn large_store(criterion: &mut Criterion) {
     let (_folder, store, stored) = filled();
     let name = format!("look at {stored} artifacts and {PROJECTS} roots");
     criterion.bench_function(&name, |bencher| {
-        bencher
-            .iter(|| preview(&store, &request, SystemTime::now()).expect("nothing is in the way"));
+        bencher.iter(|| {
+            preview(&store, &request, SystemTime::now(), &|_| Vec::new())
+                .expect("nothing is in the way")
+        });
     });
     let mut group = criterion.benchmark_group("delete");
     group.sample_size(10);

@@ -28,6 +28,8 @@ pub mod extent;
 
 pub mod event;
 
+pub mod event_schema;
+
 pub mod diff;
 
 pub mod usage;

@@ -57,6 +57,8 @@ pub mod publication;
 
 pub mod verify;
 
+mod remove_tree;
+
 pub mod unfinished;
 
 pub mod replace;

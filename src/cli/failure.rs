@@ -137,6 +137,16 @@ impl Failure {
         Self::engine_kind(error.kind(), error.code(), image, error, error.help())
     }
 
+    /// The same, whose problems are those of `subject`.
+    pub(crate) fn about(mut self, subject: &str) -> Self {
+        for problem in &mut self.problems {
+            if let Problem::Plain { message, .. } = problem {
+                *message = format!("{subject}: {message}");
+            }
+        }
+        self
+    }
+
     /// A failure of this kind to do something for an image.
     pub(crate) fn engine_kind(
         kind: EngineKind,

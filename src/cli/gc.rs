@@ -1,6 +1,8 @@
 //! `gc`: deletes what no root and no lease keeps.
 
-use sandbox_images::engine::collect::{Collection, Error, Fate, Item, Request, What, Withdrawn};
+use sandbox_images::engine::collect::{
+    Collection, Error, Fate, Item, Request, What, Withdrawn, WithdrawnFile,
+};
 use sandbox_images::plan::root_life::Life;
 use sandbox_images::plan::sweep::{LeftoverKind, Limits};
 use sandbox_images::project::Project;
@@ -11,7 +13,7 @@ use crate::cli::Done;
 use crate::cli::args::keeping::Gc;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::publish::tell_withdrawn;
+use crate::cli::publish::{tell_what_would_be_withdrawn, tell_withdrawn, why_withdrawn};
 use crate::cli::report::{aligned, count, date, size};
 use crate::cli::setup::{Setup, lock_alone};
 
@@ -27,7 +29,7 @@ struct Report<'a> {
     kept: Sum,
     /// Everything, and why.
     items: Vec<Line<'a>>,
-    /// What left other programs' caches before.
+    /// What left other programs' caches before, or would.
     withdrawn: &'a [Withdrawn],
 }
 
@@ -71,7 +73,8 @@ pub(crate) fn run(setup: &Setup<'_>, gc: &Gc) -> Done {
         }
         collection => (collection.map_err(|error| failure(&error))?, None),
     };
-    tell_withdrawn(setup, &collection.withdrawn);
+    let tell = if gc.dry_run { tell_what_would_be_withdrawn } else { tell_withdrawn };
+    tell(setup, &collection.withdrawn);
     let (removed, kept) = sums(&collection);
     let report = Report {
         schema: "sandbox-images/gc/1",
@@ -162,7 +165,23 @@ fn table(collection: &Collection) -> String {
         let [action, kind] = [action(&item.fate), kind(&item.what)].map(str::to_owned);
         [action, kind, name(&item.what), bytes, why(item)]
     };
-    aligned(&gone.iter().chain(&kept).map(row).collect::<Vec<_>>())
+    let withdrawn = |action, files: fn(&Withdrawn) -> &[WithdrawnFile]| {
+        let rows = move |one| files(one).iter().map(move |file| withdrawn_row(action, one, file));
+        collection.withdrawn.iter().flat_map(rows)
+    };
+    let goes = withdrawn("remove", |one| &one.removed).chain(gone.iter().map(row));
+    let stays = kept.iter().map(row).chain(withdrawn("keep", |one| &one.kept));
+    aligned(&goes.chain(stays).collect::<Vec<_>>())
+}
+
+/// A file in another program's cache. Its bytes are not those of the store.
+fn withdrawn_row(
+    action: &str,
+    Withdrawn { cache, .. }: &Withdrawn,
+    file: &WithdrawnFile,
+) -> [String; 5] {
+    let path = cache.join(&file.path).display().to_string();
+    [action.to_owned(), "published".to_owned(), path, String::new(), why_withdrawn(&file.why)]
 }
 
 const fn action(fate: &Fate) -> &'static str {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::CommandFactory as _;
 use clap_mangen::Man as Page;
+use sandbox_images::plan::event_schema::of_events;
 use sandbox_images::spec::schema as schemas;
 
 use crate::cli::Done;
@@ -34,6 +35,7 @@ pub(crate) fn schema(schema: &Schema) {
         SchemaSubject::Lock => schemas::of_lock(),
         SchemaSubject::Config => schemas::of_config(),
         SchemaSubject::Output => schemas::of_output(),
+        SchemaSubject::Events => of_events(),
     });
 }
 

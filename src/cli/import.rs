@@ -10,7 +10,7 @@ use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::action::Action;
 use sandbox_images::plan::event::Totals;
 use sandbox_images::project::Project;
-use sandbox_images::project::import::{Bundle, Imported, Refusal};
+use sandbox_images::project::import::{Bundle, Imported, Purpose, Refusal};
 use sandbox_images::spec::name::ImageName;
 use serde::Serialize;
 
@@ -37,7 +37,8 @@ pub(crate) fn run(setup: &Setup<'_>, import: &Import) -> Done {
     let project = setup.project()?;
     let (bytes, origin) = open(&import.bundle)?;
     let Import { locked, verify_only, .. } = *import;
-    let bundle = Bundle { bytes, origin: origin.clone(), locked, verify_only };
+    let purpose = if verify_only { Purpose::Verify(std::env::temp_dir()) } else { Purpose::Import };
+    let bundle = Bundle { bytes, origin: origin.clone(), locked, purpose };
     let session = setup.session(false, None, None)?;
     let imported = setup.block_on(async {
         let imported = project.import(bundle, &session).await;

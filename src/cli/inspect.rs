@@ -79,7 +79,9 @@ fn manifest(file: &Path) -> Result<Value, Failure> {
                 "platforms": [], "config": null, "layers": [],
             }));
         }
-        Err(error) => return Err(refused("invalid-manifest", &error, None, None)),
+        Err(error) => {
+            return Err(refused("invalid-manifest", &error, None, None).about(&name_of(file)));
+        }
     };
     let kind: DocumentKind = document.parsed().kind();
     let (platforms, config, layers) = match document.parsed() {
@@ -109,8 +111,16 @@ fn open(path: &Path) -> Result<Box<dyn Read>, Failure> {
     Ok(Box::new(file))
 }
 
+/// What messages call a file.
+fn name_of(path: &Path) -> String {
+    if path == Path::new("-") {
+        return "standard input".to_owned();
+    }
+    format!("`{}`", path.display())
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Kind::Failed, "file", format!("cannot read `{}`: {error}", path.display()))
+    Failure::new(Kind::Failed, "file", format!("cannot read {}: {error}", name_of(path)))
 }
 
 /// Content that is refused, with what is known of its place.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use sandbox_images::engine::collect::Withdrawn;
+use sandbox_images::engine::collect::{Withdrawn, WithdrawnWhy};
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::selection::{
     GroupChoice, PlatformChoice, Selection, SelectionRequest, Skipped, select,
@@ -202,15 +202,24 @@ pub(crate) struct Planned {
 
 /// Says what left other programs' places before it was deleted from the store.
 pub(crate) fn tell_withdrawn(setup: &Setup<'_>, all: &[Withdrawn]) {
+    tell_each(setup, all, "withdrew", "stay");
+}
+
+/// Says what would leave them.
+pub(crate) fn tell_what_would_be_withdrawn(setup: &Setup<'_>, all: &[Withdrawn]) {
+    tell_each(setup, all, "would withdraw", "would stay");
+}
+
+fn tell_each(setup: &Setup<'_>, all: &[Withdrawn], withdrew: &str, stay: &str) {
     for Withdrawn { cache, removed, kept, problem } in all {
         let cache = cache.display();
         if !removed.is_empty() {
             let files = count(removed.len() as u64, "file");
-            setup.output.note(&format!("withdrew {files} from {cache}"));
+            setup.output.note(&format!("{withdrew} {files} from {cache}"));
         }
         if !kept.is_empty() {
             let files = count(kept.len() as u64, "file");
-            setup.output.note(&format!("{files} of what goes stay in {cache}: they are in use"));
+            setup.output.note(&format!("{files} of what goes {stay} in {cache}: they are in use"));
         }
         if let Some(problem) = problem {
             setup.output.warning(
@@ -218,6 +227,16 @@ pub(crate) fn tell_withdrawn(setup: &Setup<'_>, all: &[Withdrawn]) {
                 &format!("what was published to {cache} stays there: {problem}"),
             );
         }
+    }
+}
+
+/// The reason why a file goes or stays, as a person reads it.
+pub(crate) fn why_withdrawn(why: &WithdrawnWhy) -> String {
+    match why {
+        WithdrawnWhy::ImageGoes { artifact } => format!("its image loses {artifact}"),
+        WithdrawnWhy::NoImage => "no published image has it any more".to_owned(),
+        WithdrawnWhy::InUse => "another program uses it".to_owned(),
+        WithdrawnWhy::Mentioned => "another program's image has it".to_owned(),
     }
 }
 

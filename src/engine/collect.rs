@@ -113,7 +113,7 @@ impl Error {
 pub struct Collection {
     /// Roots, leases that ended, artifacts, leftovers.
     pub items: Vec<Item>,
-    /// What left other programs' caches before.
+    /// What left other programs' caches before, or would.
     pub withdrawn: Vec<Withdrawn>,
 }
 
@@ -122,12 +122,39 @@ pub struct Collection {
 pub struct Withdrawn {
     /// The cache; the store, where it is not known which.
     pub cache: PathBuf,
-    /// Files that were removed, by their paths in it.
-    pub removed: Vec<String>,
-    /// Files that stay for now, because they are used.
-    pub kept: Vec<String>,
+    /// Files that were removed, or would be.
+    pub removed: Vec<WithdrawnFile>,
+    /// Files that stay for now.
+    pub kept: Vec<WithdrawnFile>,
     /// Why not all was looked at.
     pub problem: Option<String>,
+}
+
+/// A file that was published, and why it goes or stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WithdrawnFile {
+    /// Its path in the cache.
+    pub path: String,
+    /// Why.
+    #[serde(flatten)]
+    pub why: WithdrawnWhy,
+}
+
+/// Why a file that was published goes or stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum WithdrawnWhy {
+    /// It goes: it names an image of which something is deleted from the store.
+    ImageGoes {
+        /// What.
+        artifact: Artifact,
+    },
+    /// It goes: no image that was published has it any more.
+    NoImage,
+    /// It stays: another program uses it.
+    InUse,
+    /// It stays: an image of the other program's own has it.
+    Mentioned,
 }
 
 /// What there is after a collection, and what there may be again.
@@ -138,6 +165,11 @@ pub struct Staying {
 }
 
 impl Staying {
+    fn of(collection: &Collection, keepers: Vec<Keeper>) -> Self {
+        let stays = collection.items.iter().filter(|item| !item.fate.removes());
+        Self { stored: stays.filter_map(Item::artifact).collect(), keepers }
+    }
+
     /// Whether `artifact` is about to be deleted, or is gone, and nobody wants it.
     pub fn lacks(&self, artifact: Artifact) -> bool {
         !self.stored.contains(&artifact)
@@ -273,11 +305,19 @@ pub fn roots(store: &Store, now: SystemTime) -> Result<Vec<RootFile>, StoreError
 /// The name of a root, and what it says and whether it is alive, or why it cannot be read.
 pub type RootFile = (Digest, Result<(Root, Life), StoreError>);
 
-/// What [`collect`] would do now, as far as that can be seen without a guard. Writes nothing.
-pub fn preview(store: &Store, request: &Request, now: SystemTime) -> Result<Collection, Error> {
+/// What [`collect`] would do now, as far as that can be seen without a guard, and what `withdraw` says would be
+/// withdrawn before. Writes nothing.
+pub fn preview(
+    store: &Store,
+    request: &Request,
+    now: SystemTime,
+    withdraw: &dyn Fn(&Staying) -> Vec<Withdrawn>,
+) -> Result<Collection, Error> {
     let survey = store.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
-    decide(survey, locks, request, seconds(now)).map(|decision| decision.collection)
+    let Decision { mut collection, keepers, .. } = decide(survey, locks, request, seconds(now))?;
+    collection.withdrawn = withdraw(&Staying::of(&collection, keepers));
+    Ok(collection)
 }
 
 /// Waits until this process is alone with the store, and deletes what `request` asks for, after `withdraw` was
@@ -316,9 +356,7 @@ fn alone(
     let survey = exclusive.survey(now)?;
     let locks = lock::of_roots(&survey.roots);
     let Decision { mut collection, root, keepers } = decide(survey, locks, request, seconds(now))?;
-    let stays = collection.items.iter().filter(|item| !item.fate.removes());
-    let stored = stays.filter_map(Item::artifact).collect();
-    collection.withdrawn = withdraw(exclusive, &Staying { stored, keepers });
+    collection.withdrawn = withdraw(exclusive, &Staying::of(&collection, keepers));
     let failed = apply(exclusive, &collection);
     let left: BTreeSet<&What> = failed.iter().flat_map(|(left, _)| left).collect();
     for item in collection.items.iter_mut().filter(|item| left.contains(&item.what)) {

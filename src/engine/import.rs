@@ -43,9 +43,9 @@ use crate::store::run::{Claim, Run};
 
 /// With what a bundle is imported.
 pub struct Importer {
-    /// Where it goes.
+    /// Where it goes, and what is there already.
     pub store: Store,
-    /// The run under way in it.
+    /// Where files come to lie before they are verified. If they are to be published, a run under way in the store.
     pub run: Run,
     /// The lock of the bundle.
     pub lock: Lock,
@@ -96,7 +96,7 @@ impl Importer {
     pub fn missing(&self, staged: &Staged) -> Result<Vec<Action>, Error> {
         let all = plan(&self.lock, &self.selection, &BTreeSet::new());
         let wanted: Vec<Artifact> = all.actions.iter().map(Action::makes).collect();
-        let mut have = self.run.inventory(&wanted)?;
+        let mut have = self.store.inventory(wanted)?;
         have.extend(staged.documents.keys().copied().map(Artifact::Blob));
         have.extend(staged.layers.keys().copied().map(Artifact::Layer));
         let missing = plan(&self.lock, &self.selection, &have).actions.into_iter();

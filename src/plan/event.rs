@@ -4,6 +4,7 @@
 //! line, `{"v":1,"event":"layer.done",…}`: see [`Event::versioned`]. Within one version, events and fields are
 //! only added; who reads them ignores what it does not know.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::oci::digest::{ChainId, DiffId, Digest};
@@ -16,7 +17,7 @@ use crate::spec::name::ImageName;
 pub const VERSION: u32 = 1;
 
 /// Something that happened. Sizes are bytes, durations milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "event")]
 #[non_exhaustive]
 pub enum Event {
@@ -284,7 +285,7 @@ pub enum Event {
 }
 
 /// What has to happen for a wait to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WaitKind {
     /// Another process has to end what it does. Told when the wait begins and every second while it lasts.
@@ -294,7 +295,7 @@ pub enum WaitKind {
 }
 
 /// How much there is to do, or was done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Totals {
     /// Indexes, manifests and configs.
     pub documents: u64,

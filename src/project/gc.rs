@@ -54,7 +54,7 @@ impl Project {
 
     /// What [`Project::gc`] would do at `now`. Writes nothing.
     pub fn preview_gc(&self, request: &Request, now: SystemTime) -> Result<Collection, Error> {
-        preview(self.store(), request, now)
+        preview(self.store(), request, now, &|staying| microsandbox::preview(self.store(), staying))
     }
 
     /// Waits until nobody else uses the store, and deletes what `request` asks for.

@@ -6,9 +6,11 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
 use crate::archive::bundle::contents::MemberKind;
@@ -33,6 +35,7 @@ use crate::project::sync::subset::pairs;
 use crate::project::{Project, Session};
 use crate::spec::lockfile::{FILE_BYTES_MAX, Lock};
 use crate::spec::name::ImageName;
+use crate::store::Store;
 use crate::words::with_causes;
 
 /// A bundle to be imported.
@@ -43,8 +46,18 @@ pub struct Bundle {
     pub origin: String,
     /// Whether the project must have the bundle's lock already.
     pub locked: bool,
-    /// Whether nothing is to be published.
-    pub verify_only: bool,
+    /// What is to come of it.
+    pub purpose: Purpose,
+}
+
+/// What is to come of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// The store holds what it holds.
+    Import,
+    /// It is known whether it could be imported. What of it is read twice lies in this directory meanwhile, and
+    /// the store is only read, if there is one.
+    Verify(PathBuf),
 }
 
 impl std::fmt::Debug for Bundle {
@@ -102,52 +115,72 @@ pub(super) async fn import(
 }
 
 async fn run(project: &Project, bundle: Bundle, session: &Session) -> Result<Imported, Refusal> {
-    let Bundle { bytes, origin, locked, verify_only } = bundle;
+    let Bundle { bytes, origin, locked, purpose } = bundle;
     let (limits, name) = (session.limits, origin.clone());
     let opened = blocking(move || Opened::read(bytes, &name, &limits)).await?;
     let has_lock = compare_locks(project, &opened.lock, locked)?;
     check_format(&opened.lock)?;
 
+    let (workplace, _scratch) = workplace(project.store(), &purpose)?;
     let Opened { reader, lock, lock_text, selection } = opened;
     let artifacts: Vec<Artifact> = wanted(&lock, &selection).into_iter().collect();
-    let store = project.store().clone();
     let importer = Arc::new(Importer {
-        run: store.shared().map_err(Error::from)?.begin_run(&artifacts, session.caller.clone())?,
-        store,
+        run: workplace.shared()?.begin_run(&artifacts, session.caller.clone())?,
+        store: project.store().clone(),
         lock,
-        selection,
+        selection: selection.clone(),
         limits: session.limits,
         reporter: Arc::clone(&session.reporter),
     });
-    let reading = Arc::clone(&importer);
-    let mut reader = reader;
-    let staged = blocking(move || Ok(reading.read(&mut reader)?)).await?;
-    let missing = importer.missing(&staged)?;
-    if !missing.is_empty() {
-        return Err(Refusal::Missing(missing));
-    }
-    check_documents(&importer, &staged, &origin).await?;
-    let deriving = Arc::clone(&importer);
-    let staged = blocking(move || {
-        let mut staged = staged;
-        deriving.derive(&mut staged, &origin)?;
-        Ok(staged)
-    })
-    .await?;
-
-    let mut totals = Totals::default();
-    let lock_written = !has_lock && !verify_only;
+    let staged = verified(&importer, reader, origin).await?;
+    let (mut totals, lock_written) = (Totals::default(), purpose == Purpose::Import && !has_lock);
     if lock_written {
         project.write_lock(&lock_text).map_err(Refusal::File)?;
     }
-    if !verify_only {
+    if purpose == Purpose::Import {
         let publishing = Arc::clone(&importer);
         totals = blocking(move || Ok(publishing.publish(staged)?)).await?;
         let all = wanted(&importer.lock, &Selection::everything(&importer.lock));
         let caller = session.caller.clone();
         project.store().put_root(project.lock_path(), &all, session.now, caller)?;
     }
-    Ok(Imported { totals, selection: importer.selection.clone(), lock_written })
+    Ok(Imported { totals, selection, lock_written })
+}
+
+/// All of the bundle, of which nothing is wrong or missing.
+async fn verified(
+    importer: &Arc<Importer>,
+    mut reader: BundleReader<Box<dyn Read + Send>>,
+    origin: String,
+) -> Result<Staged, Refusal> {
+    let reading = Arc::clone(importer);
+    let staged = blocking(move || Ok(reading.read(&mut reader)?)).await?;
+    let missing = importer.missing(&staged)?;
+    if !missing.is_empty() {
+        return Err(Refusal::Missing(missing));
+    }
+    check_documents(importer, &staged, &origin).await?;
+    let deriving = Arc::clone(importer);
+    blocking(move || {
+        let mut staged = staged;
+        deriving.derive(&mut staged, &origin)?;
+        Ok(staged)
+    })
+    .await
+}
+
+/// Where files come to lie before they are verified: in the store, or in a store of their own, which goes when
+/// the answer is dropped.
+fn workplace(store: &Store, purpose: &Purpose) -> Result<(Store, Option<TempDir>), Refusal> {
+    match purpose {
+        Purpose::Import => Ok((store.clone(), None)),
+        Purpose::Verify(folder) => {
+            let scratch = tempfile::Builder::new().prefix("sandbox-images.").tempdir_in(folder);
+            let scratch =
+                scratch.map_err(|source| Error::Output { path: folder.clone(), source })?;
+            Ok((Store::at(scratch.path()), Some(scratch)))
+        }
+    }
 }
 
 /// A bundle whose lock was read.

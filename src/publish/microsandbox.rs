@@ -167,6 +167,11 @@ pub fn withdraw(store: &Store, exclusive: &ExclusiveStore, staying: &Staying) ->
     withdraw::withdraw(store, exclusive, staying)
 }
 
+/// What [`withdraw`] would do now, if nobody used anything: no lock is taken to find out. Writes nothing.
+pub fn preview(store: &Store, staying: &Staying) -> Vec<Withdrawn> {
+    withdraw::preview(store, staying)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

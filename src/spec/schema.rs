@@ -14,7 +14,7 @@ mod image_set;
 
 mod lock;
 
-mod output;
+pub(crate) mod output;
 
 /// The schema of `sandbox-images.toml`: JSON with a final newline.
 pub fn of_image_set() -> String {
@@ -37,7 +37,8 @@ pub fn of_output() -> String {
     text_of::<output::Output>()
 }
 
-fn text_of<T: JsonSchema>() -> String {
+/// The schema of a type: JSON with a final newline.
+pub(crate) fn text_of<T: JsonSchema>() -> String {
     let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
     format!("{:#}\n", schema.to_value())
 }

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::store::failpoint::{Place, Step, failpoint_outside};
+use crate::store::remove_tree::remove_tree;
 
 /// What begins the names of parts.
 pub(super) const PART_PREFIX: &str = ".sandbox-images.part.";
@@ -125,7 +126,7 @@ fn remove_left(part: &Path) -> io::Result<()> {
 fn remove(part: &Path) -> io::Result<()> {
     if fs::symlink_metadata(part)?.is_dir() {
         failpoint_outside(Step::UnlinkDirectory, Place::HandedOut)?;
-        return fs::remove_dir_all(part);
+        return remove_tree(part);
     }
     failpoint_outside(Step::Unlink, Place::Project)?;
     fs::remove_file(part)

@@ -295,6 +295,7 @@ fn what_skopeo_writes_is_the_same_disk() {
     for (transport, source) in [
         ("docker-archive:app.tar:example.com/app:1", "docker-archive:./app.tar:example.com/app:1"),
         ("oci-archive:app.tar:v1", "oci:./app.tar:v1"),
+        ("oci:app:v1", "oci:./app:v1"),
     ] {
         let project = project_naming(&[("app", source)]);
         image.write_layout(&project.directory().join("layout"), "v1").unwrap();

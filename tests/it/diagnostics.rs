@@ -43,13 +43,13 @@ use std::path::Path;
 
 /// Codes that another test shows: its file below the repository, and its name.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
-    ("bundle-damaged", IMPORT, "a_bundle_that_was_cut_or_moved_is_refused"),
+    ("bundle-damaged", HOSTILE_BUNDLES, "a_bundle_that_was_cut_or_moved_is_refused"),
     ("bundle-lock", IMPORT, "a_bundle_of_another_lock_is_refused"),
-    ("bundle-unreadable", IMPORT, "what_is_no_bundle_is_not_taken_for_one"),
+    ("bundle-unreadable", HOSTILE_BUNDLES, "what_is_no_bundle_is_not_taken_for_one"),
     ("export-offline", EXPORT, "what_cannot_be_exported_is_told_before_anything_is_written"),
     ("export-since", EXPORT, "what_cannot_be_exported_is_told_before_anything_is_written"),
     ("export-usage", EXPORT, "what_cannot_be_exported_is_told_before_anything_is_written"),
-    ("not-a-bundle", IMPORT, "what_is_no_bundle_is_not_taken_for_one"),
+    ("not-a-bundle", HOSTILE_BUNDLES, "what_is_no_bundle_is_not_taken_for_one"),
     ("disk", "tests/it/disk.rs", "what_cannot_be_written_says_why"),
     ("kernel", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
     ("kernel-too-old", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
@@ -81,8 +81,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
 /// What leaves a store.
 const EXPORT: &str = "tests/it/export.rs";
 
-/// What is wrong with bundles.
+/// What becomes of bundles.
 const IMPORT: &str = "tests/it/import.rs";
+
+/// What is wrong with bundles.
+const HOSTILE_BUNDLES: &str = "tests/it/import/hostile.rs";
 
 /// What needs root, and kernel or programs that are not everywhere.
 const SURROUNDINGS: &str = "tests/it/survival/surroundings.rs";

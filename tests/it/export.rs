@@ -1,5 +1,6 @@
 //! `export`: bundles, layouts and docker archives, and what others read of them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use sandbox_images::oci::digest::Digest;
 use serde_json::Value;
 
 use crate::support::archive_listing::{names, read_entries};
-use crate::support::fixture::{project_naming, registry_and_project, two_platforms};
+use crate::support::fixture::{project_naming, registry_and_project, serve, two_platforms};
 use crate::support::image::{Compression, Family, Image, Layer};
 use crate::support::layer_text::layer_tar;
 use crate::support::needs::needs;
@@ -114,10 +115,13 @@ fn a_bundle_begins_with_the_list_of_all_that_it_holds() {
 fn a_layout_is_the_image_byte_by_byte() {
     let image = image();
     let (registry, project) = synced(&image);
+    // By digest: wherever the tag went.
+    serve(&registry, "app", "1", &two_platforms(&[&Layer::new("/app 0755 moved")]));
     registry.clear_requests();
     let folder = exported(&project, "layout", &["--format", "oci-dir"]);
     let layers = registry.requests().len();
     assert_eq!(layers, 2, "each layer is fetched once, and no document");
+    assert_eq!(registry.requests_to("/blobs/sha256:").len(), layers);
     for (digest, bytes) in &image.blobs {
         let name = digest.replacen("sha256:", "blobs/sha256/", 1);
         assert!(fs::read(folder.join(name)).unwrap() == *bytes, "{digest}");
@@ -182,7 +186,7 @@ fn a_bundle_since_an_older_lock_has_only_what_is_new() {
     assert_eq!(nothing, whole[..4], "the list, the layout and the lock");
 
     let newer = two_platforms(&[&Layer::new(BASE), &Layer::new("/app 0755 newer")]);
-    crate::support::fixture::serve(&registry, "app", "1", &newer);
+    serve(&registry, "app", "1", &newer);
     project.run(&["update"]).exits(0);
     project.run(&["sync", "--platform", "all"]).exits(0);
     let since = names(&exported(&project, "since.tar", &since));
@@ -290,4 +294,55 @@ fn skopeo_and_umoci_read_what_is_exported() {
     }
     run_in(&folder, "umoci", &["unpack", "--image", "layout:app", "direct"]);
     assert!(folder.join("direct/rootfs/app").exists());
+}
+
+#[test]
+fn skopeo_copies_every_platform_and_every_image_of_what_is_exported() {
+    if !needs(&["skopeo"]) {
+        return;
+    }
+    let image = image();
+    let registry = TestRegistry::start();
+    serve(&registry, "app", "1", &image);
+    serve(
+        &registry,
+        "tool",
+        "2",
+        &two_platforms(&[&Layer::new(BASE), &Layer::new("/tool 0755 run")]),
+    );
+    let host = registry.host();
+    let project =
+        project_naming(&[("app", &format!("{host}/app:1")), ("tool", &format!("{host}/tool:2"))]);
+    project.run(&["sync", "--platform", "all"]).exits(0);
+    exported(&project, "layout", &["--format", "oci-dir"]);
+    exported(&project, "layout.tar", &["--format", "oci"]);
+    let folder = project.directory();
+    for (place, source) in ["oci:layout:app", "oci-archive:layout.tar:app"].into_iter().enumerate()
+    {
+        let told = run_in(&folder, "skopeo", &["inspect", "--raw", source]);
+        assert_eq!(Digest::of(told).to_string(), image.root.digest, "{source}");
+        let copy = ["--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests", source];
+        let target = format!("oci:all{place}:app");
+        run_in(&folder, "skopeo", &[&copy[..], &[&target]].concat());
+        for digest in image.blobs.keys() {
+            let name = digest.replacen("sha256:", "blobs/sha256/", 1);
+            assert!(folder.join(format!("all{place}")).join(name).exists(), "{digest}");
+        }
+    }
+    for name in ["saved.tar", "saved.tar.gz"] {
+        let words = ["export", "-o", name, "--format", "docker-archive"];
+        project.run(&[&words[..], &["--platform", "linux/amd64"]].concat()).exits(0);
+        let source = format!("docker-archive:{name}");
+        let told = run_in(&folder, "skopeo", &["list-tags", &source]);
+        let listed: Value = serde_json::from_str(&told).unwrap();
+        let tags = BTreeSet::from([format!("{host}/app:1"), format!("{host}/tool:2")]);
+        let listed = listed["Tags"].as_array().unwrap().iter();
+        let listed: BTreeSet<_> = listed.map(|tag| tag.as_str().unwrap().to_owned()).collect();
+        assert_eq!(listed, tags, "{name}");
+        for tag in tags {
+            let told = run_in(&folder, "skopeo", &["inspect", &format!("{source}:{tag}")]);
+            let told: Value = serde_json::from_str(&told).unwrap();
+            assert_eq!(told["Layers"].as_array().unwrap().len(), 2, "{name}: {tag}");
+        }
+    }
 }

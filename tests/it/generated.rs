@@ -118,6 +118,7 @@ fn the_schemas_are_those_of_the_repository() {
         ("lock", "sandbox-images-lock.v1.schema.json"),
         ("config", "config.v1.schema.json"),
         ("output", "output.v1.schema.json"),
+        ("events", "events.v1.schema.json"),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(file);
         let ran = project.run(&["schema", subject]).exits(0);

@@ -1,19 +1,19 @@
 //! `import`: a bundle fills an empty store with no network, or nothing happens.
 
+mod hostile;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use sandbox_images::oci::digest::Digest;
 use serde_json::Value;
 
-use crate::support::archive::file;
-use crate::support::archive_listing::read_entries;
+use crate::support::file_tree::FileTree;
 use crate::support::fixture::{project_naming, registry_and_project, serve, two_platforms};
 use crate::support::image::{Image, Layer};
-use crate::support::layer_tar::tar_of;
 use crate::support::needs::needs;
 use crate::support::project::{Project, Ran};
 use crate::support::registry::TestRegistry;
+use crate::support::tmpfs::Tmpfs;
 
 const BASE: &str = "/etc/ 0755\n/etc/motd 0644 hello\n/bin/busybox 0755 random=70001";
 const APP: &str = "/app 0755 run\n/etc/motd whiteout\n/zeros 0644 zeros=20000";
@@ -21,8 +21,6 @@ const CONTENTS: [&str; 3] = ["artifacts", "oci", "both"];
 
 /// Runs a program where there is no network interface.
 const NO_NETWORK: [&str; 2] = ["unshare", "-n"];
-
-type Entries = Vec<(String, Vec<u8>)>;
 
 fn image() -> Image {
     two_platforms(&[&Layer::new(BASE), &Layer::new(APP)])
@@ -103,18 +101,51 @@ fn a_bundle_comes_through_a_pipe_packed_or_not() {
 }
 
 #[test]
-fn verify_only_keeps_nothing() {
+fn verify_only_needs_no_store_and_keeps_nothing() {
     let (_registry, project) = synced();
     for content in CONTENTS {
         let path = bundle(&project, content, &[]);
         let other = elsewhere(&project);
-        let told = other.run(&["import", "--verify-only", text(&path)]).exits(0).stderr;
+        let scratch = tempfile::tempdir().unwrap();
+        let before = FileTree::read(other.files());
+        let mut command = other.command(&["import", "--verify-only", text(&path)]);
+        let told = Ran::of(command.env("TMPDIR", scratch.path())).exits(0).stderr;
         assert!(told.contains("Verified 1 image"), "{told}");
-        assert_eq!(published(&other), [""; 0]);
-        assert!(!other.lock_path().exists());
-        let left = fs::read_dir(other.store().join("v1/tmp")).unwrap();
-        assert_eq!(left.count(), 0);
+        FileTree::read(other.files()).assert_equals(&before, "the host", "the host before");
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+        let mut command = other.command(&["import", "--verify-only", text(&path)]);
+        let told = Ran::of(command.env("TMPDIR", other.files().join("none"))).exits(1).stderr;
+        assert!(told.contains("error[output]"), "{told}");
     }
+}
+
+#[test]
+fn verify_only_reads_a_store_that_cannot_be_written() {
+    if !needs(&["root", "mount"]) {
+        return;
+    }
+    let (registry, project) = synced();
+    let other = elsewhere(&project);
+    let tmpfs = Tmpfs::mount(&other.store(), "size=8m");
+    let path = bundle(&project, "artifacts", &[]);
+    other.run(&["import", text(&path)]).exits(0);
+    fs::copy(project.lock_path(), project.directory().join("old.lock")).unwrap();
+    let newer = two_platforms(&[&Layer::new(BASE), &Layer::new("/app 0755 newer")]);
+    serve(&registry, "app", "1", &newer);
+    project.run(&["update"]).exits(0);
+    project.run(&["sync", "--platform", "all"]).exits(0);
+    let since = bundle(&project, "both", &["--since", "old.lock"]);
+    fs::copy(project.lock_path(), other.lock_path()).unwrap();
+    tmpfs.remount("ro");
+    let before = FileTree::read(&other.store());
+    other.run(&["import", "--verify-only", text(&since)]).exits(0);
+    other.run(&["import", text(&since)]).exits(1);
+    FileTree::read(&other.store()).assert_equals(&before, "the store", "the store before");
+    // What it builds upon is missed where there is none.
+    let empty = elsewhere(&project);
+    let told = empty.run(&["import", "--verify-only", text(&since)]).exits(4).stderr;
+    assert!(told.contains("error[not-in-sync]"), "{told}");
+    assert!(!empty.store().exists());
 }
 
 #[test]
@@ -160,149 +191,27 @@ fn what_a_bundle_leaves_out_must_be_there() {
     }
 }
 
-/// Writes these entries, with a list that fits them unless `entries` has one of its own.
-fn rewritten(project: &Project, entries: &Entries) -> PathBuf {
-    let mut list: Value = serde_json::from_slice(&entries[0].1).unwrap();
-    let files = entries[1..].iter().map(|(name, bytes)| {
-        serde_json::json!({ "name": name, "size": bytes.len(), "digest": Digest::of(bytes).to_string() })
-    });
-    list["files"] = files.collect();
-    let mut entries = entries.clone();
-    entries[0].1 = list.to_string().into_bytes();
-    write(project, &entries)
-}
-
-fn write(project: &Project, entries: &Entries) -> PathBuf {
-    let files: Vec<_> = entries.iter().map(|(name, bytes)| file(name, bytes.clone())).collect();
-    let path = project.directory().join("hostile.tar");
-    fs::write(&path, tar_of(&files).unwrap()).unwrap();
-    path
-}
-
-/// Demands that the bundle is refused, with `code` and these words, and that nothing of it is stored.
-#[track_caller]
-fn refused(project: &Project, path: &Path, code: i32, words: &str) {
-    let other = elsewhere(project);
-    let ran = other.run(&["import", text(path)]);
-    assert!(ran.code == code && ran.stderr.contains(words), "{words}\n{ran:?}");
-    assert_eq!(published(&other), [""; 0], "{words}");
-    assert!(!other.lock_path().exists());
-}
-
-fn place(entries: &Entries, part: &str) -> usize {
-    entries.iter().position(|(name, _)| name.contains(part)).expect("the bundle has it")
-}
-
 #[test]
-fn a_bundle_that_was_cut_or_moved_is_refused() {
+fn what_an_import_left_undone_the_next_one_does() {
     let (_registry, project) = synced();
-    let path = bundle(&project, "both", &[]);
-    let whole = fs::read(&path).unwrap();
-    let cut = project.directory().join("cut.tar");
-    for length in [whole.len() - 1, whole.len() - 512, whole.len() - 1024, whole.len() / 2, 4096] {
-        fs::write(&cut, &whole[..length]).unwrap();
-        refused(&project, &cut, 5, "error[bundle-damaged]");
-    }
-    let good = read_entries(&path);
-    let mut swapped = good.clone();
-    let last = swapped.len() - 1;
-    swapped.swap(last, last - 1);
-    refused(&project, &write(&project, &swapped), 5, "should be");
-    let mut shorter = good.clone();
-    shorter.pop();
-    refused(&project, &write(&project, &shorter), 5, "ends before `blobs/sha256/");
-    let mut longer = good.clone();
-    longer.push(good[last].clone());
-    refused(&project, &write(&project, &longer), 5, "which is not in its `bundle.json`");
-    refused(&project, &rewritten(&project, &longer), 5, "twice");
-    let mut spoiled = good;
-    spoiled[last].1[20] ^= 1;
-    refused(&project, &write(&project, &spoiled), 5, "has the digest");
-}
-
-#[test]
-fn a_bundle_that_lies_about_itself_is_refused() {
-    let (_registry, project) = synced();
-    let good = read_entries(&bundle(&project, "both", &[]));
-    let changed = |part: &str, change: &dyn Fn(&mut Vec<u8>)| {
-        let mut entries = good.clone();
-        let place = place(&entries, part);
-        change(&mut entries[place].1);
-        rewritten(&project, &entries)
-    };
-    let flip = |bytes: &mut Vec<u8>| {
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-    };
-    refused(&project, &changed("f1/fsmeta", &flip), 5, "and of its layers comes");
-    refused(&project, &changed("f1/disks", &flip), 5, "and of its layers comes");
-    refused(&project, &changed("blobs/sha256", &flip), 5, "says that `blobs/sha256/");
-    refused(&project, &changed("index.json", &flip), 5, "is not what its lock says");
-    refused(&project, &changed("sandbox-images.lock", &flip), 5, "error[bundle-damaged]");
-    // Data of a file, which no structure of the image speaks of.
-    let forged = |bytes: &mut Vec<u8>| bytes[5000] ^= 1;
-    refused(&project, &changed("f1/layers", &forged), 5, "and of its layers comes");
-
-    let foreign = b"{}".to_vec();
-    let name = format!("blobs/sha256/{}", Digest::of(&foreign).hex());
-    let mut entries = good.clone();
-    entries.push((name, foreign));
-    refused(&project, &rewritten(&project, &entries), 5, "which is of none of its images");
-
-    for name in ["../x", "/etc/passwd", "blobs/sha256/../../x", "f1/layers/sha256/x.erofs"] {
-        let mut entries = good.clone();
-        entries.push((name.to_owned(), b"x".to_vec()));
-        refused(&project, &rewritten(&project, &entries), 5, "which no bundle holds");
-    }
-}
-
-#[test]
-fn a_layer_image_without_its_layer_is_one_of_that_layer() {
-    let (_registry, project) = synced();
-    let good = read_entries(&bundle(&project, "artifacts", &[]));
-    let one = place(&good, "f1/layers");
-    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
-        let mut entries = good.clone();
-        change(&mut entries[one].1);
-        rewritten(&project, &entries)
-    };
-    // In the superblock, and in the middle.
-    refused(&project, &changed(&|bytes| bytes[1100] ^= 1), 5, "cannot be read");
-    refused(&project, &changed(&|bytes| bytes.truncate(4096)), 5, "cannot be read");
-    let mut entries = good.clone();
-    let bytes = entries[one].1.clone();
-    entries[one].1 = std::mem::replace(&mut entries[one + 1].1, bytes);
-    refused(&project, &rewritten(&project, &entries), 5, "is not the image of that layer");
-}
-
-#[test]
-fn what_is_no_bundle_is_not_taken_for_one() {
-    let (_registry, project) = synced();
-    let words = ["export", "-o", "layout.tar", "--format", "oci", "--platform", "all"];
-    project.run(&words).exits(0);
-    let layout = project.directory().join("layout.tar");
-    refused(&project, &layout, 1, "error[not-a-bundle]");
-    let noise = project.directory().join("noise");
-    for bytes in [vec![], vec![7; 4000], b"hello".to_vec()] {
-        fs::write(&noise, bytes).unwrap();
-        refused(&project, &noise, 1, "error[not-a-bundle]");
-    }
-    refused(&project, Path::new("missing.tar"), 1, "error[bundle-unreadable]");
-}
-
-#[test]
-fn a_lock_with_digests_of_artifacts_holds_layer_images_to_them() {
-    let (_registry, project) = registry_and_project(&image());
-    project.run(&["lock", "--artifacts"]).exits(0);
-    let good = read_entries(&bundle(&project, "artifacts", &[]));
-    let mut entries = good.clone();
-    let layer = place(&entries, "f1/layers");
-    let last = entries[layer].1.len() - 1;
-    entries[layer].1[last] ^= 1;
-    refused(&project, &rewritten(&project, &entries), 5, "error[artifact-mismatch]");
     for content in CONTENTS {
+        let path = bundle(&project, content, &[]);
         let other = elsewhere(&project);
-        other.run(&["import", text(&bundle(&project, content, &[]))]).exits(0);
+        other.run(&["import", text(&path)]).exits(0);
+        let whole = other.artifacts();
+        let records = other.store().join("v1/f1/records");
+        let lost = ["layer", "fsmeta", "disk"].map(|kind| {
+            let mut names = fs::read_dir(records.join(kind)).unwrap();
+            names.next().unwrap().unwrap().path()
+        });
+        for record in lost {
+            fs::remove_file(record).unwrap();
+        }
+        let told = other.run(&["import", "--json", text(&path)]).exits(0).stdout;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let done = ["documents", "layers", "fsmetas", "disks"].map(|kind| &told["done"][kind]);
+        assert_eq!(done, [0, 1, 1, 1], "{told}");
+        assert_eq!(other.artifacts(), whole);
         other.run(&["sync", "--frozen", "--platform", "all"]).exits(0);
     }
 }

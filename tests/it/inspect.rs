@@ -146,7 +146,7 @@ fn documents_are_shown_field_by_field() {
     "###);
     insta::assert_snapshot!(shown("broken", 5), @r###"
     diagnostics:
-      {"code":"invalid-manifest","file":null,"help":null,"message":"document is not the expected JSON: EOF while parsing an object at line 1 column 1","range":null,"severity":"error"}
+      {"code":"invalid-manifest","file":null,"help":null,"message":"`broken`: document is not the expected JSON: EOF while parsing an object at line 1 column 1","range":null,"severity":"error"}
     error: {"code":"invalid-manifest","entry":null,"message":"document is not the expected JSON: EOF while parsing an object at line 1 column 1","offset":null}
     exit_code: 5
     schema: "sandbox-images/failure/1"
@@ -212,33 +212,42 @@ fn a_refused_layer_exits_5_with_entry_and_offset() {
         |words: &[&str]| json(&project.run(&[&["inspect"], words, &["--json"]].concat()).exits(5));
     insta::assert_snapshot!(shown(&["layer", "above"]), @r###"
     diagnostics:
-      {"code":"entry-name","file":null,"help":null,"message":"entry `../up` at byte 512 is refused: the name leads out of the root","range":null,"severity":"error"}
+      {"code":"entry-name","file":null,"help":null,"message":"`above`: entry `../up` at byte 512 is refused: the name leads out of the root","range":null,"severity":"error"}
     error: {"code":"entry-name","entry":"../up","message":"entry `../up` at byte 512 is refused: the name leads out of the root","offset":512}
     exit_code: 5
     schema: "sandbox-images/failure/1"
     "###);
     insta::assert_snapshot!(shown(&["tree", "--layers", "above"]), @r###"
     diagnostics:
-      {"code":"entry-name","file":null,"help":null,"message":"entry `../up` at byte 512 is refused: the name leads out of the root","range":null,"severity":"error"}
+      {"code":"entry-name","file":null,"help":null,"message":"`above`: entry `../up` at byte 512 is refused: the name leads out of the root","range":null,"severity":"error"}
     error: {"code":"entry-name","entry":"../up","message":"entry `../up` at byte 512 is refused: the name leads out of the root","offset":512}
     exit_code: 5
     schema: "sandbox-images/failure/1"
     "###);
     insta::assert_snapshot!(shown(&["layer", "cut"]), @r###"
     diagnostics:
-      {"code":"tar-truncated","file":null,"help":null,"message":"header at byte 512 of the tar: the tar ends within a header","range":null,"severity":"error"}
+      {"code":"tar-truncated","file":null,"help":null,"message":"`cut`: header at byte 512 of the tar: the tar ends within a header","range":null,"severity":"error"}
     error: {"code":"tar-truncated","entry":null,"message":"header at byte 512 of the tar: the tar ends within a header","offset":512}
     exit_code: 5
     schema: "sandbox-images/failure/1"
     "###);
     insta::assert_snapshot!(shown(&["tree", "--erofs", "above"]), @r###"
     diagnostics:
-      {"code":"erofs","file":null,"help":null,"message":"the image has 2560 bytes and needs 4096","range":null,"severity":"error"}
+      {"code":"erofs","file":null,"help":null,"message":"`above`: the image has 2560 bytes and needs 4096","range":null,"severity":"error"}
     error: {"code":"erofs","entry":null,"message":"the image has 2560 bytes and needs 4096","offset":null}
     exit_code: 5
     schema: "sandbox-images/failure/1"
     "###);
-    project.run(&["inspect", "layer", "missing"]).exits(1);
+    let told = project.run(&["inspect", "layer", "missing"]).exits(1).stderr;
+    assert!(told.contains("cannot read `missing`: "), "{told}");
+    for (subject, words) in [("layer", "`cut`: "), ("manifest", "`cut`: ")] {
+        let told = project.run(&["inspect", subject, "cut"]).exits(5).stderr;
+        assert!(told.contains(words), "{told}");
+        let mut command = project.command(&["inspect", subject, "-"]);
+        let cut = fs::File::open(project.directory().join("cut")).unwrap();
+        let told = Ran::of(command.stdin(cut)).exits(5).stderr;
+        assert!(told.contains("standard input: "), "{told}");
+    }
 }
 
 #[test]

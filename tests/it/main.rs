@@ -25,6 +25,7 @@ mod docs;
 mod doctor;
 mod edit;
 mod erofs;
+mod events;
 mod examples;
 mod explain;
 mod export;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::{env, fs};
 
+use sandbox_images::plan::event_schema::of_events;
 use sandbox_images::spec::config::Config;
 use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::spec::manifest_file::ImageSet;
@@ -37,6 +38,7 @@ fn the_schemas_of_this_version_are_in_the_repository() {
     check_file("sandbox-images-lock.v1.schema.json", &schema::of_lock());
     check_file("config.v1.schema.json", &schema::of_config());
     check_file("output.v1.schema.json", &schema::of_output());
+    check_file("events.v1.schema.json", &of_events());
 }
 
 /// Every key that `sandbox-images.toml` knows.

@@ -81,6 +81,8 @@ pub(crate) enum SchemaSubject {
     Config,
     /// What commands print with --json
     Output,
+    /// What they write on standard error with --progress json, a line each
+    Events,
 }
 
 /// `explain`

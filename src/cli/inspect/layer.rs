@@ -1,6 +1,6 @@
 //! `inspect layer`: the entries of a layer tar, in its order.
 
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use sandbox_images::layer::builder::error::ChangesetError;
@@ -14,26 +14,30 @@ use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::inspect::entry::{Bytes, Entry};
-use crate::cli::inspect::{open, refused};
+use crate::cli::inspect::{name_of, open, refused};
 use crate::cli::setup::Setup;
 
 /// Bytes of the file that are read at once.
 const INPUT_BYTES: usize = 128 << 10;
 
 pub(super) fn inspect(setup: &Setup<'_>, file: &Path) -> Result<Value, Failure> {
-    let limits = setup.config.limits();
-    let mut input = BufReader::with_capacity(INPUT_BYTES, HashingReader::new(open(file)?));
-    let decompressor = Decompressor::new(&mut input, &limits)
-        .map_err(|error| refuse(&ReadError::Input(error).into()))?;
+    let input = open(file)?;
+    let inspected = read(input, &setup.config.limits());
+    inspected.map_err(|error| refuse(&error).about(&name_of(file)))
+}
+
+fn read(input: impl Read, limits: &Limits) -> Result<Value, ChangesetError> {
+    let mut input = BufReader::with_capacity(INPUT_BYTES, HashingReader::new(input));
+    let decompressor = Decompressor::new(&mut input, limits).map_err(ReadError::Input)?;
     let compression = decompressor.compression();
     let mut tar = HashingReader::new(decompressor);
     let mut digests = Digests::default();
-    let mut listing = Listing { limits, entries: Vec::new() };
-    read_layer(&mut tar, &limits, &mut digests, &mut listing).map_err(|error| refuse(&error))?;
+    let mut listing = Listing { limits: *limits, entries: Vec::new() };
+    read_layer(&mut tar, limits, &mut digests, &mut listing)?;
     let (_, diff_id, _) = tar.finish();
     let (_, digest, size) = input.into_inner().finish();
     let entries = listing.entries.iter().map(|(entry, address)| shown(entry, *address, &digests));
-    let entries: Vec<Value> = entries.collect::<Result<_, _>>().map_err(|error| refuse(&error))?;
+    let entries: Vec<Value> = entries.collect::<Result<_, _>>()?;
     Ok(json!({
         "schema": "sandbox-images/inspect-layer/1",
         "compression": compression.to_string(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use sandbox_images::disk::erofs::reader::Image;
 use sandbox_images::disk::erofs::reader::content::ContentReader;
 use sandbox_images::disk::erofs::reader::error::ReadError;
 use sandbox_images::disk::file::ReadAt;
+use sandbox_images::layer::builder::error::ChangesetError;
 use sandbox_images::layer::changeset::Changeset;
 use sandbox_images::layer::decompress::Decompressor;
 use sandbox_images::layer::limits::Limits;
@@ -24,7 +25,7 @@ use crate::cli::args::InspectTree;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::inspect::entry::{Bytes, Entry, Inode};
 use crate::cli::inspect::layer::{Digests, refuse};
-use crate::cli::inspect::{open, refused, unreadable};
+use crate::cli::inspect::{name_of, open, refused, unreadable};
 use crate::cli::path::{find, require};
 use crate::cli::report::count;
 use crate::cli::setup::{Setup, lock_alone, platform};
@@ -63,12 +64,9 @@ fn of_layers(limits: &Limits, files: &[PathBuf]) -> Result<Value, Failure> {
     let mut all_digests = Vec::new();
     let mut changesets = Vec::new();
     for (file, place) in files.iter().zip(0..) {
-        let mut digests = Digests::default();
-        let input = BufReader::with_capacity(128 << 10, open(file)?);
-        let input = Decompressor::new(input, limits)
-            .map_err(|error| refuse(&LayerError::Input(error).into()))?;
-        let changeset = Changeset::read(input, limits, place, &mut digests);
-        changesets.push(changeset.map_err(|error| refuse(&error))?);
+        let (changeset, digests) = changeset(open(file)?, limits, place)
+            .map_err(|error| refuse(&error).about(&name_of(file)))?;
+        changesets.push(changeset);
         all_digests.push(digests);
     }
     let merged = merge(changesets).map_err(|error| refused(error.code(), &error, None, None))?;
@@ -77,15 +75,28 @@ fn of_layers(limits: &Limits, files: &[PathBuf]) -> Result<Value, Failure> {
     })
 }
 
+fn changeset(
+    input: impl Read,
+    limits: &Limits,
+    place: u16,
+) -> Result<(Changeset, Digests), ChangesetError> {
+    let mut digests = Digests::default();
+    let input = BufReader::with_capacity(128 << 10, input);
+    let input = Decompressor::new(input, limits).map_err(LayerError::Input)?;
+    let changeset = Changeset::read(input, limits, place, &mut digests)?;
+    Ok((changeset, digests))
+}
+
 /// The tree of an EROFS image. Data is read from `devices`, or from the file itself: a layer image, or a
 /// whole disk, on which the devices follow the fsmeta.
 fn of_erofs(file: &Path, devices: &[PathBuf]) -> Result<Value, Failure> {
     let open =
         |path: &PathBuf| Ok(OpenFile(File::open(path).map_err(|error| unreadable(path, &error))?));
-    let image = Image::open(open(&file.to_owned())?).map_err(|error| damaged(&error))?;
-    let whole = image.is_whole_disk().map_err(|error| damaged(&error))?;
+    let wrong = |error: ReadError| damaged(&error).about(&name_of(file));
+    let image = Image::open(open(&file.to_owned())?).map_err(wrong)?;
+    let whole = image.is_whole_disk().map_err(wrong)?;
     if devices.is_empty() && whole {
-        let tree = image.tree(0).map_err(|error| damaged(&error))?;
+        let tree = image.tree(0).map_err(wrong)?;
         return shown(&tree, |content| hashed(ContentReader::on_disk(&image, content)));
     }
     let slots = image.devices().len();
@@ -104,7 +115,7 @@ fn of_erofs(file: &Path, devices: &[PathBuf]) -> Result<Value, Failure> {
             "name them with `--device`, in the order of the device table, or a whole raw disk",
         ));
     }
-    let tree = image.tree(0).map_err(|error| damaged(&error))?;
+    let tree = image.tree(0).map_err(wrong)?;
     let files = devices.iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
     shown(&tree, |content| hashed(ContentReader::new(&files, content)))
 }

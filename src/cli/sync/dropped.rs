@@ -11,7 +11,7 @@ use sandbox_images::spec::lockfile::Lock;
 use sandbox_images::words::with_causes;
 
 use crate::cli::mode::Collecting;
-use crate::cli::publish::tell_withdrawn;
+use crate::cli::publish::{tell_what_would_be_withdrawn, tell_withdrawn};
 use crate::cli::report::{count, size};
 use crate::cli::setup::{Setup, blocking};
 
@@ -70,6 +70,7 @@ pub(super) fn preview(
         .map_err(Error::from);
     match request.and_then(|request| project.preview_gc(&request, session.now)) {
         Ok(collection) => {
+            tell_what_would_be_withdrawn(setup, &collection.withdrawn);
             tell(setup, "would remove", &collection);
             collection
         }

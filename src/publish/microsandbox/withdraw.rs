@@ -6,11 +6,12 @@
 //! an image without its files. A layer or metadata go only while their lease is held alone, and only if no
 //! document that is left mentions them, whoever wrote it: microsandbox builds on layers that it finds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::engine::collect::{Staying, Withdrawn};
+use crate::engine::collect::{Staying, Withdrawn, WithdrawnFile, WithdrawnWhy};
 use crate::oci::digest::Digest;
+use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
 use crate::publish::folder::Folder;
 use crate::publish::microsandbox::copy::digest_of;
@@ -27,21 +28,30 @@ pub(super) fn withdraw(
     exclusive: &ExclusiveStore,
     staying: &Staying,
 ) -> Vec<Withdrawn> {
+    of_each(store, |id, withdrawn| from_one(exclusive, id, staying, withdrawn))
+}
+
+/// What [`withdraw`] would do where nobody uses anything. Takes no lock and writes nothing.
+pub(super) fn preview(store: &Store, staying: &Staying) -> Vec<Withdrawn> {
+    of_each(store, |id, withdrawn| preview_one(store, id, staying, withdrawn))
+}
+
+/// What is to be told of each cache that was published to.
+fn of_each(
+    store: &Store,
+    mut look: impl FnMut(Digest, &mut Withdrawn) -> Result<(), Error>,
+) -> Vec<Withdrawn> {
+    let unknown = || Withdrawn { cache: store.path().to_owned(), ..Withdrawn::default() };
     let ids = match store.publications() {
         Ok(ids) => ids,
         Err(error) => {
-            let problem = Some(with_causes(&error));
-            return vec![Withdrawn {
-                problem,
-                cache: store.path().to_owned(),
-                ..Withdrawn::default()
-            }];
+            return vec![Withdrawn { problem: Some(with_causes(&error)), ..unknown() }];
         }
     };
     let mut all = Vec::new();
     for id in ids {
-        let mut withdrawn = Withdrawn { cache: store.path().to_owned(), ..Withdrawn::default() };
-        if let Err(error) = from_one(exclusive, id, staying, &mut withdrawn) {
+        let mut withdrawn = unknown();
+        if let Err(error) = look(id, &mut withdrawn) {
             withdrawn.problem = Some(with_causes(&error));
         }
         all.push(withdrawn);
@@ -50,6 +60,12 @@ pub(super) fn withdraw(
         |one: &Withdrawn| !one.removed.is_empty() || !one.kept.is_empty() || one.problem.is_some();
     all.retain(is_told);
     all
+}
+
+/// The images of `note` of which something goes, or is gone, and what.
+fn leaving(note: &Note, staying: &Staying) -> BTreeMap<Digest, Artifact> {
+    let first = |image: &NotedImage| image.artifacts.iter().find(|it| staying.lacks(**it)).copied();
+    note.images.iter().filter_map(|(id, image)| Some((*id, first(image)?))).collect()
 }
 
 fn from_one(
@@ -66,14 +82,12 @@ fn from_one(
     };
     let mut note = Note::parse(&bytes, &withdrawn.cache)?;
     withdrawn.cache = note.cache.clone().into();
-    let is_going = |image: &NotedImage| image.artifacts.iter().any(|it| staying.lacks(*it));
-    let images: Vec<Digest> =
-        note.images.iter().filter(|(_, image)| is_going(image)).map(|(id, _)| *id).collect();
+    let images = leaving(&note, staying);
     if images.is_empty() && note.orphans().is_empty() {
         return Ok(());
     }
     if let Some(folders) = Folders::open(Path::new(&note.cache))? {
-        Withdrawing { folders, note: &mut note, withdrawn }.images(&images)?;
+        Withdrawing { folders, note: &mut note, withdrawn }.images(images)?;
     } else {
         // Whoever removed the cache removed all that is noted.
         note.files.clear();
@@ -85,6 +99,93 @@ fn from_one(
         publication.write(&note.to_json())?;
     }
     Ok(())
+}
+
+fn preview_one(
+    store: &Store,
+    id: Digest,
+    staying: &Staying,
+    withdrawn: &mut Withdrawn,
+) -> Result<(), Error> {
+    let Some(bytes) = store.publication(id)? else {
+        return Ok(());
+    };
+    let mut note = Note::parse(&bytes, &withdrawn.cache)?;
+    withdrawn.cache = note.cache.clone().into();
+    let Some(folders) = Folders::open(Path::new(&note.cache))? else {
+        return Ok(());
+    };
+    let mut gone = BTreeSet::new();
+    for (manifest, artifact) in leaving(&note, staying) {
+        for key in note.images.remove(&manifest).unwrap_or_default().keys {
+            let name = names::metadata(&key);
+            let path = path(names::MANIFESTS, &name);
+            if is_as_noted(&folders, &note, &path)? {
+                gone.insert(name);
+                withdrawn.removed.push(file(path, WithdrawnWhy::ImageGoes { artifact }));
+            }
+        }
+    }
+    let mentioned = mentioned(&folders, &gone)?;
+    for path in note.orphans() {
+        if mentioned.contains(&path) {
+            withdrawn.kept.push(file(path, WithdrawnWhy::Mentioned));
+        } else if is_as_noted(&folders, &note, &path)? {
+            withdrawn.removed.push(file(path, WithdrawnWhy::NoImage));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file at `path` is what was published.
+fn is_as_noted(folders: &Folders, note: &Note, path: &str) -> Result<bool, Error> {
+    let Some(noted) = note.files.get(path) else {
+        return Ok(false);
+    };
+    let (folder, name) = place_of(folders, path);
+    let Some(found) = folder.find(name)? else {
+        return Ok(false);
+    };
+    let digest =
+        digest_of(&found).map_err(|error| Error::io("read", folder.path_of(name), error))?;
+    Ok((found.size_bytes, digest) == (noted.size_bytes, noted.digest))
+}
+
+/// The paths of all files that documents mention, but for the documents of these names.
+fn mentioned(folders: &Folders, gone: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
+    let mut paths = BTreeSet::new();
+    let documents = folders.manifests.names()?;
+    let documents =
+        documents.iter().filter(|name| name.ends_with(".json") && !gone.contains(*name));
+    for name in documents {
+        let bytes = folders.manifests.read(name, metadata::BYTES_MAX)?.unwrap_or_default();
+        let Some(found) = metadata::mentions(&bytes) else {
+            continue;
+        };
+        if let Ok(manifest) = found.manifest.parse() {
+            paths.insert(path(names::FSMETA, &names::fsmeta(manifest)));
+            paths.insert(path(names::VMDK, &names::vmdk(manifest)));
+        }
+        let diff_ids = found.diff_ids.iter().filter_map(|diff_id| diff_id.parse().ok());
+        paths.extend(diff_ids.map(|diff_id| path(names::LAYERS, &names::layer(diff_id))));
+    }
+    Ok(paths)
+}
+
+/// The directory of a noted file, and its name there.
+fn place_of<'f, 'p>(folders: &'f Folders, path: &'p str) -> (&'f Folder, &'p str) {
+    let (folder, name) = path.split_once('/').unwrap_or((names::MANIFESTS, path));
+    let folder = match folder {
+        names::LAYERS => &folders.layers,
+        names::FSMETA => &folders.fsmeta,
+        names::VMDK => &folders.vmdk,
+        _ => &folders.manifests,
+    };
+    (folder, name)
+}
+
+fn file(path: String, why: WithdrawnWhy) -> WithdrawnFile {
+    WithdrawnFile { path, why }
 }
 
 struct Withdrawing<'a> {
@@ -101,46 +202,48 @@ struct Candidate {
 }
 
 impl Withdrawing<'_> {
-    fn images(&mut self, images: &[Digest]) -> Result<(), Error> {
-        for manifest in images {
-            let mut image = self.note.images.remove(manifest).unwrap_or_default();
+    /// Takes these images out, of which that goes.
+    fn images(&mut self, images: BTreeMap<Digest, Artifact>) -> Result<(), Error> {
+        for (manifest, artifact) in images {
+            let mut image = self.note.images.remove(&manifest).unwrap_or_default();
             let mut kept = BTreeSet::new();
             for key in std::mem::take(&mut image.keys) {
-                if !self.document(&key)? {
+                if !self.document(&key, artifact)? {
                     kept.insert(key);
                 }
             }
             if !kept.is_empty() {
                 image.keys = kept;
-                self.note.images.insert(*manifest, image);
+                self.note.images.insert(manifest, image);
             }
         }
         let candidates = self.candidates()?;
-        let mentioned = self.mentioned()?;
+        let mentioned = mentioned(&self.folders, &BTreeSet::new())?;
         for Candidate { path, _alone } in candidates {
             if mentioned.contains(&path) {
-                self.withdrawn.kept.push(path);
+                self.withdrawn.kept.push(file(path, WithdrawnWhy::Mentioned));
             } else {
-                self.remove(&path)?;
+                self.remove(path, WithdrawnWhy::NoImage)?;
             }
         }
         Ok(())
     }
 
-    /// Removes the document of a key; `false` if it is in use.
-    fn document(&mut self, key: &str) -> Result<bool, Error> {
+    /// Removes the document of a key, of whose image `artifact` goes; `false` if it is in use.
+    fn document(&mut self, key: &str, artifact: Artifact) -> Result<bool, Error> {
         let manifests = &self.folders.manifests;
         let name = names::metadata(key);
+        let path = path(names::MANIFESTS, &name);
         let locks = [
             lock::try_lock(manifests, &names::pull_lock(key))?,
             lock::try_alone(manifests, &name)?,
             lock::try_alone(manifests, &names::gate(key))?,
         ];
         if locks.iter().any(Option::is_none) {
-            self.withdrawn.kept.push(path(names::MANIFESTS, &name));
+            self.withdrawn.kept.push(file(path, WithdrawnWhy::InUse));
             return Ok(false);
         }
-        self.remove(&path(names::MANIFESTS, &name))?;
+        self.remove(path, WithdrawnWhy::ImageGoes { artifact })?;
         Ok(true)
     }
 
@@ -148,63 +251,25 @@ impl Withdrawing<'_> {
     fn candidates(&mut self) -> Result<Vec<Candidate>, Error> {
         let mut candidates = Vec::new();
         for path in self.note.orphans() {
-            let (folder, name) = self.place_of(&path);
+            let (folder, name) = place_of(&self.folders, &path);
             match lock::try_alone(folder, name)? {
                 Some(alone) => candidates.push(Candidate { path, _alone: alone }),
-                None => self.withdrawn.kept.push(path),
+                None => self.withdrawn.kept.push(file(path, WithdrawnWhy::InUse)),
             }
         }
         Ok(candidates)
     }
 
-    /// The paths of all files that documents mention.
-    fn mentioned(&self) -> Result<BTreeSet<String>, Error> {
-        let manifests = &self.folders.manifests;
-        let mut paths = BTreeSet::new();
-        let names = manifests.names()?;
-        for name in names.iter().filter(|name| name.strip_suffix(".json").is_some()) {
-            let bytes = manifests.read(name, metadata::BYTES_MAX)?.unwrap_or_default();
-            let Some(found) = metadata::mentions(&bytes) else {
-                continue;
-            };
-            if let Ok(manifest) = found.manifest.parse() {
-                paths.insert(path(names::FSMETA, &names::fsmeta(manifest)));
-                paths.insert(path(names::VMDK, &names::vmdk(manifest)));
-            }
-            let diff_ids = found.diff_ids.iter().filter_map(|diff_id| diff_id.parse().ok());
-            paths.extend(diff_ids.map(|diff_id| path(names::LAYERS, &names::layer(diff_id))));
-        }
-        Ok(paths)
-    }
-
     /// Removes a file if it is what was published. In any case it is not ours any more.
-    fn remove(&mut self, path: &str) -> Result<(), Error> {
-        let Some(noted) = self.note.files.remove(path) else {
-            return Ok(());
-        };
-        let (folder, name) = self.place_of(path);
-        let Some(found) = folder.find(name)? else {
-            return Ok(());
-        };
-        let digest =
-            digest_of(&found).map_err(|error| Error::io("read", folder.path_of(name), error))?;
-        if (found.size_bytes, digest) == (noted.size_bytes, noted.digest) {
+    fn remove(&mut self, path: String, why: WithdrawnWhy) -> Result<(), Error> {
+        let is_ours = is_as_noted(&self.folders, self.note, &path)?;
+        self.note.files.remove(&path);
+        if is_ours {
+            let (folder, name) = place_of(&self.folders, &path);
             folder.unlink(name)?;
             folder.sync()?;
-            self.withdrawn.removed.push(path.to_owned());
+            self.withdrawn.removed.push(file(path, why));
         }
         Ok(())
-    }
-
-    /// The directory of a noted file, and its name there.
-    fn place_of<'p>(&self, path: &'p str) -> (&Folder, &'p str) {
-        let (folder, name) = path.split_once('/').unwrap_or((names::MANIFESTS, path));
-        let folder = match folder {
-            names::LAYERS => &self.folders.layers,
-            names::FSMETA => &self.folders.fsmeta,
-            names::VMDK => &self.folders.vmdk,
-            _ => &self.folders.manifests,
-        };
-        (folder, name)
     }
 }

@@ -4,7 +4,7 @@
 
 mod digest;
 
-mod diagnostic;
+pub(crate) mod diagnostic;
 
 mod difference;
 
@@ -259,7 +259,7 @@ pub(super) enum Output {
         kept: Sum,
         /// Everything in the store, and why it stays or goes.
         items: Vec<Collected>,
-        /// What left other programs' caches before.
+        /// What left other programs' caches before, or would.
         withdrawn: Vec<Withdrawn>,
     },
     /// `roots`

@@ -297,14 +297,14 @@ fn files_that_are_not_what_is_to_be_inspected() {
     exit 5
     --- stdout
     --- stderr
-    error[invalid-manifest]: document is not the expected JSON: expected value at line 1 column 1
+    error[invalid-manifest]: `page.html`: document is not the expected JSON: expected value at line 1 column 1
     "###);
     let arguments = ["inspect", "tree", "--erofs", "page.html"];
     insta::assert_snapshot!(shows(&project, &["erofs"], &arguments), @r###"
     exit 5
     --- stdout
     --- stderr
-    error[erofs]: the image has 19 bytes and needs 4096
+    error[erofs]: `page.html`: the image has 19 bytes and needs 4096
     "###);
     insta::assert_snapshot!(shows(&project, &["file"], &["inspect", "layer", "none.tar"]), @r###"
     exit 1
@@ -316,7 +316,7 @@ fn files_that_are_not_what_is_to_be_inspected() {
     exit 5
     --- stdout
     --- stderr
-    error[layer-input]: cannot read the layer: Is a directory (os error 21)
+    error[layer-input]: `.`: cannot read the layer: Is a directory (os error 21)
     "###);
     insta::assert_snapshot!(shows(&project, &["invalid-reference"], &["inspect", "reference", "a b"]), @r###"
     exit 2

@@ -45,6 +45,8 @@ pub(crate) enum Scenario {
     RemoveRoot,
     /// The path of an image that was last used days ago.
     Use,
+    /// A bundle fills a host that has nothing.
+    Import,
     /// A first pull.
     Pull,
     /// A pull that links the layers' images into a directory.
@@ -60,7 +62,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Fill,
         Self::Change,
         Self::Heal,
@@ -71,6 +73,7 @@ impl Scenario {
         Self::Lease,
         Self::RemoveRoot,
         Self::Use,
+        Self::Import,
         Self::Pull,
         Self::HandOut,
         Self::Unpack,
@@ -94,6 +97,7 @@ impl Scenario {
             Self::Lease => &format!("path app --platform linux/amd64 --lease-pid {pid}"),
             Self::RemoveRoot => &format!("roots remove {}", lock.display()),
             Self::Use => "path app --platform linux/amd64",
+            Self::Import => &format!("import {}", stage.bundle().display()),
             Self::Pull => &pull,
             Self::HandOut => &format!("{pull} --layers-dir {outside}"),
             Self::Unpack => &format!("{pull} --layers-dir {outside} --layers-format dir"),
@@ -163,6 +167,7 @@ impl Stage {
             Scenario::Heal => self.damage(),
             Scenario::Large => self.keep_too_much(),
             Scenario::Collect => self.leave_things(),
+            Scenario::Import => self.pack(),
             Scenario::Lease | Scenario::RemoveRoot | Scenario::Publish => {
                 self.run(&["sync"]);
             }
@@ -266,6 +271,21 @@ impl Stage {
         for record in files_in(&self.at("f1/records/disk")) {
             fs::remove_file(record).expect("a record is removed");
         }
+    }
+
+    /// Where a bundle of the project is.
+    fn bundle(&self) -> PathBuf {
+        self.project.files().join("bundle.tar")
+    }
+
+    /// A bundle, and no lock and no store beside it.
+    fn pack(&self) {
+        self.run(&["sync"]);
+        let bundle = self.bundle();
+        let output = bundle.to_str().expect("temporary paths are UTF-8");
+        self.run(&["export", "-o", output, "--content", "both"]);
+        fs::remove_dir_all(self.project.store()).expect("the store is removed");
+        fs::remove_file(self.project.lock_path()).expect("the lock is removed");
     }
 
     /// More of the layer's blob than it has.

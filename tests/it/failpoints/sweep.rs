@@ -125,6 +125,11 @@ fn leases_roots_and_times_survive_the_failure_of_each_step() {
 }
 
 #[test]
+fn an_import_survives_the_failure_of_each_step() {
+    sweep(Scenario::Import);
+}
+
+#[test]
 fn a_pull_survives_the_failure_of_each_step() {
     sweep(Scenario::Pull);
     sweep(Scenario::HandOut);

@@ -9,6 +9,7 @@ use sandbox_images::oci::digest::Digest;
 use serde_json::Value;
 
 use super::cache::{cache_of, files, lease, locked, publish, safe, target, two_layers};
+use crate::support::file_tree::FileTree;
 use crate::support::fixture::{project_naming, serve, two_platforms};
 use crate::support::image::Layer;
 use crate::support::project::{Project, Ran};
@@ -50,6 +51,67 @@ fn there(cache: &Path) -> BTreeSet<String> {
     files(cache).into_keys().collect()
 }
 
+/// The paths among the files of a report.
+fn paths(files: &Value) -> BTreeSet<String> {
+    let path = |file: &Value| file["path"].as_str().unwrap().to_owned();
+    files.as_array().unwrap().iter().map(path).collect()
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_withdrawn_and_why() {
+    let (_registry, project) = world();
+    let cache = cache_of(&project);
+    project.run(&["remove", "tool"]).exits(0);
+    project.run(&["sync", "--no-gc"]).exits(0);
+    let trees = || [&cache, &project.store()].map(|folder| FileTree::read(folder));
+    let before = trees();
+    let report = project.run(&["gc", "--dry-run", "--json"]).text();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let table = project.run(&["gc", "--dry-run"]).exits(0);
+    for (tree, before) in trees().iter().zip(&before) {
+        tree.assert_equals(before, "after", "before");
+    }
+    let removed = &report["withdrawn"][0]["removed"];
+    let told = format!("would withdraw 7 files from {}\n", cache.display());
+    assert!(table.stderr.contains(&told), "{table:?}");
+    for file in removed.as_array().unwrap() {
+        let path = cache.join(file["path"].as_str().unwrap());
+        let line = table.stdout.lines().find(|line| line.contains(path.to_str().unwrap())).unwrap();
+        assert!(line.starts_with("remove  published"), "{line}");
+        let why = match file["reason"].as_str().unwrap() {
+            "image-goes" => format!("its image loses {}", file["artifact"].as_str().unwrap()),
+            _ => "no published image has it any more".to_owned(),
+        };
+        assert!(line.ends_with(&why), "{line}");
+    }
+    let planned = project.run(&["sync", "--dry-run", "--prune"]).exits(0);
+    assert!(planned.stderr.contains(&told), "{planned:?}");
+
+    let done: Value = serde_json::from_str(&project.run(&["gc", "--json"]).text()).unwrap();
+    assert_eq!(done["withdrawn"], report["withdrawn"]);
+}
+
+#[test]
+fn a_dry_run_says_what_another_program_would_keep() {
+    let (_registry, project) = world();
+    let cache = cache_of(&project);
+    let theirs = fs::read_dir(cache.join("manifests")).unwrap().map(|entry| entry.unwrap().path());
+    let documents = theirs.filter(|path| path.extension().is_some_and(|it| it == "json"));
+    // microsandbox knows both images by names of its own.
+    for (place, document) in documents.enumerate() {
+        fs::copy(document, cache.join(format!("manifests/theirs{place}.json"))).unwrap();
+    }
+    project.run(&["remove", "tool"]).exits(0);
+    project.run(&["sync", "--no-gc"]).exits(0);
+    let report = project.run(&["gc", "--dry-run", "--json"]).text();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let kept = report["withdrawn"][0]["kept"].as_array().unwrap();
+    assert_eq!(kept.len(), 3, "metadata, a disk and the layer of its own: {report}");
+    assert!(kept.iter().all(|file| file["reason"] == "mentioned"), "{report}");
+    let done: Value = serde_json::from_str(&project.run(&["gc", "--json"]).text()).unwrap();
+    assert_eq!(done["withdrawn"], report["withdrawn"]);
+}
+
 #[test]
 fn an_image_that_goes_leaves_the_cache_and_the_layer_that_another_needs_stays() {
     let (_registry, project) = world();
@@ -59,8 +121,7 @@ fn an_image_that_goes_leaves_the_cache_and_the_layer_that_another_needs_stays() 
     let removed = report["withdrawn"][0]["removed"].as_array().unwrap();
     // Four documents, metadata, a disk, and the layer of its own.
     assert_eq!(removed.len(), 7, "{report}");
-    let gone = removed.iter().map(|path| path.as_str().unwrap().to_owned());
-    assert_eq!(there(&cache), &before - &gone.collect());
+    assert_eq!(there(&cache), &before - &paths(&report["withdrawn"][0]["removed"]));
     assert_eq!(there(&cache), noted(&project));
     for diff_id in locked(&project).diff_ids {
         assert!(cache.join(format!("layers/{}.erofs", safe(&diff_id))).is_file());
@@ -114,7 +175,8 @@ fn what_microsandbox_uses_or_built_upon_stays_for_another_time() {
     let document = cache.join("manifests/theirs.json");
     fs::write(&document, theirs).unwrap();
     let report = without_tool(&project);
-    assert_eq!(report["withdrawn"][0]["kept"][0], **own);
+    let kept = serde_json::json!([{ "path": own, "reason": "mentioned" }]);
+    assert_eq!(report["withdrawn"][0]["kept"], kept);
     assert!(cache.join(own).is_file());
 
     fs::remove_file(&document).unwrap();
@@ -137,7 +199,8 @@ fn a_document_that_was_in_use_goes_with_the_next_collection() {
     let reader = File::open(lease(&cache, &document)).unwrap();
     flock(&reader, FlockOperation::LockShared).unwrap();
     let report = without_tool(&project);
-    assert_eq!(report["withdrawn"][0]["kept"][0], *document);
+    let kept = serde_json::json!({ "path": document, "reason": "in-use" });
+    assert_eq!(report["withdrawn"][0]["kept"][0], kept);
     assert!(cache.join(&document).exists());
     drop(reader);
     project.run(&["gc"]).exits(0);

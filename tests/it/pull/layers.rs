@@ -5,12 +5,13 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::Value;
 
 use super::pulled;
 use crate::support::file_tree::{FileTree, sha256_of};
-use crate::support::fixture::{serve, two_platforms};
+use crate::support::fixture::{serve, two_platforms, wait_until};
 use crate::support::image::{Compression, Image, Layer};
 use crate::support::layer_text::layer_tar;
 use crate::support::mount::{Mount, stitch, vmdk_parts};
@@ -211,6 +212,36 @@ fn what_is_there_whole_is_used_again_and_what_is_not_whole_is_not_there() {
     let ran = user.run(&arguments).exits(1);
     assert!(ran.stderr.contains("error[output]"), "{ran:?}");
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "nothing unfinished stays");
+}
+
+#[test]
+fn what_a_killed_pull_left_is_removed_by_the_next() {
+    let lines: Vec<String> = (0..4000).map(|place| format!("/{place} 0644 x")).collect();
+    let (_registry, user, reference, directory) = scene(&[&lines.join("\n"), "/a 0644 a"]);
+    user.run(&["pull", &reference]).exits(0);
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(&directory).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let is_part = |name: &String| name.starts_with(".sandbox-images.part.");
+    let arguments = ["pull", &reference, "--layers-dir", "layers", "--layers-format", "dir"];
+    let mut child = user.start(&arguments);
+    wait_until("a layer is being unpacked", || names().iter().any(is_part));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(names().iter().any(is_part), "it was killed in the middle");
+
+    let others = directory.join(".sandbox-images.part.others");
+    fs::create_dir(&others).unwrap();
+    let lock = fs::File::open(&others).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    user.run(&arguments).exits(0);
+    let parts: Vec<String> = names().into_iter().filter(is_part).collect();
+    assert_eq!(parts, [".sandbox-images.part.others"], "another process fills it");
+    drop(lock);
+    user.run(&["pull", &reference, "--layers-dir", "layers"]).exits(0);
+    assert!(!names().iter().any(is_part));
+    assert_eq!(names().len(), 4, "each layer in both forms");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 
 /// One thing that is wrong.
 #[derive(JsonSchema)]
-pub(in crate::spec::schema) struct Diagnostic {
+pub(crate) struct Diagnostic {
     /// A stable name, which `explain` knows.
     code: String,
     /// Whether it ended the command.
@@ -24,7 +24,7 @@ pub(in crate::spec::schema) struct Diagnostic {
 /// How bad it is.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
-pub(in crate::spec::schema) enum Severity {
+pub(crate) enum Severity {
     /// The command went on.
     Warning,
     /// It did not.

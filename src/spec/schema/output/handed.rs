@@ -28,10 +28,35 @@ pub(in crate::spec::schema) struct Published {
 pub(in crate::spec::schema) struct Withdrawn {
     /// The cache's directory; the store, where it is not known which.
     cache: String,
-    /// Files that were removed, by their paths in it.
-    removed: Vec<String>,
-    /// Files that stay for now, because they are used.
-    kept: Vec<String>,
+    /// Files that were removed, or would be.
+    removed: Vec<WithdrawnFile>,
+    /// Files that stay for now.
+    kept: Vec<WithdrawnFile>,
     /// Why not all was looked at.
     problem: Option<String>,
+}
+
+/// A file that was published, and why it goes or stays.
+#[derive(JsonSchema)]
+pub(in crate::spec::schema) struct WithdrawnFile {
+    /// Its path in the cache.
+    path: String,
+    /// Why.
+    reason: WithdrawnReason,
+    /// What of its image is deleted from the store, if the reason is `image-goes`.
+    artifact: Option<String>,
+}
+
+/// Why a file that was published goes or stays.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(in crate::spec::schema) enum WithdrawnReason {
+    /// It goes: it names an image of which something is deleted from the store.
+    ImageGoes,
+    /// It goes: no image that was published has it any more.
+    NoImage,
+    /// It stays: another program uses it.
+    InUse,
+    /// It stays: an image of the other program's own has it.
+    Mentioned,
 }
