@@ -47,7 +47,7 @@ use crate::layer::limits::Limits;
 use crate::plan::action::{Action, FetchLayer};
 use crate::plan::artifact::{Artifact, Inventory};
 use crate::plan::event::{Reporter, Silent};
-use crate::plan::extent::Extent;
+use crate::plan::extent::{Content, Documents, Extent};
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan_within, substitutes, wanted_within};
 use crate::project::artifacts::Completed;
@@ -286,6 +286,19 @@ impl Project {
         session: &Session,
     ) -> Synced {
         sync::sync(self, lock, selection, inputs, session).await
+    }
+
+    /// Makes the store hold index, manifest and config of all that `selection` wants of `lock`, also where syncs
+    /// of this project want the config alone, and checks that they agree. Fetches nothing else.
+    pub async fn fetch_documents(
+        &self,
+        lock: &Lock,
+        selection: &Selection,
+        inputs: Option<&Inputs>,
+        session: &Session,
+    ) -> Synced {
+        let extent = Extent { documents: Documents::All, content: Content::Nothing };
+        self.clone().with_extent(extent).sync(lock, selection, inputs, session).await
     }
 
     fn sources(&self, session: &Session) -> Sources {

@@ -99,7 +99,7 @@ impl Project {
         let mut left = self.examine(&flawed, request).await?;
         let mut wanted_here: BTreeSet<Artifact> =
             request.lock.iter().flat_map(|lock| self.wanted(lock, &verified.selection)).collect();
-        for lock in request.lock {
+        if let Some(lock) = request.lock {
             wanted_here.extend(self.lost_blobs(verified, lock)?);
         }
         let own = Store::absolute(self.lock_path())?;

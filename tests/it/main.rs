@@ -61,6 +61,7 @@ mod sync;
 mod tar_differential;
 mod tar_reader;
 mod terminal;
+mod trust_lock;
 mod untouched;
 mod update;
 mod verify;

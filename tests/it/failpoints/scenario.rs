@@ -23,6 +23,10 @@ pub(crate) enum Scenario {
     Heal,
     /// A sync of a layer of which more is kept than it has.
     Large,
+    /// A first sync of a user who keeps blobs.
+    Keep,
+    /// Everything is fetched, and nothing built.
+    Fetch,
     /// A collection of what a root that ended, a lease that ended and a project that changed leave.
     Collect,
     /// The first lock.
@@ -38,11 +42,13 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Fill,
         Self::Change,
         Self::Heal,
         Self::Large,
+        Self::Keep,
+        Self::Fetch,
         Self::Collect,
         Self::Lock,
         Self::Update,
@@ -55,7 +61,8 @@ impl Scenario {
     pub(crate) fn command(self, stage: &Stage) -> Vec<String> {
         let (lock, pid) = (stage.project.lock_path(), stage.tenant.id().to_string());
         let words = match self {
-            Self::Fill | Self::Heal | Self::Large => "sync",
+            Self::Fill | Self::Heal | Self::Large | Self::Keep => "sync",
+            Self::Fetch => "sync --fetch-only",
             Self::Change => "sync --prune",
             Self::Collect => "gc",
             Self::Lock => "lock",
@@ -101,7 +108,11 @@ impl Stage {
         self.serve(scenario);
         self.name(&["app"]);
         match scenario {
-            Scenario::Fill => drop(self.run(&["lock"])),
+            Scenario::Fill | Scenario::Fetch => drop(self.run(&["lock"])),
+            Scenario::Keep => {
+                self.project.write_config("keep-blobs = true\n");
+                self.run(&["lock"]);
+            }
             Scenario::Lock => {}
             Scenario::Change | Scenario::Update => {
                 self.run(&["sync"]);
