@@ -153,8 +153,12 @@ impl Missing<'_> {
     fn add_images(&mut self, layers: Vec<FetchLayer>) {
         let is_there = |layer: &FetchLayer| self.have.contains(&Artifact::Blob(layer.digest));
         let (kept, others): (Vec<_>, Vec<_>) = layers.into_iter().partition(is_there);
-        kept.into_iter().for_each(|layer| self.add(Action::BuildLayer(layer)));
-        others.into_iter().for_each(|layer| self.add(Action::FetchLayer(layer)));
+        for layer in kept {
+            self.add(Action::BuildLayer(layer));
+        }
+        for layer in others {
+            self.add(Action::FetchLayer(layer));
+        }
     }
 
     /// Adds the blobs of `layers`. Of one that is compressed in several ways, one is enough.

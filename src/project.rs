@@ -246,19 +246,19 @@ impl Project {
         self.plan_by(lock, selection, |artifacts| self.store.inventory(artifacts.iter().copied()))
     }
 
-    /// What is missing by an inventory that `look` takes. Substitutes are looked for only where something is
+    /// What is missing by an inventory that `scan` takes. Substitutes are looked for only where something is
     /// missing.
     fn plan_by(
         &self,
         lock: &Lock,
         selection: &Selection,
-        look: impl Fn(&[Artifact]) -> Result<Inventory, StoreError>,
+        scan: impl Fn(&[Artifact]) -> Result<Inventory, StoreError>,
     ) -> Result<Plan, StoreError> {
         let wanted: Vec<Artifact> = self.wanted(lock, selection).into_iter().collect();
-        let mut have = look(&wanted)?;
+        let mut have = scan(&wanted)?;
         let substitutes = substitutes(lock, selection, self.extent, &have);
         if !substitutes.is_empty() {
-            have.extend(look(&substitutes.into_iter().collect::<Vec<_>>())?);
+            have.extend(scan(&substitutes.into_iter().collect::<Vec<_>>())?);
         }
         Ok(plan_within(lock, selection, self.extent, &have))
     }
