@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use sandbox_images::engine::collect::{Withdrawn, WithdrawnWhy};
 use sandbox_images::oci::platform::Platform;
+use sandbox_images::plan::extent::Documents;
 use sandbox_images::plan::selection::{
     GroupChoice, PlatformChoice, Selection, SelectionRequest, Skipped, select,
 };
+use sandbox_images::project::files::Inputs;
 use sandbox_images::project::publish::Target;
 use sandbox_images::project::{Project, Session};
 use sandbox_images::publish::error::Error;
@@ -20,6 +22,7 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::cli::args::publishing::Publish;
 use crate::cli::failure::{Failure, Kind};
+use crate::cli::incomplete::without_documents;
 use crate::cli::output::{self, Tone};
 use crate::cli::report::count;
 use crate::cli::setup::{Setup, blocking, lock_alone};
@@ -57,7 +60,10 @@ pub(crate) struct Line {
 pub(crate) fn run(setup: &Setup<'_>, wanted: &Publish) -> Done {
     let project = setup.project()?;
     let lock = lock_alone(&project)?;
-    let session = setup.session(false, None, None)?;
+    let is_online = trusts_lock(&project) && !wanted.offline;
+    let set = project.texts().ok().and_then(|texts| Inputs::parse(&texts).ok());
+    let set = set.as_ref().map(|inputs| &inputs.image_set);
+    let session = setup.session(is_online, None, set)?;
     let images = wanted.image.iter().map(|image| image.parse()).collect::<Result<_, _>>();
     let request = SelectionRequest {
         groups: GroupChoice::All,
@@ -156,6 +162,7 @@ impl Work {
 /// Publishes what is selected to each of the directories, and says so. What fails for one image does not
 /// keep the others.
 pub(crate) async fn publish(setup: &Setup<'_>, work: Work) -> Result<Vec<Line>, Failure> {
+    require_manifests(&work).await?;
     let outcomes = blocking(|| work.all()).await.unwrap_or_default();
     let (mut lines, mut failures) = (Vec::new(), Vec::new());
     for (directory, published) in outcomes {
@@ -169,6 +176,21 @@ pub(crate) async fn publish(setup: &Setup<'_>, work: Work) -> Result<Vec<Line>, 
         tell(setup, &directory, &lines[before..]);
     }
     failures.into_iter().reduce(Failure::and).map_or(Ok(lines), Err)
+}
+
+/// Whether syncs of the project fetch no manifest, which is published with an image.
+fn trusts_lock(project: &Project) -> bool {
+    project.extent().documents == Documents::ConfigOnly
+}
+
+/// Fetches the manifests that syncs have left out.
+async fn require_manifests(work: &Work) -> Done {
+    let Work { project, lock, selection, session, .. } = work;
+    if !trusts_lock(project) || selection.images.is_empty() {
+        return Ok(());
+    }
+    let synced = project.fetch_documents(lock, selection, None, session).await;
+    without_documents(&synced).map_or(Ok(()), Err)
 }
 
 /// Says what would be published.

@@ -110,7 +110,7 @@ pub(super) enum Output {
     Sync {
         /// What was done.
         done: Map<String, Value>,
-        /// Each image on each platform, and where its disk is.
+        /// Each image on each platform, and where its disk is; `null` with `--fetch-only`.
         images: Vec<Value>,
         /// What was deleted.
         removed: Vec<Collected>,
