@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sandbox_images::oci::platform::Platform;
-use sandbox_images::plan::action::{Action, DocumentKind, FetchDocument};
+use sandbox_images::plan::action::Action;
 use sandbox_images::project::sync::Synced;
 use sandbox_images::spec::name::ImageName;
 
@@ -27,25 +27,6 @@ pub(crate) fn failure_of(synced: &Synced) -> Option<Failure> {
     };
     let incomplete: Vec<String> = synced.incomplete.iter().map(names).collect();
     Some(failure.note(format!("not synced: {}", incomplete.join(", "))))
-}
-
-/// What went wrong where a command needs documents that syncs leave out because the lock is trusted.
-pub(crate) fn without_documents(synced: &Synced) -> Option<Failure> {
-    let failure = engine_failures(&synced.failures);
-    let lacking = synced.out_of_reach.iter().map(|action| {
-        let kind = match action {
-            Action::FetchDocument(FetchDocument { kind: DocumentKind::Index, .. }) => "index",
-            Action::FetchDocument(FetchDocument { kind: DocumentKind::Config, .. }) => "config",
-            _ => "manifest",
-        };
-        let (digest, image) = (action.makes().digest(), &action.origin().image);
-        let message = format!(
-            "{image}: its {kind} `{digest}` is not in the store, and is fetched by no sync while `trust-lock` is set"
-        );
-        Failure::new(Kind::Missing, "document-missing", message)
-            .help("run the same command with a network: what is missing is fetched by its digest")
-    });
-    failure.into_iter().chain(lacking).reduce(Failure::and)
 }
 
 /// All that is missing, with its size and the remedies.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use sandbox_images::engine::collect::{Withdrawn, WithdrawnWhy};
 use sandbox_images::oci::platform::Platform;
-use sandbox_images::plan::extent::Documents;
 use sandbox_images::plan::selection::{
     GroupChoice, PlatformChoice, Selection, SelectionRequest, Skipped, select,
 };
@@ -21,8 +20,9 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::publishing::Publish;
+use crate::cli::documents;
+use crate::cli::documents::leaves_out_manifests;
 use crate::cli::failure::{Failure, Kind};
-use crate::cli::incomplete::without_documents;
 use crate::cli::output::{self, Tone};
 use crate::cli::report::count;
 use crate::cli::setup::{Setup, blocking, lock_alone};
@@ -60,7 +60,7 @@ pub(crate) struct Line {
 pub(crate) fn run(setup: &Setup<'_>, wanted: &Publish) -> Done {
     let project = setup.project()?;
     let lock = lock_alone(&project)?;
-    let is_online = trusts_lock(&project) && !wanted.offline;
+    let is_online = leaves_out_manifests(&project) && !wanted.offline;
     let set = project.texts().ok().and_then(|texts| Inputs::parse(&texts).ok());
     let set = set.as_ref().map(|inputs| &inputs.image_set);
     let session = setup.session(is_online, None, set)?;
@@ -162,7 +162,7 @@ impl Work {
 /// Publishes what is selected to each of the directories, and says so. What fails for one image does not
 /// keep the others.
 pub(crate) async fn publish(setup: &Setup<'_>, work: Work) -> Result<Vec<Line>, Failure> {
-    require_manifests(&work).await?;
+    documents::require(&work.project, &work.lock, &work.selection, &work.session).await?;
     let outcomes = blocking(|| work.all()).await.unwrap_or_default();
     let (mut lines, mut failures) = (Vec::new(), Vec::new());
     for (directory, published) in outcomes {
@@ -176,21 +176,6 @@ pub(crate) async fn publish(setup: &Setup<'_>, work: Work) -> Result<Vec<Line>, 
         tell(setup, &directory, &lines[before..]);
     }
     failures.into_iter().reduce(Failure::and).map_or(Ok(lines), Err)
-}
-
-/// Whether syncs of the project fetch no manifest, which is published with an image.
-fn trusts_lock(project: &Project) -> bool {
-    project.extent().documents == Documents::ConfigOnly
-}
-
-/// Fetches the manifests that syncs have left out.
-async fn require_manifests(work: &Work) -> Done {
-    let Work { project, lock, selection, session, .. } = work;
-    if !trusts_lock(project) || selection.images.is_empty() {
-        return Ok(());
-    }
-    let synced = project.fetch_documents(lock, selection, None, session).await;
-    without_documents(&synced).map_or(Ok(()), Err)
 }
 
 /// Says what would be published.

@@ -159,6 +159,21 @@ fn what_needs_a_manifest_fetches_it_or_names_it() {
 }
 
 #[test]
+fn an_export_fetches_the_manifests_too() {
+    let scene = Scene::synced();
+    let export = |name: &str, flags: &[&str]| {
+        let path = scene.project.files().join(name);
+        scene.project.run(&[&["export", "-o", path.to_str().unwrap()], flags].concat())
+    };
+    let offline = ["--content", "artifacts", "--offline"];
+    let told = export("a.tar", &offline).exits(4).stderr;
+    assert!(told.contains("error[document-missing]: app: its index `"), "{told}");
+    export("b.tar", &[]).exits(0);
+    assert_eq!(scene.manifests_asked(), 2);
+    export("c.tar", &offline).exits(0);
+}
+
+#[test]
 fn a_sync_that_publishes_fetches_what_that_needs() {
     let scene = Scene::locked();
     let target = format!("--publish=microsandbox={}", scene.project.files().join("a").display());
