@@ -153,7 +153,7 @@ impl Stack {
         if u32::try_from(count).is_err() {
             return Err(MergeError::TooManyInodes { layer });
         }
-        for inode in inodes.iter_mut() {
+        for inode in &mut inodes {
             if let Kind::File(content) = &mut inode.kind {
                 content.layer = layer;
             }

@@ -3,7 +3,9 @@
 //! A `Vec` that grows holds twice what it needs while it moves, and gives its last and largest piece back in one:
 //! an allocator that learns from such a piece keeps as much for later. Pieces of one moderate size are used again.
 
+use std::iter::Flatten;
 use std::ops::{Index, IndexMut};
+use std::{slice, vec};
 
 /// Rows of a piece: of 100 bytes each, it stays below the 128 KiB from which allocators treat it on its own.
 const ROWS: usize = 1024;
@@ -52,12 +54,12 @@ impl<T> Table<T> {
     }
 
     /// The rows in their order.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    pub fn iter(&self) -> Flatten<slice::Iter<'_, Vec<T>>> {
         self.pieces.iter().flatten()
     }
 
     /// The rows in their order, to be changed.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub fn iter_mut(&mut self) -> Flatten<slice::IterMut<'_, Vec<T>>> {
         self.pieces.iter_mut().flatten()
     }
 }
@@ -84,11 +86,29 @@ impl<T> IndexMut<usize> for Table<T> {
 
 impl<T> IntoIterator for Table<T> {
     type Item = T;
-    type IntoIter = std::iter::Flatten<std::vec::IntoIter<Vec<T>>>;
+    type IntoIter = Flatten<vec::IntoIter<Vec<T>>>;
 
     /// The rows in their order. A piece is given back as soon as its rows are taken.
     fn into_iter(self) -> Self::IntoIter {
         self.pieces.into_iter().flatten()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Table<T> {
+    type Item = &'a T;
+    type IntoIter = Flatten<slice::Iter<'a, Vec<T>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a mut Table<T> {
+    type Item = &'a mut T;
+    type IntoIter = Flatten<slice::IterMut<'a, Vec<T>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
     }
 }
 

@@ -131,7 +131,7 @@ impl DeviceTable {
 /// For each layer, whether a file that is not empty lies in it.
 fn used_layers(layout: &Layout<'_>, layers: usize) -> Result<Vec<bool>, Error> {
     let mut used = vec![false; layers];
-    for place in layout.places.iter() {
+    for place in &layout.places {
         let Node::Inode(id) = place.node else {
             continue;
         };

@@ -235,7 +235,7 @@ impl<'a> Layout<'a> {
             place.nid = u32::try_from(start / SLOT).expect("metadata is limited");
         }
         let mut block = blocks_of(cursor);
-        for place in self.places.iter_mut() {
+        for place in &mut self.places {
             place.block = u32::try_from(block).expect("metadata is limited");
             block += place.metadata_blocks();
             check_metadata_bytes(block * BLOCK)?;

@@ -36,7 +36,7 @@ pub(super) fn write(
             write_data(layout, place, full_blocks..u64::MAX, &mut out)?;
         }
     }
-    for place in layout.places.iter() {
+    for place in &layout.places {
         let full_blocks = place.metadata_blocks();
         if full_blocks > 0 {
             out.pad_to(u64::from(place.block) * BLOCK)?;
