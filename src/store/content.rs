@@ -12,7 +12,7 @@ use crate::disk::erofs::format::superblock::superblock_checksum_ok;
 use crate::oci::digest::{Digest, Hasher};
 
 /// Bytes that are read at once: beyond this, larger reads are no faster.
-const BUFFER_BYTES: usize = 512 << 10;
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// The digest of the first `size_bytes` of `file`, read from the file and not from a memory of what was
 /// written. Holes are hashed as the zeros they stand for, without reading them.
