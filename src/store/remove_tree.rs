@@ -47,7 +47,7 @@ mod tests {
         fs::create_dir(&outside).unwrap();
         std::os::unix::fs::symlink(&outside, root.join("a/link")).unwrap();
         for directory in &closed {
-            fs::set_permissions(directory, Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(directory, Permissions::from_mode(0o0)).unwrap();
         }
         open_to_owner(&root).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

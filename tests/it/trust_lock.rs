@@ -11,6 +11,9 @@ use crate::support::image::{Image, Layer};
 use crate::support::project::{Project, Ran};
 use crate::support::registry::TestRegistry;
 
+/// A change to what is locked.
+type Tamper = fn(&mut LockedPlatform);
+
 /// A locked image whose user trusts locks.
 struct Scene {
     registry: TestRegistry,
@@ -47,7 +50,7 @@ impl Scene {
     }
 
     /// Changes what is locked for both platforms, with sums that fit.
-    fn tamper(&self, change: fn(&mut LockedPlatform)) {
+    fn tamper(&self, change: Tamper) {
         let mut lock = Lock::parse(&self.project.lock_text()).unwrap();
         let mut image = lock.image("app").unwrap().clone();
         image.platforms.values_mut().for_each(change);
@@ -95,7 +98,7 @@ fn a_cold_locked_sync_asks_for_no_manifest() {
 #[test]
 fn a_config_that_disagrees_with_the_lock_is_refused() {
     let other = || Digest::of("other");
-    let tampers: [(&str, fn(&mut LockedPlatform)); 3] = [
+    let tampers: [(&str, Tamper); 3] = [
         ("a diff_id", |locked| locked.layers[1].diff_id = DiffId(Digest::of("other"))),
         ("the order of layers", |locked| locked.layers.swap(0, 1)),
         ("a layer less", |locked| locked.layers.truncate(1)),

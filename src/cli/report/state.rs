@@ -195,7 +195,9 @@ impl State {
                 let layers = self.layers.iter();
                 let lost = layers.filter(|(_, layer)| layer.digest == digest);
                 let lost: Vec<DiffId> = lost.map(|(diff_id, _)| *diff_id).collect();
-                lost.into_iter().for_each(|diff_id| self.lost(diff_id));
+                for diff_id in lost {
+                    self.lost(diff_id);
+                }
             }
             Artifact::Fsmeta(chain_id) => drop(self.merging.remove(&chain_id)),
             Artifact::Disk(_) => {}

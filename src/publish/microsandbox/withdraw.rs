@@ -155,8 +155,9 @@ fn is_as_noted(folders: &Folders, note: &Note, path: &str) -> Result<bool, Error
 fn mentioned(folders: &Folders, gone: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
     let mut paths = BTreeSet::new();
     let documents = folders.manifests.names()?;
-    let documents =
-        documents.iter().filter(|name| name.ends_with(".json") && !gone.contains(*name));
+    let documents = documents
+        .iter()
+        .filter(|name| name.strip_suffix(".json").is_some() && !gone.contains(*name));
     for name in documents {
         let bytes = folders.manifests.read(name, metadata::BYTES_MAX)?.unwrap_or_default();
         let Some(found) = metadata::mentions(&bytes) else {
