@@ -159,7 +159,8 @@ fn check_stops(path: impl Fn(&Home) -> PathBuf, spoil: fn(&Path), code: &str) {
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     assert!(error.help().is_some());
     assert_eq!(stored(&home), before);
-    let looked = preview(&home.store, &Request::Everything(Limits::default()), now());
+    let looked =
+        preview(&home.store, &Request::Everything(Limits::default()), now(), &|_| Vec::new());
     assert_eq!(looked.unwrap_err().code(), code);
 }
 
