@@ -329,20 +329,19 @@ fn skopeo_copies_every_platform_and_every_image_of_what_is_exported() {
             assert!(folder.join(format!("all{place}")).join(name).exists(), "{digest}");
         }
     }
-    for name in ["saved.tar", "saved.tar.gz"] {
-        let words = ["export", "-o", name, "--format", "docker-archive"];
-        project.run(&[&words[..], &["--platform", "linux/amd64"]].concat()).exits(0);
-        let source = format!("docker-archive:{name}");
-        let told = run_in(&folder, "skopeo", &["list-tags", &source]);
-        let listed: Value = serde_json::from_str(&told).unwrap();
-        let tags = BTreeSet::from([format!("{host}/app:1"), format!("{host}/tool:2")]);
-        let listed = listed["Tags"].as_array().unwrap().iter();
-        let listed: BTreeSet<_> = listed.map(|tag| tag.as_str().unwrap().to_owned()).collect();
-        assert_eq!(listed, tags, "{name}");
-        for tag in tags {
-            let told = run_in(&folder, "skopeo", &["inspect", &format!("{source}:{tag}")]);
-            let told: Value = serde_json::from_str(&told).unwrap();
-            assert_eq!(told["Layers"].as_array().unwrap().len(), 2, "{name}: {tag}");
-        }
+    // Packed, no archive is read by the skopeo of Debian 12, whoever packed it.
+    let words = ["export", "-o", "saved.tar", "--format", "docker-archive"];
+    project.run(&[&words[..], &["--platform", "linux/amd64"]].concat()).exits(0);
+    let told = run_in(&folder, "skopeo", &["list-tags", "docker-archive:saved.tar"]);
+    let listed: Value = serde_json::from_str(&told).unwrap();
+    let tags = BTreeSet::from([format!("{host}/app:1"), format!("{host}/tool:2")]);
+    let listed = listed["Tags"].as_array().unwrap().iter();
+    let listed: BTreeSet<_> = listed.map(|tag| tag.as_str().unwrap().to_owned()).collect();
+    assert_eq!(listed, tags);
+    for tag in tags {
+        let told =
+            run_in(&folder, "skopeo", &["inspect", &format!("docker-archive:saved.tar:{tag}")]);
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["Layers"].as_array().unwrap().len(), 2, "{tag}");
     }
 }
