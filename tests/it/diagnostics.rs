@@ -49,11 +49,6 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("export-offline", EXPORT, "what_cannot_be_exported_is_told_before_anything_is_written"),
     ("export-since", EXPORT, "what_cannot_be_exported_is_told_before_anything_is_written"),
     ("export-usage", EXPORT, "what_cannot_be_exported_is_told_before_anything_is_written"),
-    (
-        "fetch-only-offline",
-        "tests/it/keep_blobs/fetch_only.rs",
-        "flags_that_contradict_it_are_refused",
-    ),
     ("not-a-bundle", HOSTILE_BUNDLES, "what_is_no_bundle_is_not_taken_for_one"),
     ("disk", "tests/it/disk.rs", "what_cannot_be_written_says_why"),
     ("kernel", MACHINE, "a_kernel_mounts_disks_if_it_knows_erofs_and_is_new"),
