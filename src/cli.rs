@@ -41,6 +41,8 @@ mod init;
 
 mod incomplete;
 
+mod documents;
+
 mod artifacts;
 
 mod lock;

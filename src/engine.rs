@@ -28,7 +28,7 @@ pub mod disk;
 
 pub mod layers_dir;
 
-mod build;
+pub(crate) mod build;
 
 pub mod structure;
 

@@ -4,6 +4,8 @@ pub mod limits;
 
 pub mod show;
 
+pub mod table;
+
 pub mod tree;
 
 pub mod entry;

@@ -31,6 +31,8 @@ pub mod artifacts;
 
 pub mod rederive;
 
+mod reading;
+
 pub mod verify;
 
 pub mod repair;
@@ -52,7 +54,7 @@ use crate::layer::limits::Limits;
 use crate::plan::action::{Action, FetchLayer};
 use crate::plan::artifact::{Artifact, Inventory};
 use crate::plan::event::{Reporter, Silent};
-use crate::plan::extent::Extent;
+use crate::plan::extent::{Content, Documents, Extent};
 use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan_within, substitutes, wanted_within};
 use crate::project::artifacts::Completed;
@@ -252,19 +254,19 @@ impl Project {
         self.plan_by(lock, selection, |artifacts| self.store.inventory(artifacts.iter().copied()))
     }
 
-    /// What is missing by an inventory that `look` takes. Substitutes are looked for only where something is
+    /// What is missing by an inventory that `scan` takes. Substitutes are looked for only where something is
     /// missing.
     fn plan_by(
         &self,
         lock: &Lock,
         selection: &Selection,
-        look: impl Fn(&[Artifact]) -> Result<Inventory, StoreError>,
+        scan: impl Fn(&[Artifact]) -> Result<Inventory, StoreError>,
     ) -> Result<Plan, StoreError> {
         let wanted: Vec<Artifact> = self.wanted(lock, selection).into_iter().collect();
-        let mut have = look(&wanted)?;
+        let mut have = scan(&wanted)?;
         let substitutes = substitutes(lock, selection, self.extent, &have);
         if !substitutes.is_empty() {
-            have.extend(look(&substitutes.into_iter().collect::<Vec<_>>())?);
+            have.extend(scan(&substitutes.into_iter().collect::<Vec<_>>())?);
         }
         Ok(plan_within(lock, selection, self.extent, &have))
     }
@@ -313,6 +315,19 @@ impl Project {
         session: &Session,
     ) -> Result<Imported, import::Refusal> {
         import::import(self, bundle, session).await
+    }
+
+    /// Makes the store hold index, manifest and config of all that `selection` wants of `lock`, also where syncs
+    /// of this project want the config alone, and checks that they agree. Fetches nothing else.
+    pub async fn fetch_documents(
+        &self,
+        lock: &Lock,
+        selection: &Selection,
+        inputs: Option<&Inputs>,
+        session: &Session,
+    ) -> Synced {
+        let extent = Extent { documents: Documents::All, content: Content::Nothing };
+        self.clone().with_extent(extent).sync(lock, selection, inputs, session).await
     }
 
     fn sources(&self, session: &Session) -> Sources {

@@ -82,7 +82,7 @@ use self::record::Record;
 use self::root::Root;
 use self::run::SharedStore;
 use self::stored::StoredFile;
-use self::verify::Report;
+use self::verify::{Report, Tell};
 use crate::oci::digest::Digest;
 use crate::plan::artifact::{Artifact, Inventory};
 
@@ -192,25 +192,21 @@ impl Store {
     }
 
     /// Reads every byte of `artifacts`, on `threads` threads, and compares them with their records.
-    /// `on_each` is told of each as soon as it is known.
+    /// `tell` is told how far that is, and of each as soon as it is known.
     pub fn verify(
         &self,
         artifacts: &BTreeSet<Artifact>,
         threads: NonZeroUsize,
-        on_each: &(dyn Fn(Artifact, &Verdict) + Sync),
+        tell: &Tell<'_>,
     ) -> Result<Report, Error> {
         let reader = self.reader()?;
-        verify::verify(reader.shelves(), artifacts.iter().copied(), threads, on_each)
+        verify::verify(reader.shelves(), artifacts.iter().copied(), threads, tell)
     }
 
     /// As [`Store::verify`], of everything that has a record.
-    pub fn verify_all(
-        &self,
-        threads: NonZeroUsize,
-        on_each: &(dyn Fn(Artifact, &Verdict) + Sync),
-    ) -> Result<Report, Error> {
+    pub fn verify_all(&self, threads: NonZeroUsize, tell: &Tell<'_>) -> Result<Report, Error> {
         let reader = self.reader()?;
-        verify::verify(reader.shelves(), reader.shelves().recorded()?, threads, on_each)
+        verify::verify(reader.shelves(), reader.shelves().recorded()?, threads, tell)
     }
 
     /// Notes that `artifact` is used at `now`, as the mtime of its record, at most once a day. A store

@@ -1,11 +1,17 @@
+#!/usr/bin/env python3
 """Images that are made, not fetched: always the same bytes, and each the hard case of something.
+
+    corpus.py images|sharing|growing LAYOUT
 
     large-files  one layer of a few large files, half of them incompressible: the work inside one layer
     small-files  40,000 files of 0 to 12 KiB, every tenth a copy of another: work for each file
     one-folder   80,000 empty and tiny files in one directory: work for each name
     many-layers  40 layers that change, hide and link each other's files: work for each layer, and the merge
+
     shared-00 …  50 images on one base of 96 MiB, each with a layer of 2 MiB of its own: what sharing saves
     distinct     one image with the layers of all 50: their distinct bytes alone
+
+    bytes-64, files-10000, layers-10 and so on grow in one respect each
 
 Every image is one manifest for linux/amd64, in one OCI layout. Images of real packages are in `packages.py`.
 """
@@ -17,6 +23,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 import tarfile
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -187,28 +194,24 @@ def sharing(layout):
     layout.image("distinct", below + above)
 
 
-def make(path, large_mib=768):
-    """Writes all images to the OCI layout at `path`, unless it is there."""
-    if os.path.exists(f"{path}/index.json"):
-        return
-    layout = Layout(path)
+def images(layout, large_mib=768):
     layout.image("large-files", [layout.layer(large(large_mib))])
     layout.image("small-files", [layout.layer(small_files(40_000))])
     layout.image("one-folder", [layout.layer(one_folder(80_000))])
     layout.image("many-layers", [layout.layer(entries) for entries in many_layers(40, 400)])
-    sharing(layout)
-    layout.close()
 
 
-def make_growing(path):
-    """Writes images that grow in one respect each: `bytes-64`, `files-10000`, `layers-10` and so on."""
-    if os.path.exists(f"{path}/index.json"):
-        return
-    layout = Layout(path)
+def growing(layout):
     for mib in (64, 256, 1024):
         layout.image(f"bytes-{mib}", [layout.layer(large(mib))])
     for files in (10_000, 40_000, 160_000):
         layout.image(f"files-{files}", [layout.layer(small_files(files))])
     for layers in (10, 40, 120):
         layout.image(f"layers-{layers}", [layout.layer(entries) for entries in many_layers(layers, 100)])
-    layout.close()
+
+
+if __name__ == "__main__":
+    kinds = {"images": images, "sharing": sharing, "growing": growing}
+    made = Layout(sys.argv[2])
+    kinds[sys.argv[1]](made)
+    made.close()

@@ -80,8 +80,9 @@ def figure(value, key):
     return f"{value:.{digits}f}"
 
 
-def table(title, runs, columns=COLUMNS):
+def table(title, runs, warm=True):
     """A Markdown table of medians; the ratios are the first tool's to the row's."""
+    columns = {key: name for key, name in COLUMNS.items() if warm or key != "warm"}
     lines = [f"\n### {title}\n", f"| | {' | '.join(columns.values())} | our wall / its | our CPU / its |",
              "|---" * (len(columns) + 3) + "|"]
     ours = next(iter(runs.values()))

@@ -42,6 +42,9 @@ pub(crate) struct Environment {
     /// `SANDBOX_IMAGES_FAILPOINTS_PASSED`: the file that is told how often each failpoint was passed.
     #[cfg(feature = "failpoints")]
     pub(crate) failpoints_passed: Option<PathBuf>,
+    /// `SANDBOX_IMAGES_FAILPOINTS_NOW`: what the clock says, in seconds since 1970.
+    #[cfg(feature = "failpoints")]
+    pub(crate) failpoints_now: Option<String>,
 }
 
 impl Environment {
@@ -74,6 +77,9 @@ impl Environment {
                 .map(|value| value.to_string_lossy().into_owned()),
             #[cfg(feature = "failpoints")]
             failpoints_passed: variable("SANDBOX_IMAGES_FAILPOINTS_PASSED").map(PathBuf::from),
+            #[cfg(feature = "failpoints")]
+            failpoints_now: variable("SANDBOX_IMAGES_FAILPOINTS_NOW")
+                .map(|value| value.to_string_lossy().into_owned()),
         }
     }
 }

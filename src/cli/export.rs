@@ -25,6 +25,7 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::carrying::{Export, ExportContent, ExportFormat};
+use crate::cli::documents;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::incomplete::missing;
 use crate::cli::lock::require_fresh;
@@ -70,6 +71,7 @@ pub(crate) fn run(setup: &Setup<'_>, export: &Export) -> Done {
     let session = setup.session(!export.offline, export.jobs, set.as_ref())?;
     let target = target(export);
     let written = setup.block_on(async {
+        documents::require(&project, request.lock, &request.selection, &session).await?;
         let written = project.export(&request, target, &session).await;
         written.map_err(failure)
     })?;

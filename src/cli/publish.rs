@@ -8,6 +8,7 @@ use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::selection::{
     GroupChoice, PlatformChoice, Selection, SelectionRequest, Skipped, select,
 };
+use sandbox_images::project::files::Inputs;
 use sandbox_images::project::publish::Target;
 use sandbox_images::project::{Project, Session};
 use sandbox_images::publish::error::Error;
@@ -19,6 +20,8 @@ use serde::Serialize;
 
 use crate::cli::Done;
 use crate::cli::args::publishing::Publish;
+use crate::cli::documents;
+use crate::cli::documents::leaves_out_manifests;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::{self, Tone};
 use crate::cli::report::count;
@@ -57,7 +60,10 @@ pub(crate) struct Line {
 pub(crate) fn run(setup: &Setup<'_>, wanted: &Publish) -> Done {
     let project = setup.project()?;
     let lock = lock_alone(&project)?;
-    let session = setup.session(false, None, None)?;
+    let is_online = leaves_out_manifests(&project) && !wanted.offline;
+    let set = project.texts().ok().and_then(|texts| Inputs::parse(&texts).ok());
+    let set = set.as_ref().map(|inputs| &inputs.image_set);
+    let session = setup.session(is_online, None, set)?;
     let images = wanted.image.iter().map(|image| image.parse()).collect::<Result<_, _>>();
     let request = SelectionRequest {
         groups: GroupChoice::All,
@@ -156,6 +162,7 @@ impl Work {
 /// Publishes what is selected to each of the directories, and says so. What fails for one image does not
 /// keep the others.
 pub(crate) async fn publish(setup: &Setup<'_>, work: Work) -> Result<Vec<Line>, Failure> {
+    documents::require(&work.project, &work.lock, &work.selection, &work.session).await?;
     let outcomes = blocking(|| work.all()).await.unwrap_or_default();
     let (mut lines, mut failures) = (Vec::new(), Vec::new());
     for (directory, published) in outcomes {

@@ -82,7 +82,17 @@ impl Setup<'_> {
         jobs: Option<NonZeroUsize>,
         image_set: Option<&ImageSet>,
     ) -> Result<Session, Failure> {
-        let reporter = reporter(self.output);
+        self.session_telling(reporter(self.output), network, jobs, image_set)
+    }
+
+    /// As [`Setup::session`], which tells a reporter that others tell too.
+    pub(crate) fn session_telling(
+        &self,
+        reporter: Arc<dyn Reporter>,
+        network: bool,
+        jobs: Option<NonZeroUsize>,
+        image_set: Option<&ImageSet>,
+    ) -> Result<Session, Failure> {
         let registry = if network { Some(self.registry(&reporter, image_set)?) } else { None };
         let session = Session::new(registry, now());
         Ok(Session {
@@ -192,6 +202,10 @@ pub(crate) fn lock_alone(project: &Project) -> Result<Lock, Failure> {
 /// The time, for those who note when something was used.
 #[expect(clippy::disallowed_methods, reason = "here time comes in")]
 pub(crate) fn now() -> SystemTime {
+    #[cfg(feature = "failpoints")]
+    if let Some(now) = crate::cli::failpoints::now() {
+        return now;
+    }
     SystemTime::now()
 }
 

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use sandbox_images::engine::error::Error;
 use sandbox_images::project::Project;
 use sandbox_images::project::files::{Inputs, Texts};
-use sandbox_images::project::repair::{Outcome, Repaired};
+use sandbox_images::project::repair::{Others, Outcome, Repaired};
 use sandbox_images::project::verify::{Flaw, Request, Verified};
 use sandbox_images::spec::lockfile::Lock;
 
@@ -19,7 +19,7 @@ use crate::cli::args::keeping::Verify;
 use crate::cli::failure::{Failure, Kind, engine_failures};
 use crate::cli::incomplete::failure_of;
 use crate::cli::output::{self, Tone};
-use crate::cli::report::count;
+use crate::cli::report::{count, reporter};
 use crate::cli::setup::{Setup, unreadable};
 use crate::cli::verify::render::{Users, notes, report, table};
 
@@ -58,12 +58,13 @@ async fn work(
         Error::Store(error) => Failure::store(&error),
         error => Failure::engine("store", &error),
     };
-    let verified = project.verify(request).await.map_err(failed)?;
+    let reporter = reporter(setup.output);
+    let verified = project.verify(request, &reporter).await.map_err(failed)?;
     if !verify.repair || verified.flaws.is_empty() {
         return Ok((verified, None));
     }
     let set = request.inputs.map(|inputs| &inputs.image_set);
-    let session = setup.session(!verify.offline, None, set)?;
+    let session = setup.session_telling(reporter, !verify.offline, None, set)?;
     let repaired = project.repair(&verified, request, &session).await.map_err(failed)?;
     Ok((verified, Some(repaired)))
 }
@@ -138,6 +139,16 @@ fn found(verified: &Verified) -> Option<Failure> {
     damaged.into_iter().chain(other).chain(missing).reduce(Failure::and)
 }
 
+/// How those who want something get it again.
+fn who_heals(others: &Others) -> String {
+    if !others.locks.is_empty() {
+        return "run `sandbox-images sync` in that project".to_owned();
+    }
+    let pulled = others.pulled.first().and_then(|pulled| pulled.rsplit_once(' '));
+    let (source, platform) = pulled.unwrap_or(("REF", "PLATFORM"));
+    format!("run `sandbox-images pull {source} --platform {platform}`")
+}
+
 /// What could not be made again.
 fn left(repaired: &Repaired) -> Option<Failure> {
     let mut failure = failure_of(&repaired.synced);
@@ -150,11 +161,10 @@ fn left(repaired: &Repaired) -> Option<Failure> {
     for (artifact, outcome) in &repaired.outcomes {
         match outcome {
             Outcome::Repaired | Outcome::SetAside => {}
-            Outcome::WantedBy(locks) => {
-                let locks = sandbox_images::words::listed(locks);
-                let text = format!("{artifact} was damaged and moved away, and {locks} wants it");
-                add(Failure::new(Kind::Missing, "artifact-missing", text)
-                    .help("run `sandbox-images sync` in that project"));
+            Outcome::WantedBy(others) => {
+                let names = sandbox_images::words::listed(others.names());
+                let text = format!("{artifact} was damaged and moved away, and {names} wants it");
+                add(Failure::new(Kind::Missing, "artifact-missing", text).help(who_heals(others)));
             }
             Outcome::Left(flaw) if flaw.is_missing() => {
                 let text = format!("{artifact} was not made again");

@@ -133,7 +133,7 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
             let (told, image) = (Arc::clone(&context.reporter), stack.origin.image.clone());
             let writing = move || told.report(Event::FsmetaWriting { chain_id, image });
             let (record, warnings) = built(context, stack, guard, |store, run, stack, guard| {
-                build::fsmeta(store, run, stack, guard, writing)
+                build::fsmeta(store, run, &stack.layers, stack.fsmeta, guard, writing)
             })
             .await?;
             context.warn(&stack.origin.image, "its layers together", &warnings);
@@ -142,7 +142,10 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
         Action::WriteDisk(stack) => {
             let (chain_id, image) = (stack.chain_id, stack.origin.image.clone());
             context.reporter.report(Event::DiskStarted { chain_id, image });
-            built(context, stack, guard, build::disk).await?
+            built(context, stack, guard, |store, run, stack, guard| {
+                build::disk(store, run, stack.chain_id, guard)
+            })
+            .await?
         }
     };
     Ok(Some(record))

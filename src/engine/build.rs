@@ -14,13 +14,12 @@ use crate::layer::changeset::Changeset;
 use crate::layer::merge::{Merged, merge};
 use crate::layer::warning::Warnings;
 use crate::oci::digest::{ChainId, DiffId, Digest};
-use crate::plan::action::Stack;
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
 use crate::store::guard::ArtifactGuard;
 use crate::store::ingest::{Expected, Ingest};
 use crate::store::record::Record;
-use crate::store::run::Run;
+use crate::store::run::{Claim, Run};
 use crate::store::stored::StoredFile;
 
 /// Bytes of an fsmeta: the metadata of the most entries that a stack may have.
@@ -32,19 +31,39 @@ const OUTPUT_BYTES: usize = 256 << 10;
 /// A layer and its image, open.
 pub(super) type OpenLayer<R> = (DiffId, Image<R>);
 
-/// Merges the layers of `stack` and commits their metadata. Tells when the one is done and the other begins,
+/// Makes `artifact`, the fsmeta or the disk of `layers`, unless it is there. For whom is not known, so it is held
+/// to the digest of no lock.
+pub(crate) fn again(
+    store: &Store,
+    run: &Run,
+    artifact: Artifact,
+    layers: &[DiffId],
+) -> Result<(), Error> {
+    let Claim::Mine(guard) = run.claim(artifact)? else {
+        return Ok(());
+    };
+    match artifact {
+        Artifact::Fsmeta(_) => fsmeta(store, run, layers, None, guard, || ()).map(drop),
+        Artifact::Disk(chain_id) => disk(store, run, chain_id, guard).map(drop),
+        Artifact::Blob(_) | Artifact::Layer(_) => Ok(()),
+    }
+}
+
+/// Merges `layers` and commits their metadata, whose digest is `expected` by a lock that has one. Tells when the one
+/// is done and the other begins,
 /// and answers also what was decided on the way.
 pub(super) fn fsmeta(
     store: &Store,
     run: &Run,
-    stack: &Stack,
+    layers: &[DiffId],
+    expected: Option<Digest>,
     guard: ArtifactGuard,
     writing: impl FnOnce(),
 ) -> Result<(Record, Warnings), Error> {
-    let layers = open_layers(store, &stack.layers)?;
+    let layers = open_layers(store, layers)?;
     let (ingest, warnings) = ingest_fsmeta(run, guard.artifact(), &layers, writing)?;
     drop(layers);
-    let expected = Expected { digest: stack.fsmeta, ..Expected::default() };
+    let expected = Expected { digest: expected, ..Expected::default() };
     Ok((committed(ingest.commit(guard, expected))?, warnings))
 }
 
@@ -124,14 +143,14 @@ pub(super) fn changeset<R: ReadAt>(
     Changeset::from_overlay(tree).map_err(|error| Error::Overlay(artifact, error))
 }
 
-/// Writes the text that joins the fsmeta of `stack` and its layers, and commits it.
+/// Writes the text that joins the fsmeta of `chain_id` and its layers, and commits it.
 pub(super) fn disk(
     store: &Store,
     run: &Run,
-    stack: &Stack,
+    chain_id: ChainId,
     guard: ArtifactGuard,
 ) -> Result<Record, Error> {
-    let text = disk_text(store, stack.chain_id)?;
+    let text = disk_text(store, chain_id)?;
     Ok(run.commit_bytes(guard, text.as_bytes())?)
 }
 

@@ -59,10 +59,10 @@ impl<E: Into<Error>> From<E> for Broken {
 }
 
 impl Fetch<'_> {
-    /// Has the blob come, and used by what `user` makes for each transfer.
+    /// Has the blob come, and used by what `consumer` makes for each transfer.
     pub(super) async fn pass<T: Send + 'static, U>(
         &self,
-        user: impl Fn() -> Result<U, Error>,
+        consumer: impl Fn() -> Result<U, Error>,
     ) -> Result<Fetched<T>, Error>
     where
         U: FnOnce(BlobReader) -> Result<T, Error> + Send + 'static,
@@ -74,7 +74,7 @@ impl Fetch<'_> {
             if let Some(kept_bytes) = partial.as_ref().map(|partial| partial.kept_bytes()) {
                 debug!("has {kept_bytes} of {} bytes of layer `{}`", layer.size, layer.digest);
             }
-            match self.transfer(partial.clone(), user()?).await {
+            match self.transfer(partial.clone(), consumer()?).await {
                 Ok(used) => return Ok((used, partial)),
                 Err(Broken { error, others_to_blame }) => {
                     if let Some(partial) = partial.as_ref().filter(|_| error.condemns_blob()) {
@@ -107,7 +107,7 @@ impl Fetch<'_> {
     async fn transfer<T: Send + 'static>(
         &self,
         partial: Option<Arc<Partial>>,
-        user: impl FnOnce(BlobReader) -> Result<T, Error> + Send + 'static,
+        consumer: impl FnOnce(BlobReader) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Broken> {
         let Self { context, source, layer, .. } = *self;
         let artifact = Artifact::Layer(layer.diff_id);
@@ -117,7 +117,7 @@ impl Fetch<'_> {
         match source.blob(layer.digest, layer.size, kept_bytes)? {
             Blob::Local(blob) => {
                 let blob = Watched::new(blob, progress);
-                Ok(blocking(artifact, move || user(teed(blob, partial, keep))).await?)
+                Ok(blocking(artifact, move || consumer(teed(blob, partial, keep))).await?)
             }
             Blob::Stream(stream) => {
                 if kept_bytes > 0 {
@@ -127,7 +127,7 @@ impl Fetch<'_> {
                 let senders = stream.senders();
                 let (sender, reader) = pipe();
                 let feeding = feed(stream, sender, progress);
-                let using = blocking(artifact, move || user(teed(reader, partial, keep)));
+                let using = blocking(artifact, move || consumer(teed(reader, partial, keep)));
                 let (fed, used) = tokio::join!(feeding, using);
                 fed.and(used).map_err(|error| {
                     let others_to_blame =

@@ -122,15 +122,12 @@ async fn of_source(
     guard: ArtifactGuard,
 ) -> Result<Fetched<Built>, Error> {
     let stays = context.store.keeps_blobs();
-    let (built, partial) = match context.sources.open(&layer.origin.source).await? {
-        Some(source) => {
-            let fetch = Fetch { context, source: &source, layer, stays };
-            fetch.pass(|| builder(context, layer)).await?
-        }
-        None => {
-            let artifact = Artifact::Layer(layer.diff_id);
-            of_partial(context, layer, artifact, builder(context, layer)?).await?
-        }
+    let (built, partial) = if let Some(source) = context.sources.open(&layer.origin.source).await? {
+        let fetch = Fetch { context, source: &source, layer, stays };
+        fetch.pass(|| builder(context, layer)).await?
+    } else {
+        let artifact = Artifact::Layer(layer.diff_id);
+        of_partial(context, layer, artifact, builder(context, layer)?).await?
     };
     if let Some(partial) = partial.clone().filter(|_| stays) {
         keep(context, layer, guard, partial).await?;
@@ -144,14 +141,14 @@ async fn of_partial<T: Send + 'static>(
     context: &Context,
     layer: &FetchLayer,
     artifact: Artifact,
-    user: impl FnOnce(BlobReader) -> Result<T, Error> + Send + 'static,
+    consumer: impl FnOnce(BlobReader) -> Result<T, Error> + Send + 'static,
 ) -> Result<Fetched<T>, Error> {
     let (size_bytes, reference) = (layer.size, layer.origin.source.clone());
     let offline = || Error::Offline { artifact, size_bytes, reference: reference.clone() };
     let kept = context.run.partial(layer.digest, size_bytes);
     let kept = kept.filter(|kept| kept.kept_bytes() == size_bytes).ok_or_else(offline)?;
     let blob = Box::new(kept.reader(std::io::empty(), Keep::Whole));
-    match blocking(artifact, move || user(blob)).await {
+    match blocking(artifact, move || consumer(blob)).await {
         Ok(used) => Ok((used, Some(kept))),
         Err(error) if error.is_wrong_blob() => {
             kept.discard();

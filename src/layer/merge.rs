@@ -18,7 +18,7 @@ use std::mem;
 use crate::layer::changeset::Changeset;
 use crate::layer::name::{CleanPath, is_short_enough, join};
 use crate::layer::resolve::{AtRoot, look_up, resolve};
-use crate::layer::tree::{DirectoryId, InodeId, Kind, Metadata, Name, Node, Tree};
+use crate::layer::tree::{DirectoryId, InodeId, Kind, Metadata, Node, Tree};
 use crate::layer::warning::{WarningKind, Warnings};
 use error::MergeError;
 
@@ -75,7 +75,7 @@ impl Stack {
         while let Some((from, onto, path)) = directories.pop() {
             self.lay_over(&mut own, from, onto);
             let entries = mem::take(&mut own.tree.directory_mut(from).entries);
-            let mut merged = mem::take(&mut self.tree.directory_mut(onto).entries);
+            let mut names = Vec::with_capacity(entries.len());
             for (name, node) in entries {
                 let path = join(&path, &name);
                 if !is_short_enough(&path) {
@@ -84,14 +84,14 @@ impl Stack {
                 let node = match node {
                     Node::Inode(inode) => Node::Inode(inodes.merged(inode)),
                     Node::Directory(child) => {
-                        let onto = self.lower_or_new(&merged, &name);
+                        let onto = self.lower_or_new(onto, &name);
                         directories.push((child, onto, path));
                         Node::Directory(onto)
                     }
                 };
-                merged.insert(name, node);
+                names.push((name, node));
             }
-            self.tree.directory_mut(onto).entries = merged;
+            self.tree.insert_all(onto, names);
         }
         Ok(())
     }
@@ -178,8 +178,9 @@ impl Stack {
         }
     }
 
-    fn lower_or_new(&mut self, entries: &BTreeMap<Name, Node>, name: &[u8]) -> DirectoryId {
-        match entries.get(name) {
+    /// The directory `name` in `parent`, or a new one without a name yet.
+    fn lower_or_new(&mut self, parent: DirectoryId, name: &[u8]) -> DirectoryId {
+        match self.tree.directory(parent).entries.get(name) {
             Some(&Node::Directory(id)) => id,
             Some(Node::Inode(_)) | None => self.tree.add_directory(Metadata::implied()),
         }

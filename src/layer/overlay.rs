@@ -151,7 +151,7 @@ impl Reading {
         let origin = self.take_marker(id, ORIGIN);
         let mut marks = self.directory_marks(id).map_err(at)?;
         let mut directories = Vec::new();
-        let mut own = BTreeMap::new();
+        let mut own = Vec::new();
         for (name, node) in mem::take(&mut self.tree.directory_mut(id).entries) {
             let whiteout = self.is_whiteout(path, &name, node).map_err(|problem| {
                 let path = join(path, &name);
@@ -164,13 +164,13 @@ impl Reading {
             if let Node::Directory(child) = node {
                 directories.push((child, join(path, &name)));
             }
-            own.insert(name, node);
+            own.push((name, node));
         }
         let origin_expected = (!marks.whiteouts.is_empty()).then(Box::default);
         if origin != origin_expected {
             return Err(at(OverlayProblem::Marker));
         }
-        self.tree.directory_mut(id).entries = own;
+        self.tree.insert_all(id, own);
         self.marks[id.0 as usize] = Some(marks);
         Ok(directories)
     }

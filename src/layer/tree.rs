@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::layer::table::Table;
+
 /// A file name of 1 to 255 bytes, without `/` and NUL; not necessarily UTF-8.
 pub type Name = Box<[u8]>;
 
@@ -138,17 +140,16 @@ pub struct Directory {
 /// who walks from the root sees them.
 #[derive(Debug, Clone)]
 pub struct Tree {
-    directories: Vec<Directory>,
-    inodes: Vec<Inode>,
+    directories: Table<Directory>,
+    inodes: Table<Inode>,
 }
 
 impl Tree {
     /// A tree of nothing but a root directory.
     pub fn new(root: Metadata) -> Self {
-        Self {
-            directories: vec![Directory { metadata: root, entries: BTreeMap::new() }],
-            inodes: Vec::new(),
-        }
+        let mut directories = Table::new();
+        directories.push(Directory { metadata: root, entries: BTreeMap::new() });
+        Self { directories, inodes: Table::new() }
     }
 
     /// The directory at `id`.
@@ -196,15 +197,26 @@ impl Tree {
         self.directory_mut(parent).entries.insert(name, node)
     }
 
+    /// Makes each of `names` in `parent` refer to its node. A directory that was empty takes half the room that
+    /// it takes when it grows name by name.
+    pub(crate) fn insert_all(&mut self, parent: DirectoryId, names: Vec<(Name, Node)>) {
+        let entries = &mut self.directory_mut(parent).entries;
+        if entries.is_empty() {
+            *entries = names.into_iter().collect();
+        } else {
+            entries.extend(names);
+        }
+    }
+
     /// Moves `inodes` to the end of the table, without names yet, and answers how many were before.
-    pub(super) fn append_inodes(&mut self, inodes: Vec<Inode>) -> usize {
+    pub(super) fn append_inodes(&mut self, inodes: Table<Inode>) -> usize {
         let count = self.inodes.len();
         self.inodes.extend(inodes);
         count
     }
 
     /// Takes all inodes out of the table. No name may be followed afterwards.
-    pub(super) fn take_inodes(&mut self) -> Vec<Inode> {
+    pub(super) fn take_inodes(&mut self) -> Table<Inode> {
         std::mem::take(&mut self.inodes)
     }
 

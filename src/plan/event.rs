@@ -179,6 +179,30 @@ pub enum Event {
         /// The image it was wanted for.
         image: ImageName,
     },
+    /// Files of the store are being read again, each to its last byte.
+    #[serde(rename = "verify.started")]
+    VerifyStarted {
+        /// How many.
+        artifacts: u64,
+        /// Their bytes.
+        size_bytes: u64,
+    },
+    /// So much of them was read. Told at most ten times a second; the last one may be missing.
+    #[serde(rename = "verify.progress")]
+    VerifyProgress {
+        /// Bytes that were read so far.
+        read_bytes: u64,
+        /// Bytes in all.
+        size_bytes: u64,
+    },
+    /// All of them were read and judged.
+    #[serde(rename = "verify.done")]
+    VerifyDone {
+        /// How many.
+        artifacts: u64,
+        /// How many of them cannot be used.
+        flawed: u64,
+    },
     /// A request failed and will be made again.
     #[serde(rename = "retry")]
     Retry {
@@ -314,7 +338,10 @@ impl Event {
     /// Whether a later event of the same kind says more: who cannot keep up may miss this one. All others
     /// say something that is not said again.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::LayerProgress { .. } | Self::Waiting { .. })
+        matches!(
+            self,
+            Self::LayerProgress { .. } | Self::VerifyProgress { .. } | Self::Waiting { .. }
+        )
     }
 
     /// The event in the form in which programs read it.

@@ -64,7 +64,7 @@ impl Parts<'_> {
             return Ok(Vec::new());
         };
         let (store, jobs, parts) = (self.project.store().clone(), self.context.jobs, parts.clone());
-        let read = move || Ok(store.verify(&parts, jobs, &|_, _| ())?);
+        let read = move || Ok(store.verify(&parts, jobs, &|_| ())?);
         let verdicts = blocking(first, read).await?.verdicts.into_iter();
         Ok(verdicts
             .filter_map(|(artifact, verdict)| verdict.is_err().then_some(artifact))

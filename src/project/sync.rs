@@ -7,6 +7,8 @@
 
 mod room;
 
+mod reach;
+
 mod reasons;
 
 pub(super) mod subset;
@@ -36,7 +38,7 @@ use crate::project::sync::subset::{Broken, only, pairs, without};
 use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
-use crate::store::error::{Class, Error as StoreError};
+use crate::store::error::Error as StoreError;
 use crate::store::pulled::PulledImage;
 use crate::store::root::Root;
 
@@ -219,7 +221,7 @@ impl Work<'_> {
         let mut lost = BTreeSet::new();
         for action in plan.actions.iter().filter(|action| self.project.needs_network(action)) {
             lost.insert(action.makes());
-            match self.damaged(action) {
+            match reach::damaged(self.project.store(), action) {
                 Some(error) => synced.failures.push((action.origin().image.clone(), error.into())),
                 None => synced.out_of_reach.push(action.clone()),
             }
@@ -233,20 +235,6 @@ impl Work<'_> {
         let selection = without(selection, &affected);
         synced.note_broken(affected);
         selection
-    }
-
-    /// What is there and damaged of what `action` would make, or could make it of.
-    fn damaged(&self, action: &Action) -> Option<StoreError> {
-        let blob = match action {
-            Action::FetchLayer(layer) => Some(Artifact::Blob(layer.digest)),
-            _ => None,
-        };
-        let open = |artifact| self.project.store().open(artifact).err();
-        [action.makes()]
-            .into_iter()
-            .chain(blob)
-            .filter_map(open)
-            .find(|error| error.class() == Class::Integrity)
     }
 
     /// Does what is missing, in a run that keeps others from deleting what this one found.

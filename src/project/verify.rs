@@ -17,11 +17,13 @@ use crate::oci::document::config::ImageConfig;
 use crate::oci::document::parsed::{CONFIG_BYTES_MAX, Parsed as _};
 use crate::oci::platform::Platform;
 use crate::plan::artifact::Artifact;
+use crate::plan::event::{Event, Reporter};
 use crate::plan::selection::{Selection, SelectionRequest, select};
 use crate::project::Project;
 use crate::project::documents::{Desk, Documents};
 use crate::project::files::Inputs;
 use crate::project::locked::digests;
+use crate::project::reading::Reading;
 use crate::project::rederive::allows_mismatch;
 use crate::spec::lockfile::{Lock, LockedPlatform};
 use crate::spec::name::ImageName;
@@ -102,14 +104,18 @@ impl fmt::Display for Flaw {
 }
 
 impl Project {
-    /// Reads all that has a record and looks for all that the lock wants.
-    pub async fn verify(&self, request: Request<'_>) -> Result<Verified, Error> {
+    /// Reads all that has a record and looks for all that the lock wants. `reporter` is told how far that is.
+    pub async fn verify(
+        &self,
+        request: Request<'_>,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<Verified, Error> {
         let recorded: BTreeSet<Artifact> = self.store().recorded()?.into_iter().collect();
         let selection =
             request.lock.map(|lock| expected(lock, request.inputs, &recorded)).unwrap_or_default();
         let mut artifacts = recorded;
         artifacts.extend(request.lock.iter().flat_map(|lock| self.wanted(lock, &selection)));
-        let flaws = self.examine(&artifacts, request).await?;
+        let flaws = self.examine(&artifacts, request, reporter).await?;
         let contradictions = match request.lock.filter(|_| request.deep) {
             Some(lock) => self.contradictions(lock, request.inputs, &selection).await?,
             None => Vec::new(),
@@ -126,12 +132,14 @@ impl Project {
         &self,
         artifacts: &BTreeSet<Artifact>,
         request: Request<'_>,
+        reporter: &Arc<dyn Reporter>,
     ) -> Result<BTreeMap<Artifact, Flaw>, Error> {
         let Some(&first) = artifacts.first() else {
             return Ok(BTreeMap::new());
         };
         let (store, jobs, all) = (self.store().clone(), request.jobs, artifacts.clone());
-        let read = move || Ok(store.verify(&all, jobs, &|_, _| ())?);
+        let reading = Reading::new(artifacts.len(), Arc::clone(reporter));
+        let read = move || Ok(store.verify(&all, jobs, &|told| reading.take(&told))?);
         let locked = request.lock.map(digests).unwrap_or_default();
         let mut flaws = BTreeMap::new();
         for (artifact, verdict) in blocking(first, read).await?.verdicts {
@@ -148,6 +156,8 @@ impl Project {
         if request.deep {
             self.examine_structures(artifacts, request, &mut flaws).await?;
         }
+        let [artifacts, flawed] = [artifacts.len(), flaws.len()].map(|count| count as u64);
+        reporter.report(Event::VerifyDone { artifacts, flawed });
         Ok(flaws)
     }
 
@@ -242,7 +252,7 @@ fn was_synced(locked: &LockedPlatform, recorded: &BTreeSet<Artifact>) -> bool {
 }
 
 /// The stacks that are known: by the lock, and by every config in the store.
-fn stacks(store: &Store, lock: Option<&Lock>) -> Result<Stacks, Error> {
+pub(super) fn stacks(store: &Store, lock: Option<&Lock>) -> Result<Stacks, Error> {
     let mut stacks = Stacks::new();
     let locked = lock.iter().flat_map(|lock| lock.images());
     for locked in locked.flat_map(|(_, image)| image.platforms.values()) {
@@ -265,7 +275,7 @@ fn config(store: &Store, digest: Digest) -> Option<ImageConfig> {
 }
 
 /// What must be sound before `artifact` can be judged, as far as is known.
-fn parts_of(artifact: Artifact, stacks: &Stacks) -> BTreeSet<Artifact> {
+pub(super) fn parts_of(artifact: Artifact, stacks: &Stacks) -> BTreeSet<Artifact> {
     let layers =
         |chain_id| stacks.get(&chain_id).into_iter().flatten().map(|id| Artifact::Layer(*id));
     match artifact {

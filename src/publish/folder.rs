@@ -78,13 +78,13 @@ impl Folder {
     /// Opens the directory `name`, making it if it is missing.
     pub(super) fn make(&self, name: &str) -> Result<Self, Error> {
         let mode = Mode::from_raw_mode(0o755);
-        let made = match self.child(name)? {
+        let result = match self.child(name)? {
             Some(child) => return Ok(child),
             None => {
                 before(Step::MakeDirectory).and_then(|()| rustix::fs::mkdirat(&self.fd, name, mode))
             }
         };
-        match made {
+        match result {
             Ok(()) => self.sync()?,
             Err(Errno::EXIST) => {}
             Err(error) => return Err(Error::io("make directory", self.path_of(name), error)),

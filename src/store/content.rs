@@ -12,11 +12,20 @@ use crate::disk::erofs::format::superblock::superblock_checksum_ok;
 use crate::oci::digest::{Digest, Hasher};
 
 /// Bytes that are read at once: beyond this, larger reads are no faster.
-const BUFFER_BYTES: usize = 512 << 10;
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// The digest of the first `size_bytes` of `file`, read from the file and not from a memory of what was
 /// written. Holes are hashed as the zeros they stand for, without reading them.
 pub(super) fn digest_of(file: &File, size_bytes: u64) -> io::Result<Digest> {
+    digest_telling(file, size_bytes, &|_| ())
+}
+
+/// As [`digest_of`], and tells `on_read` of the bytes of each piece.
+pub(super) fn digest_telling(
+    file: &File,
+    size_bytes: u64,
+    on_read: &dyn Fn(u64),
+) -> io::Result<Digest> {
     if file.metadata()?.len() < size_bytes {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -29,12 +38,14 @@ pub(super) fn digest_of(file: &File, size_bytes: u64) -> io::Result<Digest> {
         buffer.fill(0);
         for count in chunks(data - offset) {
             hasher.update(&buffer[..count]);
+            on_read(count as u64);
         }
         offset = data;
         for count in chunks(hole - data) {
             file.read_exact_at(&mut buffer[..count], offset)?;
             hasher.update(&buffer[..count]);
             offset += count as u64;
+            on_read(count as u64);
         }
     }
     Ok(hasher.finish())

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use crate::disk::vmdk::DESCRIPTOR_BYTES_MAX;
 use crate::plan::artifact::{Artifact, Inventory};
-use crate::store::content::{digest_of, has_whole_superblock};
+use crate::store::content::{digest_telling, has_whole_superblock};
 use crate::store::directory::{Directory, Found};
 use crate::store::error::{Damage, Error};
 use crate::store::layout::{Shelf, Shelves, file_name_of};
@@ -30,10 +30,20 @@ pub(super) fn examine(
     artifact: Artifact,
     depth: Depth,
 ) -> Result<Result<(Record, File), Damage>, Error> {
+    examine_telling(shelves, artifact, depth, &|_| ())
+}
+
+/// As [`examine`], and tells `on_read` how many bytes more were read.
+pub(super) fn examine_telling(
+    shelves: &Shelves,
+    artifact: Artifact,
+    depth: Depth,
+    on_read: &dyn Fn(u64),
+) -> Result<Result<(Record, File), Damage>, Error> {
     let Some(shelf) = shelves.of(artifact) else {
         return Ok(Err(Damage::Missing));
     };
-    match look(shelf, artifact, depth) {
+    match look(shelf, artifact, depth, on_read) {
         Ok(seen) => Ok(seen),
         Err(error) if error.is_about_the_file() => {
             Ok(Err(Damage::Unreadable { reason: with_causes(&error) }))
@@ -60,6 +70,7 @@ fn look(
     shelf: &Shelf,
     artifact: Artifact,
     depth: Depth,
+    on_read: &dyn Fn(u64),
 ) -> Result<Result<(Record, File), Damage>, Error> {
     let record = match read_record(&shelf.records, artifact)? {
         Ok(record) => record,
@@ -76,7 +87,7 @@ fn look(
     }
     let damage = match depth {
         Depth::Quick => quick_damage(&file, artifact, &record),
-        Depth::Full => digest_damage(&file, &record),
+        Depth::Full => digest_damage(&file, &record, on_read),
     };
     let damage = damage.map_err(|error| Error::io("read", shelf.files.path_of(&name), error))?;
     Ok(damage.map_or(Ok((record, file)), Err))
@@ -101,13 +112,17 @@ fn quick_damage(
             Ok((!has_whole_superblock(file)?).then_some(Damage::Superblock))
         }
         Artifact::Disk(_) if record.size_bytes <= DESCRIPTOR_BYTES_MAX as u64 => {
-            digest_damage(file, record)
+            digest_damage(file, record, &|_| ())
         }
         Artifact::Disk(_) | Artifact::Blob(_) => Ok(None),
     }
 }
 
-fn digest_damage(file: &File, record: &Record) -> std::io::Result<Option<Damage>> {
-    let (expected, actual) = (record.digest, digest_of(file, record.size_bytes)?);
+fn digest_damage(
+    file: &File,
+    record: &Record,
+    on_read: &dyn Fn(u64),
+) -> std::io::Result<Option<Damage>> {
+    let (expected, actual) = (record.digest, digest_telling(file, record.size_bytes, on_read)?);
     Ok((actual != expected).then_some(Damage::Digest { expected, actual }))
 }

@@ -47,11 +47,11 @@ mod tests {
         fs::create_dir(&outside).unwrap();
         std::os::unix::fs::symlink(&outside, root.join("a/link")).unwrap();
         for directory in &closed {
-            fs::set_permissions(directory, Permissions::from_mode(0o000)).unwrap();
+            fs::set_permissions(directory, Permissions::from_mode(0o0)).unwrap();
         }
         open_to_owner(&root).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(closed.each_ref().map(|path| mode(path.as_path())), [0o700, 0o700, 0o700, 0]);
+        assert_eq!(closed.each_ref().map(|path| mode(path)), [0o700, 0o700, 0o700, 0]);
         remove_tree(&root).unwrap();
         assert!(!root.exists() && outside.exists());
     }

@@ -31,3 +31,6 @@ mod power;
 
 #[path = "failpoints/inside.rs"]
 mod inside;
+
+#[path = "failpoints/clock.rs"]
+mod clock;

@@ -66,6 +66,7 @@ mod sync;
 mod tar_differential;
 mod tar_reader;
 mod terminal;
+mod trust_lock;
 mod untouched;
 mod update;
 mod verify;

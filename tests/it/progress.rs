@@ -9,6 +9,7 @@ use crate::support::fixture::{
     project_naming, registry_and_project, serve, two_platforms, wait_until,
 };
 use crate::support::image::Layer;
+use crate::support::needs::needs;
 use crate::support::project::{Project, Ran};
 use crate::support::registry::TestRegistry;
 use crate::support::registry::fault::{Effect, Fault};
@@ -259,4 +260,36 @@ fn another_process_that_works_on_a_layer_is_named_once() {
     let waits = second.stderr.matches("   Waiting for layer sha256:").count();
     assert_eq!(waits, 1, "{}", second.stderr);
     assert!(second.stderr.contains("at most 3 s"), "{}", second.stderr);
+}
+
+#[test]
+fn a_verification_shows_how_far_it_is() {
+    let (_registry, project) = registry_and_project(&two_platforms(&[&layer()]));
+    project.run(&["sync"]).exits(0);
+    let told = events(&project.run(&["verify", "--progress", "json"]).exits(0).stderr);
+    let verified: Vec<&Value> =
+        told.iter().filter(|event| event["event"].as_str().unwrap().contains("verify.")).collect();
+    let (first, last) = (verified[0], verified[verified.len() - 1]);
+    assert_eq!(
+        (&first["event"], &last["event"]),
+        (&"verify.started".into(), &"verify.done".into())
+    );
+    assert!(first["size_bytes"].as_u64().unwrap() > 3_000_000, "{first}");
+    assert_eq!((&first["artifacts"], &last["flawed"]), (&last["artifacts"], &0.into()));
+
+    if !needs(&["strace"]) {
+        return;
+    }
+    let slow = ["strace", "-f", "-o", "/dev/null", "-e", "trace=pread64"];
+    let slow = [&slow[..], &["-e", "inject=pread64:delay_enter=300000"]].concat();
+    let terminal = Terminal::start(project.unbounded_under(&slow, &["verify"]), 30, 120);
+    wait_until("a bar is there", || {
+        let shown = screen(&terminal.written(), 120);
+        let bar = shown.lines().find(|line| line.contains(" Verifying "));
+        bar.is_some_and(|bar| bar.contains("[=") && bar.contains(" MiB of "))
+    });
+    let (code, written) = terminal.end();
+    let shown = screen(&written, 120);
+    assert!(code == 0 && !shown.contains("Verifying"), "{shown}");
+    assert!(shown.contains("each is what its record says"), "{shown}");
 }

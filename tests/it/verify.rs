@@ -1,7 +1,7 @@
 //! `verify`: what it looks at, what it says, and what it mends.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sandbox_images::oci::digest::Digest;
@@ -137,6 +137,73 @@ fn what_nobody_here_wants_is_moved_away_and_its_project_is_named() {
     project.run(&["sync", "--platform", "linux/amd64"]).exits(0);
     project.run(&["verify"]).exits(0);
     assert_ne!(store_tree(&project.store()), golden);
+}
+
+/// Damages a file of the store.
+fn damage(file: &Path) {
+    fs::remove_file(file).unwrap();
+    fs::write(file, "damaged").unwrap();
+}
+
+#[test]
+fn what_is_derived_for_another_project_is_made_again_of_its_layers() {
+    let (registry, project) = synced();
+    let golden = store_tree(&project.store());
+    let other = project_naming(&[]);
+    let store = project.store().to_str().unwrap().to_owned();
+    let repair = |flags: &[&str]| {
+        let repair = ["verify", "--repair", "--offline", "--json", "--store", &store];
+        other.run(&[&repair, flags].concat())
+    };
+    let (fsmeta, fsmeta_file) = only(&project, "fsmeta", "fsmeta");
+    let (disk, disk_file) = only(&project, "disks", "disk");
+    registry.clear_requests();
+    damage(&fsmeta_file);
+    damage(&disk_file);
+    let repaired = damaged(&repair(&[]).exits(0).stdout, ["artifact", "class", "state"]);
+    let made_again =
+        |artifact: Artifact| [artifact.to_string(), "size".to_owned(), "repaired".to_owned()];
+    assert_eq!(repaired, [made_again(fsmeta), made_again(disk)]);
+    assert_golden(&project.store(), &golden, "a repair by another project");
+    assert!(registry.requests().is_empty());
+
+    // Without one of its layers nothing is made, and whoever wants it is named.
+    let (_, layer_file) = only(&project, "layers", "layer");
+    damage(&layer_file);
+    damage(&disk_file);
+    let ran = repair(&[]).exits(4);
+    let states = damaged(&ran.stdout, ["artifact", "class", "state"]);
+    assert!(states.iter().all(|line| line[2] == "wanted-elsewhere"), "{states:?}");
+    assert!(ran.stderr.contains("run `sandbox-images sync` in that project"), "{}", ran.stderr);
+    project.run(&["sync", "--platform", "linux/amd64"]).exits(0);
+    assert_golden(&project.store(), &golden, "a sync");
+
+    // What nobody wants is not made again.
+    let roots = project.store().join("v1/roots");
+    fs::remove_dir_all(&roots).unwrap();
+    damage(&disk_file);
+    let states = damaged(&repair(&[]).exits(0).stdout, ["artifact", "class", "state"]);
+    assert_eq!(states, [[disk.to_string(), "size".to_owned(), "set-aside".to_owned()]]);
+    assert!(!disk_file.exists());
+}
+
+#[test]
+fn what_was_pulled_is_made_again_or_its_pull_is_named() {
+    let (registry, project) = synced();
+    let user = project_naming(&[]);
+    let pull = format!("{}/app:1", registry.host());
+    user.run(&["pull", &pull, "--platform", "linux/amd64"]).exits(0);
+    drop(project);
+    let (_, disk_file) = only(&user, "disks", "disk");
+    damage(&disk_file);
+    user.run(&["verify", "--repair", "--offline"]).exits(0);
+    assert!(disk_file.exists());
+    damage(&only(&user, "layers", "layer").1);
+    let ran = user.run(&["verify", "--repair", "--offline"]).exits(4);
+    let help = format!("run `sandbox-images pull {pull} --platform linux/amd64`");
+    assert!(ran.stderr.contains(&help), "{}", ran.stderr);
+    user.run(&["pull", &pull, "--platform", "linux/amd64"]).exits(0);
+    user.run(&["verify"]).exits(0);
 }
 
 #[test]

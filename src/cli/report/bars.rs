@@ -148,18 +148,19 @@ impl Bars {
     }
 
     fn draw_total(&mut self) {
-        if self.state.layers.is_empty() {
+        let Some((verb, done_bytes, all_bytes)) = self.state.total() else {
             if let Some(bar) = self.total.take() {
                 take_down(&self.multi, &bar);
             }
             return;
-        }
+        };
         let is_new = self.total.is_none();
         let total = self.total.take().unwrap_or_else(|| {
-            self.multi.add(self.bar(self.state.planned_bytes(), String::new()).with_prefix("Total"))
+            self.multi.add(self.bar(all_bytes, String::new()).with_prefix(verb))
         });
-        total.set_length(self.state.planned_bytes());
-        total.set_position(self.state.bytes());
+        set_prefix(&total, verb);
+        total.set_length(all_bytes);
+        total.set_position(done_bytes);
         if is_new || self.jumps != self.state.jumps {
             self.jumps = self.state.jumps;
             total.reset_eta();

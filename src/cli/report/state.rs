@@ -31,6 +31,8 @@ pub(super) struct State {
     resolving: BTreeSet<ImageName>,
     /// Images whose layers are merged.
     merging: BTreeMap<ChainId, ImageName>,
+    /// Files of the store that are read again: the bytes that were read, and all.
+    reading: Option<(u64, u64)>,
     waits: BTreeMap<String, Wait>,
     planned_bytes: u64,
     /// Of what is done.
@@ -104,7 +106,7 @@ impl State {
         self.forget_waits(now);
         let is_news = self.note(event, now);
         match self.beat {
-            None if self.is_busy() => self.beat = Some((now, self.bytes())),
+            None if self.is_busy() => self.beat = Some((now, self.moved_bytes())),
             Some(_) if !self.is_busy() => self.beat = None,
             _ => {}
         }
@@ -151,6 +153,11 @@ impl State {
             Event::Present { download_bytes, .. } => {
                 self.planned_bytes = self.planned_bytes.saturating_sub(*download_bytes);
             }
+            Event::VerifyStarted { size_bytes, .. } => self.reading = Some((0, *size_bytes)),
+            Event::VerifyProgress { read_bytes, size_bytes } => {
+                self.reading = Some((*read_bytes, *size_bytes));
+            }
+            Event::VerifyDone { .. } => self.reading = None,
             Event::Failed { artifact, .. } => self.failed(*artifact),
             Event::Waiting { subject, waited_ms, limit_ms, kind } => {
                 let waited = Duration::from_millis(*waited_ms);
@@ -188,7 +195,9 @@ impl State {
                 let layers = self.layers.iter();
                 let lost = layers.filter(|(_, layer)| layer.digest == digest);
                 let lost: Vec<DiffId> = lost.map(|(diff_id, _)| *diff_id).collect();
-                lost.into_iter().for_each(|diff_id| self.lost(diff_id));
+                for diff_id in lost {
+                    self.lost(diff_id);
+                }
             }
             Artifact::Fsmeta(chain_id) => drop(self.merging.remove(&chain_id)),
             Artifact::Disk(_) => {}
@@ -212,6 +221,7 @@ impl State {
 
     pub(super) fn is_busy(&self) -> bool {
         !(self.layers.is_empty()
+            && self.reading.is_none()
             && self.resolving.is_empty()
             && self.merging.is_empty()
             && self.waits.is_empty())
@@ -220,6 +230,19 @@ impl State {
     /// Bytes that are here, of layers under way too.
     pub(super) fn bytes(&self) -> u64 {
         self.layers.values().map(Layer::received_bytes).fold(self.done_bytes, u64::saturating_add)
+    }
+
+    /// Bytes that are here, or were read again.
+    fn moved_bytes(&self) -> u64 {
+        self.reading.map_or_else(|| self.bytes(), |(read_bytes, _)| read_bytes)
+    }
+
+    /// What of all has a size: how it is called, how much is done, and how much there is.
+    pub(super) fn total(&self) -> Option<(&'static str, u64, u64)> {
+        if !self.layers.is_empty() {
+            return Some(("Total", self.bytes(), self.planned_bytes()));
+        }
+        self.reading.map(|(read_bytes, size_bytes)| ("Verifying", read_bytes, size_bytes))
     }
 
     /// Bytes of all that is to be fetched.
@@ -251,12 +274,16 @@ impl State {
         if !self.is_busy() || now < last + HEARTBEAT_EVERY {
             return None;
         }
-        let bytes = self.bytes();
+        let bytes = self.moved_bytes();
         self.beat = Some((now, bytes));
+        let pace = pace(bytes.saturating_sub(bytes_then), now.saturating_sub(last));
         let mut clauses = Vec::new();
+        if let Some((read_bytes, size_bytes)) = self.reading {
+            let (read, all) = (size(read_bytes), size(size_bytes));
+            clauses.push(format!("verifying, {read} of {all} at {pace}"));
+        }
         if !self.layers.is_empty() {
-            let moved = bytes.saturating_sub(bytes_then);
-            clauses.push(self.transfers(bytes, moved, now.saturating_sub(last)));
+            clauses.push(self.transfers(&pace));
         }
         clauses.extend(
             self.other_work().map(|(verb, objects)| format!("{} {objects}", verb.to_lowercase())),
@@ -265,9 +292,8 @@ impl State {
         Some(clauses.join("; "))
     }
 
-    /// How far the transfers are, of which `moved` bytes came in the last `period`.
-    fn transfers(&self, bytes: u64, moved: u64, period: Duration) -> String {
-        let planned = self.planned_bytes();
+    /// How far the transfers are, and how fast.
+    fn transfers(&self, pace: &str) -> String {
         let layers = self.layers.values().map(|layer| {
             let (received, all) = (layer.received_bytes(), layer.size_bytes);
             let state = if layer.is_building {
@@ -277,17 +303,20 @@ impl State {
             };
             format!("{} ({state})", layer.name())
         });
-        let per_second = u128::from(moved) * 1000 / period.as_millis().max(1);
-        let per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
         format!(
-            "{}, {} of {} at {}/s: {}",
+            "{}, {} of {} at {pace}: {}",
             count(self.layers.len() as u64, "layer"),
-            size(bytes),
-            size(planned),
-            size(per_second),
+            size(self.bytes()),
+            size(self.planned_bytes()),
             named(layers)
         )
     }
+}
+
+/// The speed at which `moved` bytes came in `period`.
+fn pace(moved: u64, period: Duration) -> String {
+    let per_second = u128::from(moved) * 1000 / period.as_millis().max(1);
+    format!("{}/s", size(u64::try_from(per_second).unwrap_or(u64::MAX)))
 }
 
 /// The first few things by name, and how many more there are.

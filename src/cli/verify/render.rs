@@ -46,7 +46,7 @@ struct Line {
     images: BTreeSet<String>,
     /// `found`, `repaired`, `set-aside`, `wanted-elsewhere` or `left`.
     state: &'static str,
-    /// The locks of other projects that want what was set aside.
+    /// The locks of other projects, and the sources that were pulled, that want what was set aside.
     wanted_by: Vec<String>,
 }
 
@@ -130,7 +130,7 @@ fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Repaired => "made again".to_owned(),
         Outcome::SetAside => "moved away, and nobody wants it".to_owned(),
-        Outcome::WantedBy(locks) => format!("moved away, and {} wants it", listed(locks)),
+        Outcome::WantedBy(others) => format!("moved away, and {} wants it", listed(others.names())),
         Outcome::Left(flaw) if flaw.is_missing() => "not made again".to_owned(),
         Outcome::Left(flaw) => flaw.to_string(),
     }
@@ -181,7 +181,7 @@ fn line(
         None => ("found", Vec::new()),
         Some(Outcome::Repaired) => ("repaired", Vec::new()),
         Some(Outcome::SetAside) => ("set-aside", Vec::new()),
-        Some(Outcome::WantedBy(locks)) => ("wanted-elsewhere", locks.clone()),
+        Some(Outcome::WantedBy(others)) => ("wanted-elsewhere", others.names()),
         Some(Outcome::Left(_)) => ("left", Vec::new()),
     };
     Line {

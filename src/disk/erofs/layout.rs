@@ -9,6 +9,7 @@ use crate::disk::erofs::format::inode::{DataLayout, Form};
 use crate::disk::erofs::format::{BLOCK, METADATA_BYTES_MAX, ROOT_NID, SLOT, blocks_of, xattr};
 use crate::disk::erofs::names::directory_bytes;
 use crate::layer::limits::{NAME_BYTES_MAX, SYMLINK_BYTES_MAX};
+use crate::layer::table::Table;
 use crate::layer::tree::{
     Directory, DirectoryId, InodeId, Kind, Metadata, Name, Node, Timestamp, Tree,
 };
@@ -48,7 +49,7 @@ pub(super) struct Place {
 pub(super) struct Layout<'a> {
     pub(super) tree: &'a Tree,
     /// Breadth-first. An inode's `i_ino` is its index and 1.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Table<Place>,
     /// The time of compact inodes.
     pub(super) epoch: Timestamp,
     /// Length of all metadata in blocks.
@@ -80,7 +81,7 @@ impl<'a> Layout<'a> {
     pub(super) fn new(tree: &'a Tree, forms: Forms) -> Result<Self, Error> {
         let mut layout = Self {
             tree,
-            places: Vec::new(),
+            places: Table::new(),
             epoch: Timestamp::default(),
             blocks: 0,
             serials: Serials {
@@ -185,8 +186,10 @@ impl<'a> Layout<'a> {
     /// Makes the inodes compact that can be. A compact inode has the superblock's time, so that time is
     /// the most frequent one; of several, the earliest. The root is always extended.
     fn choose_forms(&mut self) {
-        let mut times: Vec<Timestamp> = self.places[1..]
+        let mut times: Vec<Timestamp> = self
+            .places
             .iter()
+            .skip(1)
             .filter(|place| self.fits_compact(place))
             .map(|place| self.metadata(place.node).mtime)
             .collect();

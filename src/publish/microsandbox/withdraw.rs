@@ -154,10 +154,11 @@ fn is_as_noted(folders: &Folders, note: &Note, path: &str) -> Result<bool, Error
 /// The paths of all files that documents mention, but for the documents of these names.
 fn mentioned(folders: &Folders, gone: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
     let mut paths = BTreeSet::new();
-    let all = folders.manifests.names()?;
-    let is_document =
-        |name: &&String| name.strip_suffix(".json").is_some() && !gone.contains(*name);
-    for name in all.iter().filter(is_document) {
+    let documents = folders.manifests.names()?;
+    let documents = documents
+        .iter()
+        .filter(|name| name.strip_suffix(".json").is_some() && !gone.contains(*name));
+    for name in documents {
         let bytes = folders.manifests.read(name, metadata::BYTES_MAX)?.unwrap_or_default();
         let Some(found) = metadata::mentions(&bytes) else {
             continue;

@@ -100,6 +100,10 @@ pub(super) enum Output {
         actions: Vec<Value>,
         /// Images that are to be resolved.
         resolved: Vec<String>,
+        /// How much there is to do.
+        totals: Map<String, Value>,
+        /// Images that are not locked for the wanted platform.
+        skipped: Vec<Value>,
         /// What would be deleted.
         removed: Vec<Collected>,
         /// What would be handed to other programs: image, target and directory.
@@ -110,8 +114,10 @@ pub(super) enum Output {
     Sync {
         /// What was done.
         done: Map<String, Value>,
-        /// Each image on each platform, and where its disk is.
+        /// Each image on each platform, and where its disk is; `null` with `--fetch-only`.
         images: Vec<Value>,
+        /// Images that are not locked for the wanted platform.
+        skipped: Vec<Value>,
         /// What was deleted.
         removed: Vec<Collected>,
         /// Each image in each cache that it was handed to.

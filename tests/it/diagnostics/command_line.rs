@@ -95,6 +95,19 @@ fn a_selection_of_what_is_not_there() {
 }
 
 #[test]
+fn a_fetch_without_a_network() {
+    let (_registry, project) = locked(&[&plain("/a 0644 a")]);
+    let arguments = ["sync", "--fetch-only", "--frozen"];
+    insta::assert_snapshot!(shows(&project, &["fetch-only-offline"], &arguments), @r###"
+    exit 2
+    --- stdout
+    --- stderr
+    error[fetch-only-offline]: `--fetch-only` fetches, and there is to be no network
+    help: without `--fetch-only`, `sync` builds of what was fetched before
+    "###);
+}
+
+#[test]
 fn a_name_that_is_none() {
     let (_registry, project) = locked(&[&plain("/a 0644 a")]);
     insta::assert_snapshot!(shows(&project, &["name"], &["sync", "--image", "App"]), @r###"

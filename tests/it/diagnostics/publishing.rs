@@ -24,6 +24,19 @@ fn small() -> (TestRegistry, Project) {
 const TO: &str = "microsandbox=../cache";
 
 #[test]
+fn a_manifest_that_no_sync_fetches() {
+    let (_registry, project) = locked(&[&plain("/etc/motd 0644 hello")]);
+    project.write_config("trust-lock = true\n");
+    project.run(&["sync"]).exits(0);
+    let said = shows(&project, &["document-missing"], &["publish", TO, "--offline"]);
+    assert!(said.starts_with("exit 4\n"), "{said}");
+    assert_eq!(said.matches("error[document-missing]: app: its ").count(), 2, "{said}");
+    let help =
+        "help: run the same command with a network: what is missing is fetched by its digest";
+    assert_eq!(said.matches(help).count(), 2, "{said}");
+}
+
+#[test]
 fn a_cache_below_a_file() {
     let (_registry, project) = small();
     let arguments = ["publish", "microsandbox=sandbox-images.lock/cache"];

@@ -33,6 +33,10 @@ pub(crate) enum Scenario {
     Heal,
     /// A sync of a layer of which more is kept than it has.
     Large,
+    /// A first sync of a user who keeps blobs.
+    Keep,
+    /// Everything is fetched, and nothing built.
+    Fetch,
     /// A collection of what a root that ended, a lease that ended and a project that changed leave.
     Collect,
     /// The first lock.
@@ -62,11 +66,13 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Fill,
         Self::Change,
         Self::Heal,
         Self::Large,
+        Self::Keep,
+        Self::Fetch,
         Self::Collect,
         Self::Lock,
         Self::Update,
@@ -89,7 +95,8 @@ impl Scenario {
         let outside = outside.display();
         let pull = format!("pull {}/app:1 --platform linux/amd64", stage.registry.host());
         let words = match self {
-            Self::Fill | Self::Heal | Self::Large => "sync",
+            Self::Fill | Self::Heal | Self::Large | Self::Keep => "sync",
+            Self::Fetch => "sync --fetch-only",
             Self::Change => "sync --prune",
             Self::Collect | Self::Withdraw => "gc",
             Self::Lock => "lock",
@@ -154,8 +161,12 @@ impl Stage {
         self.serve(scenario);
         self.name(&["app"]);
         match scenario {
-            Scenario::Fill => drop(self.run(&["lock"])),
-            Scenario::Lock => {}
+            Scenario::Fill | Scenario::Fetch => drop(self.run(&["lock"])),
+            Scenario::Keep => {
+                self.project.write_config("keep-blobs = true\n");
+                self.run(&["lock"]);
+            }
+            Scenario::Lock | Scenario::Pull | Scenario::HandOut => {}
             Scenario::Change | Scenario::Update => {
                 self.run(&["sync"]);
                 let moved = Layer::new("/app 0755 random=9500");
@@ -171,7 +182,6 @@ impl Stage {
             Scenario::Lease | Scenario::RemoveRoot | Scenario::Publish => {
                 self.run(&["sync"]);
             }
-            Scenario::Pull | Scenario::HandOut => {}
             Scenario::Unpack => {
                 let left = self.outside().join(".sandbox-images.part.left/filled");
                 fs::create_dir_all(left).expect("a directory is made");

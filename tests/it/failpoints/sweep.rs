@@ -107,6 +107,12 @@ fn a_download_that_is_kept_survives_the_failure_of_each_step() {
 }
 
 #[test]
+fn a_blob_that_stays_survives_the_failure_of_each_step() {
+    sweep(Scenario::Keep);
+    sweep(Scenario::Fetch);
+}
+
+#[test]
 fn a_collection_survives_the_failure_of_each_step() {
     sweep(Scenario::Collect);
 }

@@ -133,7 +133,7 @@ impl World {
     fn finish(&self) {
         match self.scenario {
             Scenario::RemoveRoot => drop(self.stage.run(&["sync"])),
-            Scenario::Change | Scenario::Collect => {
+            Scenario::Change | Scenario::Collect | Scenario::Withdraw => {
                 self.stage.age_unrecorded();
                 self.stage.run(&["gc"]);
             }

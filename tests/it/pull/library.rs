@@ -157,7 +157,7 @@ async fn a_pull_that_is_given_up_leaves_a_store_that_the_next_one_completes() {
     }
     let unfinished = files.path().join("store/v1/tmp");
     wait_until("nothing unfinished is left", || fs::read_dir(&unfinished).unwrap().count() == 0);
-    assert!(store.verify_all(std::num::NonZero::<usize>::MIN, &|_, _| ()).unwrap().is_clean());
+    assert!(store.verify_all(std::num::NonZero::<usize>::MIN, &|_| ()).unwrap().is_clean());
 
     let session = Session::new(None, SystemTime::now());
     let registry_client = sandbox_images::registry::Registry::new(settings());

@@ -13,12 +13,14 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::plan::artifact::Artifact;
 use sandbox_images::store::error::{Class, Damage};
 use sandbox_images::store::ingest::Expected;
 use sandbox_images::store::run::Claim;
+use sandbox_images::store::verify::Told;
 
 use super::home::{Home, blob, disk, erofs, layer, put};
 
@@ -36,7 +38,7 @@ fn check(class: &str, seen_at_once: bool, damage: impl Fn(&Path, &Path)) {
     damage(&file, &home.record_of(layer("bad")));
 
     let wanted = BTreeSet::from([layer("bad"), layer("good")]);
-    let report = home.store.verify(&wanted, TWO, &|_, _| {}).unwrap();
+    let report = home.store.verify(&wanted, TWO, &|_| {}).unwrap();
     let classes =
         |artifact| report.verdicts[&artifact].as_ref().map_or_else(Damage::class, |_| "ok");
     assert_eq!((classes(layer("bad")), classes(layer("good"))), (class, "ok"));
@@ -55,7 +57,7 @@ fn heals(home: &Home, artifact: Artifact, bytes: &[u8]) {
     };
     drop(guard);
     put(&run, artifact, bytes, Expected::default()).unwrap();
-    assert!(home.store.verify_all(TWO, &|_, _| {}).unwrap().is_clean());
+    assert!(home.store.verify_all(TWO, &|_| {}).unwrap().is_clean());
     assert!(matches!(run.claim_damaged(artifact).unwrap(), Claim::Present(_)));
 }
 
@@ -179,7 +181,7 @@ fn foreign_files_are_ignored() {
     fs::write(records.join("README"), "not ours").unwrap();
     fs::write(records.join("../../../blobs/sha256/zz.json"), "not ours").unwrap();
     fs::write(home.store.path().join("v0"), "an older layout").unwrap();
-    let report = home.store.verify_all(TWO, &|_, _| {}).unwrap();
+    let report = home.store.verify_all(TWO, &|_| {}).unwrap();
     assert_eq!(report.verdicts.keys().copied().collect::<Vec<_>>(), [disk("d")]);
     assert!(report.is_clean());
 }
@@ -218,9 +220,15 @@ fn verify_tells_of_each_artifact_once_whatever_the_number_of_threads() {
     let mut reports = BTreeSet::new();
     for threads in [1, 3, 64] {
         let told = Mutex::new(BTreeMap::new());
-        let on_each = |artifact, _: &_| *told.lock().unwrap().entry(artifact).or_insert(0) += 1;
+        let (planned, read) = (AtomicU64::new(0), AtomicU64::new(0));
+        let tell = |step: Told<'_>| match step {
+            Told::Begun { size_bytes } => planned.store(size_bytes, Ordering::Relaxed),
+            Told::Read(bytes) => drop(read.fetch_add(bytes, Ordering::Relaxed)),
+            Told::Known(artifact, _) => *told.lock().unwrap().entry(artifact).or_insert(0) += 1,
+        };
         let threads = NonZeroUsize::new(threads).unwrap();
-        let report = home.store.verify_all(threads, &on_each).unwrap();
+        let report = home.store.verify_all(threads, &tell).unwrap();
+        assert_eq!((planned.into_inner(), read.into_inner()), (190, 190));
         assert!(told.into_inner().unwrap().into_values().all(|times| times == 1));
         assert!(report.is_clean());
         reports.insert(report.verdicts.into_keys().collect::<Vec<_>>());

@@ -174,6 +174,57 @@ fn a_clock_that_is_wrong_by_decades_harms_nothing() {
     }
 }
 
+/// Takes from each record what an older version did not write: then it says nothing of its artifact.
+fn make_records_older(store: &Path) {
+    for kind in ["blob", "layer", "fsmeta", "disk"] {
+        for record in fs::read_dir(store.join("v1/f1/records").join(kind)).unwrap() {
+            let record = record.unwrap().path();
+            let text = fs::read_to_string(&record).unwrap();
+            let (older, _) = text.split_once(",\"sum\":").unwrap();
+            fs::remove_file(&record).unwrap();
+            fs::write(record, format!("{older}}}\n")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn older_and_newer_versions_of_the_program_share_a_store() {
+    let scene = Scene::small();
+    let (project, store) = (&scene.project, scene.project.store());
+    project.run(&["sync"]).exits(0);
+    let hex = "c".repeat(64);
+    let root = format!("v1/roots/{hex}.json");
+    let newer = [
+        ("v2/layers".to_owned(), "layer"),
+        ("v1/f2/layers/sha256".to_owned(), "layer"),
+        ("v1/f2/records/layer".to_owned(), "record"),
+        ("v1/refs".to_owned(), "{\"version\":9}"),
+        ("v1/publications".to_owned(), "{\"version\":9}"),
+        ("v1/roots".to_owned(), "{\"version\":9}"),
+    ]
+    .map(|(folder, text)| {
+        fs::create_dir_all(store.join(&folder)).unwrap();
+        fs::write(store.join(&folder).join(format!("{hex}.json")), text).unwrap();
+        (format!("{folder}/{hex}.json"), text)
+    });
+    serves_without_writing(project);
+    let ran = project.run(&["gc"]).exits(1);
+    assert!(ran.stderr.contains("error[keeper-too-new]"), "{}", ran.stderr);
+    fs::remove_file(store.join(&root)).unwrap();
+    project.run(&["gc"]).exits(0);
+    for (path, text) in newer.iter().filter(|(path, _)| *path != root) {
+        assert_eq!(fs::read_to_string(store.join(path)).unwrap(), *text, "{path}");
+        fs::remove_file(store.join(path)).unwrap();
+    }
+    for folder in ["v2", "v1/f2", "v1/publications"] {
+        fs::remove_dir_all(store.join(folder)).unwrap();
+    }
+    fs::remove_file(store.join(format!("v1/guards/publication-{hex}"))).unwrap();
+    make_records_older(&store);
+    assert!(project.run(&["path", "app"]).code != 0);
+    scene.heals("records of an older version");
+}
+
 #[test]
 fn a_large_image_is_synced_in_256_mib() {
     if !needs(&["prlimit"]) {

@@ -153,3 +153,16 @@ fn sizes_that_no_disk_has_end_at_what_can_be_counted() {
     ]);
     assert_eq!((state.bytes(), state.planned_bytes()), (u64::MAX, u64::MAX));
 }
+
+#[test]
+fn a_log_is_told_how_far_a_verification_is() {
+    let started = Event::VerifyStarted { artifacts: 3, size_bytes: 90 * MIB };
+    let progress = Event::VerifyProgress { read_bytes: 60 * MIB, size_bytes: 90 * MIB };
+    let mut state = after(&[(0, started), (20, progress)]);
+    assert_eq!(state.total(), Some(("Verifying", 60 * MIB, 90 * MIB)));
+    assert_eq!(state.heartbeat(at(29)), None);
+    let text = "verifying, 60.0 MiB of 90.0 MiB at 2.0 MiB/s";
+    assert_eq!(state.heartbeat(at(30)).unwrap(), text);
+    state.take(&Event::VerifyDone { artifacts: 3, flawed: 0 }, at(31));
+    assert_eq!((state.total(), state.heartbeat(at(90))), (None, None));
+}

@@ -9,8 +9,9 @@ use std::io::{self, Write};
 use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES};
 use crate::disk::file::BlockFile;
 
-/// Bytes of the buffer, and of each large write.
-const BUFFER_BYTES: usize = 1 << 20;
+/// Bytes of the buffer, and of each large write: larger ones are no faster, and the largest piece of memory
+/// that is given back says how much the allocator keeps for later, for each thread.
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// Bytes that are compared at once.
 const COMPARED_BYTES: usize = 64 << 10;

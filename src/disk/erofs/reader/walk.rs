@@ -96,6 +96,7 @@ impl<R: ReadAt> Walk<'_, R> {
         let mut block = Vec::new();
         let mut last: Vec<u8> = Vec::new();
         let mut dots = 0;
+        let mut names = Vec::new();
         for index in 0..blocks_of(directory.inode.size_bytes) {
             self.structures.data_block(nid, &directory.inode, index, &mut block)?;
             for (name, dirent) in entries(&block).map_err(|problem| wrong(nid, problem))? {
@@ -111,17 +112,19 @@ impl<R: ReadAt> Walk<'_, R> {
                         }
                         dots += 1;
                     }
-                    _ => self.read_entry(directory, name, dirent)?,
+                    _ => names.push((name.into(), self.read_entry(directory, dirent)?)),
                 }
             }
         }
         if dots != 2 {
             return Err(wrong(nid, "is a directory without `.` or `..`"));
         }
+        self.tree.insert_all(directory.id, names);
         Ok(())
     }
 
-    fn read_entry(&mut self, parent: &Open, name: &[u8], dirent: Dirent) -> Result<(), ReadError> {
+    /// What an entry of `parent` refers to.
+    fn read_entry(&mut self, parent: &Open, dirent: Dirent) -> Result<Node, ReadError> {
         let nid = dirent.nid;
         let node = match self.seen.get_mut(&nid) {
             Some(Seen { node: Node::Directory(_), .. }) => {
@@ -136,8 +139,7 @@ impl<R: ReadAt> Walk<'_, R> {
         if self.seen.get(&nid).is_none_or(|seen| seen.file_type != dirent.file_type) {
             return Err(wrong(nid, "has another type than its name states"));
         }
-        self.tree.insert(parent.id, name.into(), node);
-        Ok(())
+        Ok(node)
     }
 
     /// Reads the inode that its first name, in `parent`, leads to.
