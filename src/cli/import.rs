@@ -20,7 +20,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::incomplete::missing;
 use crate::cli::output::{self, Tone};
 use crate::cli::report::{built, count};
-use crate::cli::setup::{Setup, unreadable};
+use crate::cli::setup::{Setup, unreadable, unwritten};
 
 /// What `import --json` prints.
 #[derive(Debug, Serialize)]
@@ -105,6 +105,7 @@ fn failure(project: &Project, origin: &str, refusal: Refusal) -> Failure {
             )
         }
         Refusal::File(error) => unreadable(&error),
+        Refusal::LockNotWritten(error) => unwritten(&error),
         Refusal::Failed(image, error) => {
             Failure::engine(image.as_ref().map_or("import", ImageName::as_str), &error)
         }

@@ -87,8 +87,10 @@ pub enum Refusal {
     NoLock,
     /// The bundle builds on artifacts that are not in the store.
     Missing(Vec<Action>),
-    /// The lock cannot be read or written.
+    /// The lock cannot be read.
     File(FileError),
+    /// The lock cannot be written. The store holds what the bundle held.
+    LockNotWritten(FileError),
     /// Something is wrong with the bundle or the store.
     Failed(Option<ImageName>, Error),
 }
@@ -135,7 +137,7 @@ async fn run(project: &Project, bundle: Bundle, session: &Session) -> Result<Imp
     let staged = verified(&importer, reader, origin).await?;
     let (mut totals, lock_written) = (Totals::default(), purpose == Purpose::Import && !has_lock);
     if lock_written {
-        project.write_lock(&lock_text).map_err(Refusal::File)?;
+        project.write_lock(&lock_text).map_err(Refusal::LockNotWritten)?;
     }
     if purpose == Purpose::Import {
         let publishing = Arc::clone(&importer);

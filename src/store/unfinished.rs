@@ -66,10 +66,14 @@ pub(super) fn part_directory(target: &Path) -> io::Result<(Filling, TempDir)> {
     failpoint_outside(Step::Create, Place::HandedOut)?;
     loop {
         let part = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(folder_of(target))?;
-        let directory = File::open(part.path())?;
-        if is_ours(&directory, part.path())? {
-            let filling = fill(part.path(), Some(directory))?;
-            return Ok((filling, part));
+        match File::open(part.path()) {
+            Ok(directory) if is_ours(&directory, part.path())? => {
+                let filling = fill(part.path(), Some(directory))?;
+                return Ok((filling, part));
+            }
+            // Somebody has taken it for one that was left, before it was locked.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
 }
@@ -170,6 +174,25 @@ mod tests {
         sweep_parts(&folder.path().join("a"));
         let stay = ["others", "others directory"].map(|name| format!("{PART_PREFIX}{name}"));
         assert_eq!(names(folder.path()), stay);
+    }
+
+    #[test]
+    fn who_sweeps_never_makes_another_fail_who_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let (filling, part) = part_directory(&target).unwrap();
+                        fs::create_dir(part.path().join("filled")).unwrap();
+                        drop((part, filling));
+                        drop(part_file(&target).unwrap());
+                    }
+                });
+            }
+        });
+        assert_eq!(names(folder.path()), [] as [String; 0]);
     }
 
     #[test]
