@@ -36,13 +36,11 @@ pub(super) enum Found {
     Other(&'static str),
 }
 
-/// Reads `file`, which had `size_bytes` lately, to its end or to `limit_bytes`.
+/// Reads the `size_bytes` that `file` had lately, but at most `limit_bytes`, without a call that looks for its end.
 pub(super) fn read_to_end(file: &File, size_bytes: u64, limit_bytes: u64) -> io::Result<Vec<u8>> {
-    /// With less room than this behind the last byte, the end is looked for in small steps.
-    const ROOM_BYTES: usize = 64;
-    let size = usize::try_from(size_bytes.min(limit_bytes)).map_err(io::Error::other)?;
-    let mut bytes = Vec::with_capacity(size.saturating_add(ROOM_BYTES));
-    file.take(limit_bytes).read_to_end(&mut bytes)?;
+    let size_bytes = size_bytes.min(limit_bytes);
+    let mut bytes = Vec::with_capacity(usize::try_from(size_bytes).map_err(io::Error::other)?);
+    file.take(size_bytes).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
