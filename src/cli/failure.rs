@@ -38,12 +38,7 @@ pub(crate) enum Kind {
 
 impl From<Class> for Kind {
     fn from(class: Class) -> Self {
-        match class {
-            Class::Failed => Self::Failed,
-            Class::Missing => Self::Missing,
-            Class::Integrity => Self::Integrity,
-            Class::Busy => Self::Busy,
-        }
+        EngineKind::from(class).into()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Downloads that broke off, kept for the next run.
 //!
 //! What arrives of a large blob, or of any that is to stay, is also written to `partial/<hex>`, without any
-//! fsync: a crash of the machine may leave anything there. That does no harm, because the next run reads the file through the
-//! same checks as what comes from the network, and drops it if the whole has another digest. The file is
-//! locked while it is used, so two runs never write to one.
+//! fsync: a crash of the machine may leave anything there. That does no harm, because the next run reads the
+//! file through the same checks as what comes from the network, and drops it if the whole has another digest.
+//! The file is locked while it is used, so two runs never write to one.
 //!
 //! Keeping costs a second write of every byte, so a blob's end is not kept when it comes fast: what would be
 //! fetched again in five seconds is not worth it. What is kept is always the blob's beginning, in one piece.
