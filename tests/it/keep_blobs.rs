@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sandbox_images::oci::digest::Digest;
 
-use crate::support::fixture::{registry_and_project, two_platforms};
+use crate::support::fixture::locked_image_of_two_layers;
 use crate::support::image::Layer;
 use crate::support::project::Project;
 use crate::support::registry::TestRegistry;
@@ -25,11 +25,7 @@ struct Scene {
 
 impl Scene {
     fn locked() -> Self {
-        let layers = [Layer::new("/lib 0644 random=9000"), Layer::new("/app 0755 run")];
-        let image = two_platforms(&[&layers[0], &layers[1]]);
-        let (registry, project) = registry_and_project(&image);
-        project.run(&["lock"]).exits(0);
-        registry.clear_requests();
+        let (registry, project, _, layers) = locked_image_of_two_layers();
         Self { registry, project, layers }
     }
 

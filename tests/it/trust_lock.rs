@@ -6,8 +6,8 @@ use std::path::Path;
 use sandbox_images::oci::digest::{DiffId, Digest};
 use sandbox_images::spec::lockfile::{Lock, LockedPlatform};
 
-use crate::support::fixture::{registry_and_project, two_platforms};
-use crate::support::image::{Image, Layer};
+use crate::support::fixture::locked_image_of_two_layers;
+use crate::support::image::Image;
 use crate::support::project::{Project, Ran};
 use crate::support::registry::TestRegistry;
 
@@ -23,11 +23,7 @@ struct Scene {
 
 impl Scene {
     fn locked() -> Self {
-        let layers = [Layer::new("/lib 0644 random=9000"), Layer::new("/app 0755 run")];
-        let image = two_platforms(&[&layers[0], &layers[1]]);
-        let (registry, project) = registry_and_project(&image);
-        project.run(&["lock"]).exits(0);
-        registry.clear_requests();
+        let (registry, project, image, _) = locked_image_of_two_layers();
         project.write_config("trust-lock = true\n");
         Self { registry, project, image }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::image::Image;
+use super::image::{Image, Layer};
 use super::project::Project;
 use super::registry::TestRegistry;
 pub(crate) use super::serving::{serve, two_platforms};
@@ -25,6 +25,17 @@ pub(crate) fn registry_and_project(image: &Image) -> (TestRegistry, Project) {
     serve(&registry, "app", "1", image);
     let project = project_naming(&[("app", &format!("{}/app:1", registry.host()))]);
     (registry, project)
+}
+
+/// An image of two small layers in a registry, and a project that has it locked. The registry has forgotten that
+/// it was asked.
+pub(crate) fn locked_image_of_two_layers() -> (TestRegistry, Project, Image, [Layer; 2]) {
+    let layers = [Layer::new("/lib 0644 random=9000"), Layer::new("/app 0755 run")];
+    let image = two_platforms(&[&layers[0], &layers[1]]);
+    let (registry, project) = registry_and_project(&image);
+    project.run(&["lock"]).exits(0);
+    registry.clear_requests();
+    (registry, project, image, layers)
 }
 
 /// A project with a lock that is never written again, and whose registry nobody asks.
