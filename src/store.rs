@@ -7,6 +7,8 @@
 //!
 //! All calls block. Nothing here reads the time of day or the environment: both are passed in.
 
+pub mod content;
+
 pub mod error;
 
 pub mod failpoint;
@@ -15,7 +17,9 @@ mod directory;
 
 pub mod record;
 
-mod content;
+mod piecewise;
+
+mod uncached;
 
 mod layout;
 

@@ -147,7 +147,7 @@ fn stored(
         if subject.kind.is_some_and(|kind| kind != artifact.kind()) {
             continue;
         }
-        let content = verdict.as_ref().ok().map(|record| record.digest);
+        let content = verdict.as_ref().ok().and_then(|record| record.sha256);
         let meant = [Some(artifact.digest()), content.filter(|_| subject.kind.is_none())];
         let meant: BTreeSet<Digest> = meant.into_iter().flatten().collect();
         for digest in meant.into_iter().filter(|digest| digest.hex().starts_with(&subject.prefix)) {

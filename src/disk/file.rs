@@ -20,6 +20,11 @@ pub trait BlockFile: ReadAt {
     /// Writes all of `bytes` from `offset_bytes`. Writing beyond the end leaves a hole before it.
     fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// As [`BlockFile::write_at`], of bytes that nobody is about to read here: they need not stay in memory.
+    fn write_data_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_at(offset_bytes, bytes)
+    }
+
     /// Cuts what lies beyond `size_bytes`, or extends to it with a hole.
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()>;
 }

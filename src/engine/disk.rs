@@ -44,7 +44,7 @@ impl Disk {
     pub fn open(store: &Store, chain_id: ChainId) -> Result<Self, Error> {
         let fsmeta = Artifact::Fsmeta(chain_id);
         let file = store.open(fsmeta)?;
-        let digest = file.record().digest;
+        let digest = file.sha256()?;
         let image = Image::open(file).map_err(|error| Error::Stored(fsmeta, error))?;
         let opened = |Extent { file: artifact, sectors }| {
             let part = DiskPart { artifact, file: store.open(artifact)? };

@@ -25,6 +25,7 @@ use crate::plan::locked::OtherFormat;
 use crate::registry;
 use crate::spec::source::ImageSource;
 use crate::store;
+use crate::store::content::ContentDigest;
 use crate::store::record::Record;
 use crate::words::listed;
 
@@ -266,7 +267,7 @@ pub(super) fn committed(committed: Result<Record, store::error::Error>) -> Resul
         store::error::Error::WrongDigest {
             artifact: artifact @ (Artifact::Layer(_) | Artifact::Fsmeta(_)),
             expected,
-            actual,
+            actual: ContentDigest::Sha256(actual),
         } => Error::ArtifactDiffers { artifact, expected, actual },
         error => error.into(),
     })

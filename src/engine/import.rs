@@ -112,7 +112,7 @@ impl Importer {
             let artifact = Artifact::Fsmeta(chain_id);
             let (ingest, warnings) =
                 self.merge(staged, &stack).map_err(|error| staged.blame(error, origin))?;
-            let digest = ingest.digest()?;
+            let digest = ingest.sha256()?;
             let expected = Expected { size_bytes: None, digest: Some(digest) };
             self.compare(staged, artifact, digest, origin)?;
             if let Some(&expected) = locked.get(&artifact).filter(|&&locked| locked != digest) {
@@ -156,7 +156,7 @@ impl Importer {
         made: Digest,
         origin: &str,
     ) -> Result<(), Error> {
-        let stored = self.store.open(artifact).ok().map(|file| file.record().digest);
+        let stored = self.store.open(artifact).ok().map(|file| file.sha256()).transpose()?;
         let others = staged.said.get(&artifact).copied().into_iter().chain(stored);
         match others.into_iter().find(|&found| found != made) {
             Some(found) => {

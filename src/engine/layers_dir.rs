@@ -18,7 +18,7 @@ use crate::disk::erofs::reader::Image;
 use crate::engine::error::Error;
 use crate::engine::layers_dir::unpack::unpack;
 use crate::engine::raw::copy_data;
-use crate::oci::digest::{DiffId, HashingReader};
+use crate::oci::digest::DiffId;
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
 use crate::store::replace::{fill_directory, link, make_directory, replace};
@@ -105,9 +105,7 @@ fn has_bytes_of(target: &Path, file: &StoredFile) -> io::Result<bool> {
     if there.metadata()?.len() != size_bytes {
         return Ok(false);
     }
-    let mut hashed = HashingReader::new(there.take(size_bytes));
-    io::copy(&mut hashed, &mut io::sink())?;
-    Ok(hashed.finish().1 == file.record().digest)
+    file.record().content.is_of(there.take(size_bytes))
 }
 
 /// Makes `target` the directory of the layer, unless it is there. The error inside is of the directory, the

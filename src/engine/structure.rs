@@ -81,7 +81,7 @@ fn unknown_fsmeta(store: &Store, chain_id: ChainId) -> Result<(), Error> {
 }
 
 fn same(store: &Store, artifact: Artifact, expected: Digest) -> Result<(), Error> {
-    let actual = store.open(artifact)?.record().digest;
+    let actual = store.open(artifact)?.sha256()?;
     if actual == expected {
         return Ok(());
     }

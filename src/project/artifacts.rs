@@ -5,6 +5,7 @@ use crate::plan::artifact::{Artifact, FORMAT};
 use crate::plan::selection::Selection;
 use crate::plan::wanted;
 use crate::project::files::Inputs;
+use crate::project::locked::note_sha256;
 use crate::project::sync::Synced;
 use crate::project::{Project, Session};
 use crate::spec::lockfile::Lock;
@@ -40,6 +41,7 @@ pub(super) async fn complete(
     let selection = Selection { images, skipped: Vec::new() };
     let mut synced = project.sync(&lock, &selection, Some(inputs), session).await;
     if synced.is_complete() {
+        note_sha256(project.store(), wanted(&lock, &selection), &session.caller);
         match built(project, &lock, &selection) {
             Ok(digests) => lock.add_artifact_digests(format, &digests),
             Err(failure) => synced.failures.push(failure),
@@ -68,7 +70,7 @@ fn built(
     for (name, platforms) in &selection.images {
         let images = [(name.clone(), platforms.clone())].into();
         for artifact in wanted(lock, &Selection { images, skipped: Vec::new() }) {
-            let record = || Ok(project.store().open(artifact)?.record().digest);
+            let record = || Ok(project.store().open(artifact)?.sha256()?);
             let failed = |error| (name.clone(), error);
             match artifact {
                 Artifact::Layer(id) => digests.layers.insert(id, record().map_err(failed)?),

@@ -311,7 +311,7 @@ fn member(
         ItemContent::Blob(layer) | ItemContent::Tar(layer) => (layer.size, layer.digest),
         ItemContent::Stored(artifact) => {
             let file = project.store().open(*artifact)?;
-            (file.record().size_bytes, file.record().digest)
+            (file.record().size_bytes, file.sha256()?)
         }
     };
     Ok(Member { kind, size_bytes, digest })

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tracing::debug;
+
 use crate::engine::error::Error;
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
@@ -12,6 +14,8 @@ use crate::project::Project;
 use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
 use crate::store::Store;
+use crate::store::error::Error as StoreError;
+use crate::store::guard::Caller;
 use crate::store::stored::StoredFile;
 
 impl Project {
@@ -39,13 +43,40 @@ fn open(
     locked: &BTreeMap<Artifact, Digest>,
 ) -> Result<StoredFile, Error> {
     let file = store.open(artifact)?;
-    let actual = file.record().digest;
     match locked.get(&artifact) {
-        Some(&expected) if expected != actual => {
-            Err(Error::ArtifactDiffers { artifact, expected, actual })
-        }
-        _ => Ok(file),
+        Some(&expected) => match file.sha256()? {
+            actual if actual == expected => Ok(file),
+            actual => Err(Error::ArtifactDiffers { artifact, expected, actual }),
+        },
+        None => Ok(file),
     }
+}
+
+/// Has the store keep the SHA-256 of those of `artifacts` that it holds, as far as it can be written to: what is
+/// compared with a lock again and again need not be read each time.
+pub(super) fn note_sha256(
+    store: &Store,
+    artifacts: impl IntoIterator<Item = Artifact>,
+    caller: &Caller,
+) {
+    if let Err(error) = try_note_sha256(store, artifacts, caller) {
+        debug!("the store does not keep all SHA-256 of its layer images: {error}");
+    }
+}
+
+fn try_note_sha256(
+    store: &Store,
+    artifacts: impl IntoIterator<Item = Artifact>,
+    caller: &Caller,
+) -> Result<(), StoreError> {
+    let reader = store.reader()?;
+    let is_unknown = |artifact: &Artifact| matches!(reader.look(*artifact), Ok(Ok(record)) if record.sha256.is_none());
+    let unknown: Vec<Artifact> = artifacts.into_iter().filter(is_unknown).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let run = store.shared()?.begin_run(&unknown, caller.clone())?;
+    unknown.into_iter().try_for_each(|artifact| run.note_sha256(artifact))
 }
 
 /// What the store holds of `selection` with another digest than `lock` gives it, each once, and for whom it

@@ -97,7 +97,7 @@ impl Project {
                 // A file that is whole is wrong only as long as it is the one that was looked at.
                 match store.open(artifact) {
                     Ok(file) if wrong.contains(&artifact) => {
-                        run.set_aside(artifact, file.record().digest)?;
+                        run.set_aside(artifact, file.record().content)?;
                     }
                     _ => drop(run.claim_damaged(artifact)?),
                 }

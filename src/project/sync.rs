@@ -32,7 +32,7 @@ use crate::plan::selection::Selection;
 use crate::plan::{Plan, plan_within, substitutes};
 use crate::project::documents::{Desk, Documents};
 use crate::project::files::Inputs;
-use crate::project::locked::differing;
+use crate::project::locked::{differing, digests, note_sha256};
 use crate::project::parts::Parts;
 use crate::project::sync::subset::{Broken, only, pairs, without};
 use crate::project::{Project, Session};
@@ -203,7 +203,10 @@ impl Work<'_> {
 
     /// Notes which files in the store are not what the lock says. What is not there is told elsewhere.
     fn compare(&self, selection: &Selection, synced: &mut Synced) {
-        let differing = differing(self.project.store(), self.lock, selection);
+        let store = self.project.store();
+        let held_to = digests(self.lock).into_keys();
+        note_sha256(store, held_to, &self.session.caller);
+        let differing = differing(store, self.lock, selection);
         let wrong: BTreeSet<Artifact> = differing.keys().copied().collect();
         for (name, platform) in pairs(selection).filter(|_| !wrong.is_empty()) {
             if !self.project.wanted(self.lock, &only(name, platform)).is_disjoint(&wrong) {

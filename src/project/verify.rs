@@ -145,11 +145,11 @@ impl Project {
         for (artifact, verdict) in blocking(first, read).await?.verdicts {
             let flaw = match (verdict, locked.get(&artifact)) {
                 (Err(damage), _) => Flaw::Damaged(damage),
-                (Ok(record), Some(&expected)) if record.digest != expected => {
-                    let actual = record.digest;
-                    Flaw::Wrong(Error::ArtifactDiffers { artifact, expected, actual })
-                }
-                (Ok(_), _) => continue,
+                (Ok(_), Some(&expected)) => match self.store().open(artifact)?.sha256()? {
+                    actual if actual == expected => continue,
+                    actual => Flaw::Wrong(Error::ArtifactDiffers { artifact, expected, actual }),
+                },
+                (Ok(_), None) => continue,
             };
             flaws.insert(artifact, flaw);
         }

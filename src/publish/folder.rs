@@ -4,7 +4,7 @@
 //! who may change a directory could put anything in place of what is written there.
 
 use std::fs::{self, File, canonicalize};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use rustix::process::geteuid;
 
 use crate::disk::file::ReadAt;
 use crate::publish::error::Error;
+use crate::store::content::ContentDigest;
 use crate::store::failpoint::{Place, Step, failpoint_outside};
 
 /// Everybody may read, nobody changes: what a store's files have too.
@@ -39,6 +40,15 @@ pub(super) struct Found {
     /// Which file it is, whatever its name.
     pub(super) identity: (u64, u64),
     pub(super) size_bytes: u64,
+}
+
+impl Found {
+    /// Whether its bytes are these.
+    pub(super) fn has(&self, content: ContentDigest) -> io::Result<bool> {
+        let mut file = &self.file;
+        file.rewind()?;
+        content.is_of(file.take(self.size_bytes))
+    }
 }
 
 impl ReadAt for Found {

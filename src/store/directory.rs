@@ -113,6 +113,13 @@ impl Directory {
         &self.path
     }
 
+    /// Opens a file that this process has made once more, for writes that pass the page cache by. `None` where that
+    /// cannot be: then the file is written as it was made.
+    pub(super) fn open_uncached(&self, name: &str) -> Option<File> {
+        let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        fs::openat(&self.fd, name, flags, Mode::empty()).ok().map(File::from)
+    }
+
     /// The path of `name` in this directory.
     pub(super) fn path_of(&self, name: impl AsRef<OsStr>) -> PathBuf {
         self.path.join(name.as_ref())

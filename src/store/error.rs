@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
+use crate::store::content::ContentDigest;
 
 /// Why an artifact that is named is not served: what `verify` reports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +30,9 @@ pub enum Damage {
     #[error("its digest is {actual}, its record says {expected}")]
     Digest {
         /// Digest by the record.
-        expected: Digest,
+        expected: ContentDigest,
         /// Digest of the file.
-        actual: Digest,
+        actual: ContentDigest,
     },
     /// The first block of an EROFS image does not fit the checksum in it.
     #[error("its superblock does not fit its checksum")]
@@ -187,7 +188,7 @@ pub enum Error {
         /// Digest that was expected.
         expected: Digest,
         /// Digest of what came in.
-        actual: Digest,
+        actual: ContentDigest,
     },
     /// More bytes than the caller allowed.
     #[error("`{path}` would grow beyond {limit} bytes")]

@@ -5,7 +5,7 @@
 //! 1. The bytes go to a temporary file in `tmp/<run>`: nothing is visible; the next run sweeps it. Those of a
 //!    blob that is kept went to `partial/` as they came, and the next run goes on with them.
 //! 2. `fdatasync`: the bytes are on disk before any name of them can be. Meanwhile those of a file that
-//!    was written at positions are read again for their digest.
+//!    was written at positions are read again where its SHA-256 is asked for.
 //! 3. Size and digest are compared: what is wrong never gets a name.
 //! 4. Mode 0444, rename, `fsync` of the directory: the file has its name, durably, but without a record
 //!    it does not exist; whoever commits it again replaces it. A damaged file of that name, and its
@@ -25,14 +25,16 @@ use std::thread;
 use crate::disk::file::{BlockFile, ReadAt};
 use crate::oci::digest::{Digest, Hasher};
 use crate::plan::artifact::Artifact;
-use crate::store::content::digest_of;
+use crate::store::content::{ContentDigest, sha256_of};
 use crate::store::directory::{Directory, MODE_SEALED};
 use crate::store::error::Error;
 use crate::store::guard::{ArtifactGuard, SharedGuard};
 use crate::store::layout::{Shelf, file_name_of};
 use crate::store::partial::Partial;
+use crate::store::piecewise::Piecewise;
 use crate::store::presence::{Depth, examine};
 use crate::store::record::Record;
+use crate::store::uncached::Uncached;
 use crate::store::workspace::{Workspace, publish};
 
 /// What is known of an artifact before its bytes came. A blob's digest is known from its name in any case.
@@ -40,47 +42,77 @@ use crate::store::workspace::{Workspace, publish};
 pub struct Expected {
     /// Bytes, if they are known.
     pub size_bytes: Option<u64>,
-    /// SHA-256, if it is known.
+    /// SHA-256, if it is known. Of a file that was written at positions it is computed only then.
     pub digest: Option<Digest>,
+}
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Through {
+    Cache,
+    /// Past the page cache, where that can be.
+    DiskAlone,
 }
 
 /// A file on its way into the store. Dropping it removes it.
 ///
-/// It is written as a stream ([`io::Write`]) or at positions ([`BlockFile`]), sparsely if need be. A stream is hashed on
-/// the way; a file that was written at positions is read again at commit.
+/// It is written as a stream ([`io::Write`]) or at positions ([`BlockFile`]), sparsely if need be, and hashed on the
+/// way: with SHA-256 or with BLAKE3.
 #[derive(Debug)]
 pub struct Ingest {
     workspace: Arc<Workspace>,
     name: String,
     file: File,
+    uncached: Uncached,
     size_bytes: u64,
     limit_bytes: u64,
-    /// The digest of the first `size_bytes`, as long as the file is written as a stream.
-    running: Option<Hasher>,
+    running: Running,
+}
+
+/// What is known of the first `size_bytes`.
+#[derive(Debug)]
+enum Running {
+    /// They came as a stream.
+    Stream(Hasher),
+    Positions(Piecewise),
 }
 
 impl Ingest {
     pub(super) fn new(workspace: Arc<Workspace>, limit_bytes: u64) -> Result<Self, Error> {
         let name = workspace.new_name();
         let file = workspace.directory.create(&name)?;
-        let running = Some(Hasher::new());
-        Ok(Self { workspace, name, file, size_bytes: 0, limit_bytes, running })
+        let (uncached, running) = (Uncached::Untried, Running::Stream(Hasher::new()));
+        Ok(Self { workspace, name, file, uncached, size_bytes: 0, limit_bytes, running })
     }
 
     /// Appends `bytes`.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.write_bounded(self.size_bytes, bytes)?;
-        if let Some(hasher) = &mut self.running {
-            hasher.update(bytes);
+        let offset = self.size_bytes;
+        self.write_bounded(offset, bytes, Through::Cache)?;
+        match &mut self.running {
+            Running::Stream(hasher) => hasher.update(bytes),
+            Running::Positions(pieces) => pieces.write(offset, bytes),
         }
         Ok(())
     }
 
-    /// The digest of what was written so far. What was written at positions is read for it.
-    pub fn digest(&self) -> Result<Digest, Error> {
+    /// The SHA-256 of what was written so far. What was written at positions is read for it.
+    pub fn sha256(&self) -> Result<Digest, Error> {
         match &self.running {
-            Some(hasher) => Ok(hasher.clone().finish()),
-            None => digest_of(&self.file, self.size_bytes)
+            Running::Stream(hasher) => Ok(hasher.clone().finish()),
+            Running::Positions(_) => sha256_of(&self.file, self.size_bytes)
+                .map_err(|error| Error::io("read", self.path(), error)),
+        }
+    }
+
+    /// What was written so far is known by this.
+    fn content(&self) -> Result<ContentDigest, Error> {
+        match &self.running {
+            Running::Stream(hasher) => Ok(hasher.clone().finish().into()),
+            Running::Positions(pieces) => pieces
+                .clone()
+                .finish(self.size_bytes, |offset, buffer| self.file.read_exact_at(buffer, offset))
+                .map(ContentDigest::Blake3)
                 .map_err(|error| Error::io("read", self.path(), error)),
         }
     }
@@ -88,47 +120,62 @@ impl Ingest {
     /// Makes the file the artifact that `guard` guards, complete, checked and durable, or removes it.
     pub fn commit(self, guard: ArtifactGuard, expected: Expected) -> Result<Record, Error> {
         let artifact = guard.artifact();
-        let actual = self.make_durable()?;
-        let record = self.check(artifact, expected, actual)?;
+        let needs_sha256 = expected.digest.is_some() || matches!(artifact, Artifact::Blob(_));
+        let sha256 = self.make_durable(needs_sha256)?;
+        let record = Record::new(self.size_bytes, self.content()?);
+        let record = compare(artifact, expected, Record { sha256, ..record })?;
         let file = (&self.workspace.directory, self.name.as_str(), &self.file);
         settle(&self.workspace, guard, file, record)
     }
 
-    /// Makes the bytes durable and answers their digest. A disk that writes leaves the processor free to
-    /// hash.
-    fn make_durable(&self) -> Result<Digest, Error> {
+    /// Makes the bytes durable and answers their SHA-256, if it is needed or known. A disk that writes leaves the
+    /// processor free to hash.
+    fn make_durable(&self, needs_sha256: bool) -> Result<Option<Digest>, Error> {
         let sync = || self.workspace.directory.sync_file(&self.name, &self.file);
-        if let Some(hasher) = &self.running {
-            return sync().map(|()| hasher.clone().finish());
+        if matches!(self.running, Running::Stream(_)) {
+            return sync().and_then(|()| self.sha256().map(Some));
+        }
+        if !needs_sha256 {
+            return sync().map(|()| None);
         }
         thread::scope(|scope| {
             let syncing = thread::Builder::new()
                 .name("sync".to_owned())
                 .spawn_scoped(scope, sync)
                 .map_err(|error| Error::io("make durable", self.path(), error))?;
-            let digest = digest_of(&self.file, self.size_bytes)
-                .map_err(|error| Error::io("read", self.path(), error));
+            let sha256 = self.sha256();
             syncing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-            digest
+            sha256.map(Some)
         })
     }
 
-    /// Compares what was written with what should have been.
-    fn check(
-        &self,
-        artifact: Artifact,
-        expected: Expected,
-        actual: Digest,
-    ) -> Result<Record, Error> {
-        compare(artifact, expected, Record::new(self.size_bytes, actual))
-    }
-
-    fn write_bounded(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    fn write_bounded(&mut self, offset: u64, bytes: &[u8], through: Through) -> Result<(), Error> {
         let end = offset.saturating_add(bytes.len() as u64);
         self.bound(end)?;
-        self.workspace.directory.write_at(&self.name, &self.file, bytes, offset)?;
+        let (directory, name) = (&self.workspace.directory, &self.name);
+        let is_written = through == Through::DiskAlone
+            && self.uncached.write_at(directory, name, bytes, offset)?;
+        if !is_written {
+            directory.write_at(name, &self.file, bytes, offset)?;
+        }
         self.size_bytes = self.size_bytes.max(end);
         Ok(())
+    }
+
+    fn write_at_position(&mut self, offset: u64, bytes: &[u8], through: Through) -> io::Result<()> {
+        self.leave_stream();
+        self.write_bounded(offset, bytes, through).map_err(io::Error::other)?;
+        if let Running::Positions(pieces) = &mut self.running {
+            pieces.write(offset, bytes);
+        }
+        Ok(())
+    }
+
+    /// What is written at a position, or cut, is no stream any more.
+    fn leave_stream(&mut self) {
+        if matches!(self.running, Running::Stream(_)) {
+            self.running = Running::Positions(Piecewise::unseen(self.size_bytes));
+        }
     }
 
     fn bound(&self, size_bytes: u64) -> Result<(), Error> {
@@ -165,8 +212,11 @@ fn compare(artifact: Artifact, expected: Expected, actual: Record) -> Result<Rec
         Artifact::Blob(digest) => Some(digest),
         _ => None,
     };
-    match named.into_iter().chain(expected.digest).find(|&digest| digest != actual.digest) {
-        Some(expected) => Err(Error::WrongDigest { artifact, expected, actual: actual.digest }),
+    match named.into_iter().chain(expected.digest).find(|&digest| actual.sha256 != Some(digest)) {
+        Some(expected) => {
+            let actual = actual.sha256.map_or(actual.content, Into::into);
+            Err(Error::WrongDigest { artifact, expected, actual })
+        }
         None => Ok(actual),
     }
 }
@@ -207,15 +257,21 @@ impl ReadAt for Ingest {
 
 impl BlockFile for Ingest {
     fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        self.running = None;
-        self.write_bounded(offset_bytes, bytes).map_err(io::Error::other)
+        self.write_at_position(offset_bytes, bytes, Through::Cache)
+    }
+
+    fn write_data_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_at_position(offset_bytes, bytes, Through::DiskAlone)
     }
 
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
-        self.running = None;
+        self.leave_stream();
         self.bound(size_bytes).map_err(io::Error::other)?;
         let resized = self.workspace.directory.resize(&self.name, &self.file, size_bytes);
         resized.map_err(io::Error::other)?;
+        if let Running::Positions(pieces) = &mut self.running {
+            pieces.set_len(size_bytes);
+        }
         self.size_bytes = size_bytes;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use crate::disk::vmdk::DESCRIPTOR_BYTES_MAX;
 use crate::plan::artifact::{Artifact, Inventory};
-use crate::store::content::{digest_telling, has_whole_superblock};
+use crate::store::content::{for_each_piece, has_whole_superblock};
 use crate::store::directory::{Directory, Found};
 use crate::store::error::{Damage, Error};
 use crate::store::layout::{Shelf, Shelves, file_name_of};
@@ -123,6 +123,11 @@ fn digest_damage(
     record: &Record,
     on_read: &dyn Fn(u64),
 ) -> std::io::Result<Option<Damage>> {
-    let (expected, actual) = (record.digest, digest_telling(file, record.size_bytes, on_read)?);
+    let (expected, mut hasher) = (record.content, record.content.hasher());
+    for_each_piece(file, record.size_bytes, |bytes| {
+        hasher.update(bytes);
+        on_read(bytes.len() as u64);
+    })?;
+    let actual = hasher.finish();
     Ok((actual != expected).then_some(Damage::Digest { expected, actual }))
 }

@@ -74,7 +74,7 @@ impl Reader {
         match Digest::of(&bytes) {
             actual if actual == digest => Ok(bytes),
             actual => {
-                let damage = Damage::Digest { expected: digest, actual };
+                let damage = Damage::Digest { expected: digest.into(), actual: actual.into() };
                 Err(self.damaged(Artifact::Blob(digest), damage))
             }
         }
@@ -87,7 +87,8 @@ impl Reader {
     ) -> Result<StoredFile, Error> {
         match seen {
             Ok((record, file)) => {
-                Ok(StoredFile::new(record, file, layout::path_of(&self.store, artifact)))
+                let path = layout::path_of(&self.store, artifact);
+                Ok(StoredFile::new(artifact, record, file, path))
             }
             Err(damage) => Err(self.damaged(artifact, damage)),
         }

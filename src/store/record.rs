@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
+use crate::store::content::ContentDigest;
 
-/// Bytes of one record. Ours have about 150.
+/// Bytes of one record. Ours have at most about 350.
 pub(super) const RECORD_BYTES_MAX: u64 = 4096;
 
 const VERSION: u32 = 1;
@@ -17,8 +18,10 @@ const VERSION: u32 = 1;
 pub struct Record {
     /// Bytes of the file.
     pub size_bytes: u64,
-    /// SHA-256 of the file.
-    pub digest: Digest,
+    /// What its bytes are known by: BLAKE3 for the image of a layer that was built here, else SHA-256.
+    pub content: ContentDigest,
+    /// SHA-256 of the file, if anybody asked for it before.
+    pub sha256: Option<Digest>,
     /// The version of this program that wrote the file.
     pub builder: String,
 }
@@ -31,7 +34,7 @@ pub(super) enum RecordError {
     #[error("its record has version {0}, this program reads {VERSION}")]
     Version(u32),
     #[error("its record is of a blob with the digest {0}")]
-    OtherBlob(Digest),
+    OtherBlob(ContentDigest),
     #[error("its record does not fit its own sum")]
     Sum,
 }
@@ -41,7 +44,10 @@ pub(super) enum RecordError {
 struct Json {
     version: u32,
     size: u64,
-    digest: Digest,
+    digest: ContentDigest,
+    /// Only where `digest` is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<Digest>,
     builder: String,
     /// Hex SHA-256 of the record in which this is empty: a record that was changed says nothing of its file.
     sum: String,
@@ -49,9 +55,9 @@ struct Json {
 
 impl Record {
     /// The record of a file that this version of the program wrote.
-    pub(super) fn new(size_bytes: u64, digest: Digest) -> Self {
-        let builder = env!("CARGO_PKG_VERSION").to_owned();
-        Self { size_bytes, digest, builder }
+    pub(super) fn new(size_bytes: u64, content: impl Into<ContentDigest>) -> Self {
+        let (content, builder) = (content.into(), env!("CARGO_PKG_VERSION").to_owned());
+        Self { size_bytes, content, sha256: content.sha256(), builder }
     }
 
     /// The name of an artifact's record in the directory of its kind.
@@ -65,7 +71,8 @@ impl Record {
             let json = Json {
                 version: VERSION,
                 size: self.size_bytes,
-                digest: self.digest,
+                digest: self.content,
+                sha256: self.sha256.filter(|_| self.content.sha256().is_none()),
                 builder: self.builder.clone(),
                 sum,
             };
@@ -83,10 +90,15 @@ impl Record {
         if json.version != VERSION {
             return Err(RecordError::Version(json.version));
         }
-        if matches!(artifact, Artifact::Blob(digest) if digest != json.digest) {
+        if matches!(artifact, Artifact::Blob(digest) if json.digest != digest.into()) {
             return Err(RecordError::OtherBlob(json.digest));
         }
-        let record = Self { size_bytes: json.size, digest: json.digest, builder: json.builder };
+        let record = Self {
+            size_bytes: json.size,
+            content: json.digest,
+            sha256: json.digest.sha256().or(json.sha256),
+            builder: json.builder,
+        };
         if record.to_json() == bytes { Ok(record) } else { Err(RecordError::Sum) }
     }
 }
@@ -98,10 +110,13 @@ mod tests {
 
     #[test]
     fn a_record_reads_what_it_writes() {
-        let digest = Digest::of("x");
-        let record = Record::new(7, digest);
-        let read = Record::parse(&record.to_json(), Artifact::Layer(DiffId(Digest::of("y"))));
-        assert_eq!(read.unwrap(), record);
+        let layer = Artifact::Layer(DiffId(Digest::of("y")));
+        let by_sha256 = Record::new(7, Digest::of("x"));
+        let by_blake3 = Record::new(7, ContentDigest::Blake3(blake3::hash(b"x")));
+        let by_both = Record { sha256: by_sha256.sha256, ..by_blake3.clone() };
+        for record in [by_sha256, by_blake3, by_both] {
+            assert_eq!(Record::parse(&record.to_json(), layer).unwrap(), record);
+        }
     }
 
     #[test]

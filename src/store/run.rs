@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use crate::oci::digest::Digest;
 use crate::plan::artifact::{Artifact, Inventory};
-use crate::store::directory::MODE_PLAIN;
+use crate::store::content::ContentDigest;
+use crate::store::directory::{MODE_PLAIN, MODE_SEALED};
 use crate::store::error::Error;
 use crate::store::guard::{ArtifactGuard, Caller, SharedGuard};
 use crate::store::ingest::{Expected, Ingest, commit_partial};
-use crate::store::layout::Layout;
+use crate::store::layout::{Layout, Shelf, file_name_of};
 use crate::store::partial::Partial;
 use crate::store::presence::{Depth, examine, inventory};
 use crate::store::record::Record;
+use crate::store::stored::StoredFile;
 use crate::store::workspace::Workspace;
 
 /// A store whose directories exist and can be added to. Nothing can be deleted through it.
@@ -83,14 +85,35 @@ impl Run {
     }
 
     /// Moves an artifact to `quarantine/` that is as its record says and wrong all the same, unless it is
-    /// another file than that of `digest` by now.
-    pub fn set_aside(&self, artifact: Artifact, digest: Digest) -> Result<(), Error> {
+    /// another file than that of `content` by now.
+    pub fn set_aside(&self, artifact: Artifact, content: ContentDigest) -> Result<(), Error> {
         let _guard = ArtifactGuard::take(&self.workspace.layout, artifact, &self.workspace.caller)?;
         let _shared = SharedGuard::take(&self.workspace.layout, &self.workspace.caller)?;
         match examine(&self.workspace.layout.shelves, artifact, Depth::Quick)? {
-            Ok((record, _)) if record.digest == digest => self.workspace.retire(artifact),
+            Ok((record, _)) if record.content == content => self.workspace.retire(artifact),
             _ => Ok(()),
         }
+    }
+
+    /// Has the record of `artifact` say the SHA-256 of its file, which is read for it, unless it does. What is not
+    /// there, or not what its record says, is left alone.
+    pub fn note_sha256(&self, artifact: Artifact) -> Result<(), Error> {
+        let Workspace { layout, caller, .. } = &*self.workspace;
+        let _guard = ArtifactGuard::take(layout, artifact, caller)?;
+        let (record, file) = match examine(&layout.shelves, artifact, Depth::Quick)? {
+            Ok((record, file)) if record.sha256.is_none() => (record, file),
+            _ => return Ok(()),
+        };
+        let Shelf { files, records } = layout.shelf(artifact);
+        let path = files.path_of(file_name_of(artifact));
+        let sha256 = match StoredFile::new(artifact, record.clone(), file, path).sha256() {
+            Err(Error::Damaged { .. }) => return Ok(()),
+            sha256 => Some(sha256?),
+        };
+        let noted = Record { sha256, ..record };
+        let _shared = SharedGuard::take(layout, caller)?;
+        let name = Record::name_of(artifact);
+        self.workspace.publish_bytes(&noted.to_json(), records, &name, MODE_SEALED)
     }
 
     /// Begins a file that may grow to `limit_bytes`.

@@ -7,26 +7,52 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::disk::file::ReadAt;
+use crate::oci::digest::{Digest, Hasher};
+use crate::plan::artifact::Artifact;
+use crate::store::content::for_each_piece;
 use crate::store::directory::read_to_end;
-use crate::store::error::Error;
+use crate::store::error::{Damage, Error};
 use crate::store::record::Record;
 
 /// The file of an artifact, open for reading. It can be read even if the artifact is deleted meanwhile.
 #[derive(Debug)]
 pub struct StoredFile {
+    artifact: Artifact,
     record: Record,
     file: File,
     path: PathBuf,
 }
 
 impl StoredFile {
-    pub(super) fn new(record: Record, file: File, path: PathBuf) -> Self {
-        Self { record, file, path }
+    pub(super) fn new(artifact: Artifact, record: Record, file: File, path: PathBuf) -> Self {
+        Self { artifact, record, file, path }
     }
 
     /// What was committed.
     pub const fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// SHA-256 of its bytes, which are read for it, and must be what the record says, unless the record has it.
+    pub fn sha256(&self) -> Result<Digest, Error> {
+        let Record { size_bytes, content: expected, sha256, .. } = self.record;
+        if let Some(digest) = sha256 {
+            return Ok(digest);
+        }
+        let (mut content, mut sha256) = (expected.hasher(), Hasher::new());
+        let read = for_each_piece(&self.file, size_bytes, |bytes| {
+            content.update(bytes);
+            sha256.update(bytes);
+        });
+        read.map_err(|error| Error::io("read", &self.path, error))?;
+        match content.finish() {
+            actual if actual == expected => Ok(sha256.finish()),
+            actual => {
+                let source = Box::new(Damage::Digest { expected, actual });
+                let (artifact, path) = (self.artifact, self.path.clone());
+                Err(Error::Damaged { artifact, path, source })
+            }
+        }
     }
 
     /// Where it lies.
@@ -60,7 +86,7 @@ pub struct StoredReader {
 
 impl io::Read for StoredReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let StoredFile { record, file, path } = &self.file;
+        let StoredFile { record, file, path, .. } = &self.file;
         let left = record.size_bytes.saturating_sub(self.offset_bytes);
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let count = file

@@ -290,3 +290,42 @@ fn a_dry_run_and_a_check_build_nothing() {
     assert_eq!(project.lock_text(), text);
     assert!(!project.store().exists());
 }
+
+/// The records of layers in a store, without those that name no SHA-256, and how many there are.
+fn records_with_sha256(project: &Project) -> (usize, usize) {
+    let folder = project.store().join("v1/f1/records/layer");
+    let records: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|record| fs::read_to_string(record.unwrap().path()).unwrap())
+        .collect();
+    let with = records.iter().filter(|record| record.contains(r#""sha256":"sha256:"#)).count();
+    (with, records.len())
+}
+
+#[test]
+fn a_store_keeps_the_digests_that_it_is_held_to() {
+    let (registry, project) = locked();
+    assert_eq!(records_with_sha256(&project), (3, 3), "those that `lock --artifacts` built");
+
+    let other = project_naming(&[("app", &format!("{}/app:1", registry.host()))]);
+    other.run(&["lock"]).exits(0);
+    let plain = other.lock_text();
+    other.run(&["sync"]).exits(0);
+    let layers = other.stored("layers").len();
+    assert_eq!(records_with_sha256(&other), (0, layers));
+
+    fs::write(other.lock_path(), project.lock_text()).unwrap();
+    other.run(&["check", "--in-sync"]).exits(0);
+    assert_eq!(records_with_sha256(&other), (0, layers), "`check` writes nothing");
+    other.run(&["sync", "--frozen"]).exits(0);
+    assert_eq!(records_with_sha256(&other), (layers, layers));
+    other.run(&["verify"]).exits(0);
+
+    fs::remove_dir_all(other.store()).unwrap();
+    other.run(&["sync"]).exits(0);
+    assert_eq!(records_with_sha256(&other), (layers, layers), "those that a lock was there for");
+    fs::remove_dir_all(other.store()).unwrap();
+    fs::write(other.lock_path(), plain).unwrap();
+    other.run(&["sync"]).exits(0);
+    assert_eq!(records_with_sha256(&other), (0, layers));
+}

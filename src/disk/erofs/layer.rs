@@ -25,6 +25,8 @@ use crate::layer::entry::DataSink;
 use crate::layer::tree::{Content, Tree};
 use crate::oci::digest::DiffId;
 
+mod buffer;
+
 mod appender;
 
 /// A finished layer image, as an fsmeta and a disk need to know it.
@@ -44,8 +46,8 @@ pub struct LayerWriter<F> {
     out: Appender<F>,
     /// Where the current file starts.
     file_start: u64,
-    /// Size and checksum of the files so far, and the first block of the first that has them.
-    files: BTreeMap<(u64, u32), u32>,
+    /// The files so far by their hash, and the first block of the first that has it.
+    files: BTreeMap<[u8; 32], u32>,
 }
 
 impl<F: BlockFile> LayerWriter<F> {
@@ -58,6 +60,7 @@ impl<F: BlockFile> LayerWriter<F> {
     /// superblock. The file's length is then a multiple of 4096 bytes. A file that did not end is dropped.
     pub fn finish(mut self, tree: &Tree, diff_id: DiffId) -> Result<(F, LayerImage), Error> {
         self.out.rewind(self.file_start)?;
+        self.out.begin_cached()?;
         let layout = Layout::new(tree, Forms::Extended)?;
         let too_large = || Error::Blocks("the layer image");
         let meta_blkaddr = u32::try_from(self.out.position() / BLOCK).map_err(|_| too_large())?;
@@ -97,14 +100,13 @@ impl<F: BlockFile> LayerWriter<F> {
 
         let start = self.file_start;
         let address = u32::try_from(start / BLOCK).map_err(|_| too_large())?;
-        let first = *self.files.entry((size_bytes, self.out.checksum())).or_insert(address);
-        let first_start = u64::from(first) * BLOCK;
-        if first == address || !self.out.equal(first_start, start, blocks_of(size_bytes) * BLOCK)? {
+        let first = *self.files.entry(self.out.hash(size_bytes).into()).or_insert(address);
+        if first == address {
             self.file_start = self.out.position();
-            self.out.restart_checksum();
-            return Ok(address);
+            self.out.mark();
+        } else {
+            self.out.rewind(start)?;
         }
-        self.out.rewind(start)?;
         Ok(first)
     }
 }

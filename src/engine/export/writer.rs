@@ -105,13 +105,14 @@ impl Writer {
         artifact: Artifact,
     ) -> Result<u64, Error> {
         let file = self.store.open(artifact)?;
-        let (size_bytes, expected) = (file.record().size_bytes, file.record().digest);
+        let (size_bytes, expected) = (file.record().size_bytes, file.sha256()?);
         let path = file.path().to_owned();
         let mut reader = HashingReader::new(file.into_reader());
         self.add_content(output, name, size_bytes, &mut reader)?;
         let (_, actual, _) = reader.finish();
         if actual != expected {
-            let source = Box::new(Damage::Digest { expected, actual });
+            let source =
+                Box::new(Damage::Digest { expected: expected.into(), actual: actual.into() });
             return Err(StoreError::Damaged { artifact, path, source }.into());
         }
         Ok(size_bytes)

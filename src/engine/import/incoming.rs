@@ -130,7 +130,7 @@ impl Incoming<'_> {
         if let Ok(stored) = self.store.open(artifact) {
             bundle.skip_member()?;
             let (origin, found, made) =
-                (bundle.origin().to_owned(), member.digest, stored.record().digest);
+                (bundle.origin().to_owned(), member.digest, stored.sha256()?);
             if found != made {
                 return Err(BundleError::NotMade { origin, artifact, found, made }.into());
             }
@@ -177,7 +177,7 @@ impl Incoming<'_> {
             built.map_err(|error| bundle.take_error().map_or(error, Error::Bundle))?;
         let what = format!("layer `{}`", layer.digest);
         warn(reporter.as_ref(), &layer.origin.image, &what, &warnings);
-        let made = ingest.digest()?;
+        let made = ingest.sha256()?;
         if let Some(found) = staged.and_then(|staged| staged.digest).filter(|&it| it != made) {
             let origin = bundle.origin().to_owned();
             return Err(BundleError::NotMade { origin, artifact, found, made }.into());

@@ -5,11 +5,10 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 
 use crate::disk::erofs::portable::Patch;
-use crate::disk::file::ReadAt as _;
 use crate::engine::raw::copy_data;
 use crate::oci::digest::{Digest, Hasher};
 use crate::publish::error::Error;
-use crate::publish::folder::{Folder, Found, Part};
+use crate::publish::folder::{Folder, Part};
 use crate::publish::microsandbox::Published;
 use crate::store::stored::StoredFile;
 
@@ -54,11 +53,6 @@ pub(super) fn copy_of<'f>(
 /// The digest of what was written so far.
 pub(super) fn digest_of_part(part: &Part<'_>, size_bytes: u64) -> Result<Digest, Error> {
     part.read(|file| hashed(size_bytes, |offset, buffer| file.read_exact_at(buffer, offset)))
-}
-
-/// The digest of a file's bytes.
-pub(super) fn digest_of(found: &Found) -> io::Result<Digest> {
-    hashed(found.size_bytes, |offset, buffer| found.read_at(offset, buffer))
 }
 
 fn hashed(size_bytes: u64, read: impl Fn(u64, &mut [u8]) -> io::Result<()>) -> io::Result<Digest> {

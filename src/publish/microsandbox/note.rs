@@ -12,6 +12,7 @@ use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
 use crate::publish::microsandbox::names;
+use crate::store::content::ContentDigest;
 
 /// The version that is written.
 const VERSION: u32 = 1;
@@ -32,10 +33,10 @@ pub(super) struct Note {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct NotedFile {
     pub(super) size_bytes: u64,
-    /// The digest of its bytes.
-    pub(super) digest: Digest,
-    /// The digest of what it was made of: of the store's file, or of itself.
-    pub(super) of: Digest,
+    /// What its bytes are known by.
+    pub(super) digest: ContentDigest,
+    /// What it was made of is known by this: the store's file, or itself.
+    pub(super) of: ContentDigest,
 }
 
 /// An image that was published.
@@ -49,7 +50,7 @@ pub(super) struct NotedImage {
 
 impl NotedFile {
     /// A file that is what the store holds, or whose bytes are these.
-    pub(super) const fn whole(size_bytes: u64, digest: Digest) -> Self {
+    pub(super) const fn whole(size_bytes: u64, digest: ContentDigest) -> Self {
         Self { size_bytes, digest, of: digest }
     }
 }
@@ -149,7 +150,7 @@ mod tests {
     #[test]
     fn a_note_is_read_as_it_was_written() {
         let mut note = Note::read(None, Path::new("/cache")).unwrap();
-        note.files.insert("layers/x".to_owned(), NotedFile::whole(7, Digest::of("x")));
+        note.files.insert("layers/x".to_owned(), NotedFile::whole(7, Digest::of("x").into()));
         note.add_image(Digest::of("manifest"), noted(&["a"]));
         assert_eq!(Note::read(Some(note.to_json()), Path::new("/cache")).unwrap(), note);
     }

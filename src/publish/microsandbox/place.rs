@@ -9,7 +9,7 @@ use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
 use crate::publish::folder::{Folder, Part};
 use crate::publish::microsandbox::content::Content;
-use crate::publish::microsandbox::copy::{copy_of, digest_of, digest_of_part, put};
+use crate::publish::microsandbox::copy::{copy_of, digest_of_part, put};
 use crate::publish::microsandbox::folders::Folders;
 use crate::publish::microsandbox::lock::{self, Held};
 use crate::publish::microsandbox::note::{Note, NotedFile, path};
@@ -201,12 +201,12 @@ impl<'a> Placing<'a> {
         }
         let record = stored.record();
         if let Some(noted) = self.note.files.get(&path(folder_name, name)) {
-            let is_as_noted = noted.of == record.digest && noted.size_bytes == found.size_bytes;
+            let is_as_noted = noted.of == record.content && noted.size_bytes == found.size_bytes;
             let is_right = is_as_noted && ErofsImage::open(&found).is_ok();
             return Ok(if is_right { State::Right } else { State::Stale });
         }
-        let is_same = found.size_bytes == record.size_bytes
-            && digest_of(&found).map_err(wrong)? == record.digest;
+        let is_same =
+            found.size_bytes == record.size_bytes && found.has(record.content).map_err(wrong)?;
         Ok(if is_same { State::Right } else { State::Foreign })
     }
 
@@ -261,7 +261,7 @@ impl<'a> Placing<'a> {
             } else {
                 let part = copy_of(stored, &self.folders.layers, &name, &patches)?;
                 let digest = digest_of_part(&part, stored.record().size_bytes)?;
-                let noted = NotedFile { digest, ..whole(stored) };
+                let noted = NotedFile { digest: digest.into(), ..whole(stored) };
                 (Layer::Altered(part), noted)
             };
             self.note.files.insert(path(names::LAYERS, &name), noted);
@@ -284,7 +284,7 @@ impl<'a> Placing<'a> {
     }
 
     fn note_bytes(&mut self, path: String, bytes: &[u8]) {
-        let noted = NotedFile::whole(bytes.len() as u64, Digest::of(bytes));
+        let noted = NotedFile::whole(bytes.len() as u64, Digest::of(bytes).into());
         self.note.files.insert(path, noted);
     }
 
@@ -337,5 +337,5 @@ impl<'a> Placing<'a> {
 }
 
 fn whole(stored: &StoredFile) -> NotedFile {
-    NotedFile::whole(stored.record().size_bytes, stored.record().digest)
+    NotedFile::whole(stored.record().size_bytes, stored.record().content)
 }

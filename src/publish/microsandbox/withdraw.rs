@@ -14,7 +14,6 @@ use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
 use crate::publish::folder::Folder;
-use crate::publish::microsandbox::copy::digest_of;
 use crate::publish::microsandbox::folders::Folders;
 use crate::publish::microsandbox::lock::{self, Held};
 use crate::publish::microsandbox::note::{Note, NotedImage, path};
@@ -146,9 +145,11 @@ fn is_as_noted(folders: &Folders, note: &Note, path: &str) -> Result<bool, Error
     let Some(found) = folder.find(name)? else {
         return Ok(false);
     };
-    let digest =
-        digest_of(&found).map_err(|error| Error::io("read", folder.path_of(name), error))?;
-    Ok((found.size_bytes, digest) == (noted.size_bytes, noted.digest))
+    let has_content = || {
+        let has = found.has(noted.digest);
+        has.map_err(|error| Error::io("read", folder.path_of(name), error))
+    };
+    Ok(found.size_bytes == noted.size_bytes && has_content()?)
 }
 
 /// The paths of all files that documents mention, but for the documents of these names.

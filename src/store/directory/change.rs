@@ -144,6 +144,26 @@ impl Directory {
             .map_err(|error| Error::io("write", self.path_of(name), error))
     }
 
+    /// As [`Directory::write_at`], to a file from [`Directory::open_uncached`]. `false` where the file system takes
+    /// no such writes, or not these.
+    pub(in crate::store) fn write_uncached_at(
+        &self,
+        name: &str,
+        file: &File,
+        bytes: &[u8],
+        offset_bytes: u64,
+    ) -> Result<bool, Error> {
+        let written = self
+            .before(Step::Write)
+            .map_err(io::Error::from)
+            .and_then(|()| file.write_all_at(bytes, offset_bytes));
+        match written {
+            Ok(()) => Ok(true),
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(false),
+            Err(error) => Err(Error::io("write", self.path_of(name), error)),
+        }
+    }
+
     /// Gives an open file that lies here as `name` a length.
     pub(in crate::store) fn resize(
         &self,

@@ -14,6 +14,7 @@ use sandbox_images::disk::file::{BlockFile as _, ReadAt as _};
 use sandbox_images::oci::digest::Digest;
 use sandbox_images::plan::artifact::Artifact;
 use sandbox_images::store::Store;
+use sandbox_images::store::content::ContentDigest;
 use sandbox_images::store::error::{Class, Error};
 use sandbox_images::store::ingest::Expected;
 
@@ -30,7 +31,7 @@ fn a_commit_makes_an_artifact_visible_and_nothing_else_does() {
     assert!(!home.store.path_of(blob("hello")).exists());
 
     let record = ingest.commit(guard, Expected::default()).unwrap();
-    assert_eq!((record.size_bytes, record.digest), (5, Digest::of("hello")));
+    assert_eq!((record.size_bytes, record.content), (5, Digest::of("hello").into()));
     assert_eq!(home.store.inventory([blob("hello")]).unwrap(), BTreeSet::from([blob("hello")]));
     assert_eq!(home.store.read_blob(Digest::of("hello"), 5).unwrap(), b"hello");
     drop(run);
@@ -89,7 +90,8 @@ fn a_sparse_file_is_recorded_with_the_digest_of_all_its_bytes() {
     ingest.read_at(20 << 20, &mut back).unwrap();
     assert_eq!(back, [9]);
     let record = ingest.commit(guard, Expected::default()).unwrap();
-    assert_eq!((record.size_bytes, record.digest), (40 << 20, Digest::of(&image)));
+    let content = ContentDigest::Blake3(blake3::hash(&image));
+    assert_eq!((record.size_bytes, record.content, record.sha256), (40 << 20, content, None));
     let stored = home.store.open(layer("sparse")).unwrap();
     stored.read_at(20 << 20, &mut back).unwrap();
     assert_eq!((back, stored.size_bytes().unwrap()), ([9], 40 << 20));
