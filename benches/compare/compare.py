@@ -33,8 +33,9 @@ import sys
 import tempfile
 
 import bars
+from growth import growth
 from link import link
-from measure import in_turn, measure, median, ratio, table
+from measure import in_turn, measure, ratio, table
 from registry import Pusher, images_of, registry
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -205,18 +206,6 @@ class Bench:
                 del tools[bars.NOSYNC]
                 table(f"{name} over {title}", self.run(tools, warm=False))
 
-    def growth(self, layout):
-        """Images that grow in one respect each: what one more byte, file or layer costs."""
-        print("\n### Growth\n\n| image | wall s | CPU s | peak MiB | warm ms | floor CPU s |\n|---|---|---|---|---|---|")
-        for name in self.push(layout):
-            reference = self.reference(name)
-            self.project(name, [reference])
-            runs = self.run({"ours": self.sync(name), "floor": f"{self.floor} {reference} {{directory}}"})
-            ours, floor = runs["ours"], runs["floor"]
-            cells = [f"{median(ours, 'wall'):.2f}", f"{median(ours, 'cpu'):.2f}", f"{median(ours, 'rss_mib'):.0f}",
-                     f"{median(ours, 'warm') * 1000:.0f}", f"{median(floor, 'cpu'):.2f}"]
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
-
 
 def made(layout, program, *arguments):
     """A layout, written by a program of its own unless it is there: what a large process starts counts as large."""
@@ -268,7 +257,7 @@ def main():
         if args.links:
             bench.links(layout_of(args))
         if args.growth:
-            bench.growth(made(args.work / "growing", "corpus.py", "growing"))
+            growth(bench, made(args.work / "growing", "corpus.py", "growing"))
         bench.bars.show()
 
 
