@@ -34,7 +34,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+"
 SHARING_IMAGES = 50
 
 # What grows: its unit, how much more of it a slope is of, and the counts.
-GROWING = {"bytes": ("MiB of tar", 1024, (64, 256, 768)),
+GROWING = {"bytes": ("MiB of tar", 1024, (64, 256, 512)),
            "files": ("files of 0 to 1 KiB", 10_000, (10_000, 40_000, 120_000)),
            "layers": ("layers of 20 files", 1, (10, 40, 100))}
 GROWING_IMAGES = (1, 10, 50)

@@ -13,7 +13,7 @@ from registry import Pusher, images_of
 
 COLUMNS = {"wall": "wall s", "cpu": "CPU s", "rss_mib": "peak MiB", "warm": "warm s"}
 GC = "gc --dry-run"
-STORED = (0, 10_000, 40_000)
+STORED = (0, 5_000, 20_000)
 
 
 def growth(bench, layout):
