@@ -2,6 +2,7 @@
 from measure import median, ratio
 
 OURS, PEER, FLOOR, NOSYNC = "sandbox-images", "microsandbox-image", "floor", "without fsync"
+CURL = "curl"
 
 FLOOR_MAX = {"wall": 1.2, "cpu": 1.2}
 # How often as fast as the peer.
@@ -33,23 +34,22 @@ class Bars:
             self.lines.append(f"| {what} | {actual:.3g} | at least {limit:g} | {holds} |")
 
     def image(self, name, runs):
-        """Judges the cold syncs of one image."""
+        """Judges the cold syncs of one image, if the bars name it."""
         ours = runs.get(OURS)
-        if not ours:
+        if not ours or name not in FASTER_MIN:
             return
         self.at_most(f"{name}: peak memory", median(ours, "rss_mib"), RSS_MIB_MAX, " MiB")
         if floor := runs.get(FLOOR):
             for key, limit in FLOOR_MAX.items():
                 self.at_most(f"{name}: {key} to that of the floor", ratio(ours, floor, key), limit)
         if peer := runs.get(PEER):
-            if name in FASTER_MIN:
-                self.at_least(f"{name}: times as fast as the peer", ratio(peer, ours, "wall"), FASTER_MIN[name])
+            self.at_least(f"{name}: times as fast as the peer", ratio(peer, ours, "wall"), FASTER_MIN[name])
             self.at_most(f"{name}: CPU to the peer's", ratio(ours, peer, "cpu"), PEER_CPU_MAX)
             self.at_most(f"{name}: bytes written to the peer's", ratio(ours, peer, "written_mb"), PEER_WRITTEN_MAX)
             size_max = PEER_SIZE_MAX.get(name, 1.0)
             self.at_most(f"{name}: size to the peer's", ratio(ours, peer, "size_mb"), size_max)
         if (nosync := runs.get(NOSYNC)) and name in SYNC_SHARE_MAX:
-            share = 1 - median(nosync, "wall") / median(ours, "wall")
+            share = 1 - ratio(nosync, ours, "wall")
             self.at_most(f"{name}: share of durability in the wall time", share, SYNC_SHARE_MAX[name])
 
     def show(self):

@@ -10,16 +10,16 @@
     compare.py --tool name='command'   one more program; {reference}, {directory} and {name} stand for the
                                        image, an empty directory and the image's name
 
-Needs python3.11, Debian's `docker-registry` and cargo; `zstd` for `--packages`; `curl` for the bare transfer; `skopeo`
-and `umoci` for `--others`, which also runs `mkfs.erofs` where it reads tars. No root. The first call builds this
-project, the floor in `floor/` and, unless `--no-peer` is given, the program in `peer/`.
+Needs python3.11, Debian's `docker-registry`, cargo and a C compiler; `zstd` for `--packages`; `curl` for the bare
+transfer; `skopeo` and `umoci` for `--others`, which also runs `mkfs.erofs` where it reads tars. No root. The first call
+builds this project, the floor in `floor/` and, unless `--no-peer` is given, the program in `peer/`.
 
-In a round the programs take turns, each with an empty directory, so that a slow minute of the machine hits all; round
-0 fills the page cache and is not counted. Ratios within one run are what counts: seconds depend on the machine. Of each
-run: wall time; user and system time of the program and its children; the largest resident set of one process, which
-cannot be less than the 22 MiB or so of this one that started it; bytes that it wrote, counted when pages are dirtied;
-the size of what is left. `warm` is the same command once more. `without fsync` is this project with calls of `fsync`
-that do nothing: the difference is what durability costs.
+In a round the programs take turns in a random order, each with an empty directory, so that a slow minute of the machine
+hits all; round 0 fills the page cache and is not counted. Ratios within one run are what counts: seconds depend on the
+machine. Of each run: wall time; user and system time of the program and its children; the largest resident set of one
+process, which cannot be less than the 22 MiB or so of this one that started it; bytes that it wrote, counted when pages
+are dirtied; the size of what is left. `warm` is the same command once more, of programs that look at what is there.
+`without fsync` is this project with calls of `fsync` that do nothing: the difference is what durability costs.
 """
 import argparse
 import contextlib
@@ -33,8 +33,9 @@ import sys
 import tempfile
 
 import bars
+from growth import growth
 from link import link
-from measure import in_turn, measure, median, ratio, table
+from measure import in_turn, measure, ratio, table
 from registry import Pusher, images_of, registry
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -62,6 +63,8 @@ class Bench:
         self.peer = None
         if not args.no_peer:
             self.peer = args.peer or cargo(HERE / "peer", "peer-pull", HERE / "peer/target")
+        self.nosync = self.work / "nosync"
+        subprocess.run(["cc", "-O2", "-o", self.nosync, HERE / "nosync.c"], check=True)
         self.bars = bars.Bars()
 
     def program(self, project):
@@ -105,8 +108,8 @@ class Bench:
             tools[bars.PEER] = each(f"{self.peer} {{reference}} {{directory}}/cache")
         tools |= {tool: each(command) for tool, command in self.others().items()}
         tools[bars.FLOOR] = each(f"{self.floor} {{reference}} {{directory}}")
-        tools["curl"] = each(f"{HERE}/transfer.sh {{reference}} {{directory}}")
-        tools[bars.NOSYNC] = f"{HERE}/nosync.py {self.sync(name)}"
+        tools[bars.CURL] = each(f"{HERE}/transfer.sh {{reference}} {{directory}}")
+        tools[bars.NOSYNC] = f"{self.nosync} {self.sync(name)}"
         added = (tool.split("=", 1) for tool in self.args.tool)
         return tools | {tool: each(command.replace("{name}", name)) for tool, command in added}
 
@@ -136,8 +139,10 @@ class Bench:
     def reference(self, name, host=None):
         return f"{host or self.host}/{name}:latest"
 
-    def run(self, tools, warm=True):
-        return in_turn(tools, self.args.runs, self.work / "run", warm)
+    def run(self, tools, warm=True, fill=None):
+        """Once more on what is there already means something only to programs that look."""
+        once = (bars.FLOOR, bars.CURL) if warm else tools
+        return in_turn(tools, self.args.runs, self.work / "run", once, fill)
 
     def images(self, layout):
         """Each image alone."""
@@ -161,7 +166,7 @@ class Bench:
         self.project("distinct", [self.reference("distinct")])
         pair = {"50 images": self.sync(f"sharing-{len(names)}"), "the same bytes as one image": self.sync("distinct")}
         runs = self.run(pair, warm=False)
-        table("what sharing costs", runs, warm=False)
+        table("what sharing costs", runs)
         fifty, one = runs.values()
         self.bars.at_most("50 images to their distinct bytes alone", ratio(fifty, one, "wall"), bars.SHARED_MAX)
         self.warm(references)
@@ -199,19 +204,7 @@ class Bench:
             with link(self.host, *options) as host:
                 tools = self.tools(f"{name}-link", [self.reference(name, host)])
                 del tools[bars.NOSYNC]
-                table(f"{name} over {title}", self.run(tools, warm=False), warm=False)
-
-    def growth(self, layout):
-        """Images that grow in one respect each: what one more byte, file or layer costs."""
-        print("\n### Growth\n\n| image | wall s | CPU s | peak MiB | warm ms | floor CPU s |\n|---|---|---|---|---|---|")
-        for name in self.push(layout):
-            reference = self.reference(name)
-            self.project(name, [reference])
-            runs = self.run({"ours": self.sync(name), "floor": f"{self.floor} {reference} {{directory}}"})
-            ours, floor = runs["ours"], runs["floor"]
-            cells = [f"{median(ours, 'wall'):.2f}", f"{median(ours, 'cpu'):.2f}", f"{median(ours, 'rss_mib'):.0f}",
-                     f"{median(ours, 'warm') * 1000:.0f}", f"{median(floor, 'cpu'):.2f}"]
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+                table(f"{name} over {title}", self.run(tools, warm=False))
 
 
 def made(layout, program, *arguments):
@@ -264,7 +257,7 @@ def main():
         if args.links:
             bench.links(layout_of(args))
         if args.growth:
-            bench.growth(made(args.work / "growing", "corpus.py", "growing"))
+            growth(bench, made(args.work / "growing", "corpus.py", "growing"))
         bench.bars.show()
 
 

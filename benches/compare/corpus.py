@@ -12,6 +12,7 @@
     distinct     one image with the layers of all 50: their distinct bytes alone
 
     bytes-64, files-10000, layers-10 and so on grow in one respect each
+    image-00 …   small images on one base of 4 MiB, each with 128 KiB of its own
 
 Every image is one manifest for linux/amd64, in one OCI layout. Images of real packages are in `packages.py`.
 """
@@ -32,6 +33,12 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+"
 
 SHARING_IMAGES = 50
 
+# What grows: its unit, how much more of it a slope is of, and the counts.
+GROWING = {"bytes": ("MiB of tar", 1024, (64, 256, 512)),
+           "files": ("files of 0 to 1 KiB", 10_000, (10_000, 40_000, 120_000)),
+           "layers": ("layers of 20 files", 1, (10, 40, 100))}
+GROWING_IMAGES = (1, 10, 50)
+
 
 class Layout:
     """An OCI layout that is written."""
@@ -47,11 +54,11 @@ class Layout:
             file.write(data)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
 
-    def layer(self, entries, compression="gzip"):
+    def layer(self, entries, compression="gzip", level=6):
         """A layer of pairs of TarInfo and bytes or an open file: its descriptor and its diff_id."""
         name = f"{self.path}/layer.tmp"
         plain = hashlib.sha256()
-        with open(name, "wb") as file, packing(file, compression) as packed:
+        with open(name, "wb") as file, packing(file, compression, level) as packed:
             tee = Tee(packed, plain)
             with tarfile.open(fileobj=tee, mode="w|", format=tarfile.PAX_FORMAT) as tar:
                 for info, data in entries:
@@ -80,10 +87,10 @@ class Layout:
 
 
 @contextlib.contextmanager
-def packing(file, compression):
+def packing(file, compression, level):
     """What is written here arrives in `file` compressed."""
     if compression == "gzip":
-        with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        with gzip.GzipFile("", "wb", level, file, mtime=0) as packed:
             yield packed
         return
     zstd = subprocess.Popen(["zstd", "-q", "-3", "-T1", "-c"], stdin=subprocess.PIPE, stdout=file)
@@ -134,7 +141,7 @@ def large(mib):
         yield entry(f"models/corpus-{part}.txt", data=b"".join(turned))
 
 
-def small_files(count):
+def small_files(count, largest=12288):
     rnd = random.Random("small files")
     source = text(rnd, 4 << 20)
     data = b""
@@ -143,8 +150,8 @@ def small_files(count):
             folder = f"app/modules/m{number // 40:05}"
             yield directory(folder)
         if number % 10:
-            start = rnd.randrange(len(source) - 12288)
-            data = source[start:start + int(12288 * rnd.random() ** 2)]
+            start = rnd.randrange(len(source) - largest)
+            data = source[start:start + int(largest * rnd.random() ** 2)]
         yield entry(f"{folder}/f{number:06}.js", data=data)
 
 
@@ -178,10 +185,10 @@ def base(mib):
         yield entry(f"usr/part-{number:03}", data=rnd.randbytes(1 << 19) + turned[:1 << 19])
 
 
-def own(number):
+def own(number, parts=64):
     rnd = random.Random(number)
     yield directory("app")
-    for part in range(64):
+    for part in range(parts):
         yield entry(f"app/own-{number:02}-{part:02}", data=rnd.randbytes(32 << 10))
 
 
@@ -202,12 +209,19 @@ def images(layout, large_mib=768):
 
 
 def growing(layout):
-    for mib in (64, 256, 1024):
-        layout.image(f"bytes-{mib}", [layout.layer(large(mib))])
-    for files in (10_000, 40_000, 160_000):
-        layout.image(f"files-{files}", [layout.layer(small_files(files))])
-    for layers in (10, 40, 120):
-        layout.image(f"layers-{layers}", [layout.layer(entries) for entries in many_layers(layers, 100)])
+    """An image for each count of `GROWING`, and the small ones; packed fast, which costs who unpacks no more."""
+    def layer(entries):
+        return layout.layer(entries, level=1)
+
+    make = {"bytes": lambda count: [layer(large(count))],
+            "files": lambda count: [layer(small_files(count, 1024))],
+            "layers": lambda count: [layer(entries) for entries in many_layers(count, 20)]}
+    for what, (_, _, counts) in GROWING.items():
+        for count in counts:
+            layout.image(f"{what}-{count}", make[what](count))
+    below = [layer(base(4))]
+    for number in range(GROWING_IMAGES[-1]):
+        layout.image(f"image-{number:02}", below + [layer(own(number, 4))])
 
 
 if __name__ == "__main__":

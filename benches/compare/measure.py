@@ -1,13 +1,15 @@
 """Programs run in turn, and what they cost."""
 import dataclasses
 import os
-import shutil
+import random
 import statistics
 import subprocess
 import time
 
 COLUMNS = {"wall": "wall s", "cpu": "CPU s", "rss_mib": "peak MiB", "written_mb": "written MB", "size_mb": "size MB",
            "warm": "warm s"}
+# What a run touches beside what it writes.
+MEMORY_MB = 150
 
 
 @dataclasses.dataclass
@@ -18,7 +20,7 @@ class Run:
     rss_mib: float
     written_mb: float
     size_mb: float = 0
-    warm: float = 0
+    warm: float | None = None
 
 
 def measure(command):
@@ -33,40 +35,61 @@ def measure(command):
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, usage.ru_oublock * 512 / 1e6)
 
 
-def cold_and_warm(command, directory, warm=True):
-    """Runs `command`, in which `{directory}` is an empty directory, and once more on what that left."""
-    shutil.rmtree(directory, ignore_errors=True)
+def cold_and_warm(command, directory, warm=True, fill=None, touched_mb=0):
+    """Runs `command`, in which `{directory}` is a directory, empty or with what `fill` puts there, and once more on
+    what that left. It will touch about so much memory."""
+    remove(directory)
     directory.mkdir(parents=True)
-    os.sync()
+    if fill:
+        fill(directory)
+    settle(touched_mb)
     filled = command.replace("{directory}", str(directory))
     run = measure(filled)
     if run:
         size = subprocess.check_output(["du", "-s", "-B1", directory], text=True)
         run.size_mb = int(size.split()[0]) / 1e6
         again = measure(filled) if warm else None
-        run.warm = again.wall if again else 0
-    shutil.rmtree(directory)
+        run.warm = again.wall if again else None
+    remove(directory)
     return run
 
 
-def in_turn(tools, rounds, directory, warm=True):
-    """The runs of each tool. In a round the tools take turns; round 0 fills the page cache and is not counted. A tool
-    that fails once has no runs."""
-    runs = {tool: [] for tool in tools}
+def remove(directory):
+    """By a program of its own, which does not grow this one: what a large process starts counts as large."""
+    subprocess.run(["rm", "-rf", directory], check=True)
+
+
+def settle(touched_mb):
+    """Leaves nothing to write, and touches as much memory as the next run will: on a virtual machine, the first touch
+    of what its host has taken back costs a multiple, and a run after one that freed little would seem the dearer."""
+    os.sync()
+    touch = ["dd", "if=/dev/zero", "of=/dev/null", f"bs={touched_mb + MEMORY_MB:.0f}M", "count=1"]
+    subprocess.run(touch, stderr=subprocess.DEVNULL, check=True)
+
+
+def in_turn(tools, rounds, directory, once=(), fill=None):
+    """The runs of each tool; of those in `once` no warm ones. In a round the tools take turns, in an order that
+    changes, as a run's predecessor has a hand in its cost; round 0 fills the page cache and is not counted. A tool that
+    fails once has no runs."""
+    runs, order, touched_mb = {tool: [] for tool in tools}, random.Random(rounds), {}
     for number in range(rounds + 1):
-        for tool, command in tools.items():
+        for tool in order.sample(list(tools), len(tools)):
             if runs[tool] is None:
                 continue
-            run = cold_and_warm(command, directory, warm)
+            run = cold_and_warm(tools[tool], directory, tool not in once, fill, touched_mb.get(tool, 0))
             if run is None:
                 runs[tool] = None
-            elif number > 0:
+                continue
+            touched_mb[tool] = run.written_mb
+            if number > 0:
                 runs[tool].append(run)
     return runs
 
 
 def median(runs, key):
-    return statistics.median(getattr(run, key) for run in runs)
+    """Of the runs that have it, if any does."""
+    values = [value for run in runs if (value := getattr(run, key)) is not None]
+    return statistics.median(values) if values else None
 
 
 def ratio(ours, theirs, key):
@@ -76,19 +99,22 @@ def ratio(ours, theirs, key):
 
 
 def figure(value, key):
+    if value is None:
+        return ""
     digits = 0 if key.endswith(("mb", "mib")) else 3 if key == "warm" else 2
     return f"{value:.{digits}f}"
 
 
-def table(title, runs, warm=True):
+def table(title, runs):
     """A Markdown table of medians; the ratios are the first tool's to the row's."""
-    columns = {key: name for key, name in COLUMNS.items() if warm or key != "warm"}
+    known = [run for tool in runs.values() if tool for run in tool]
+    columns = {key: name for key, name in COLUMNS.items() if median(known, key) is not None}
     lines = [f"\n### {title}\n", f"| | {' | '.join(columns.values())} | our wall / its | our CPU / its |",
              "|---" * (len(columns) + 3) + "|"]
     ours = next(iter(runs.values()))
     for tool, theirs in runs.items():
         if not theirs or not ours:
-            lines.append(f"| {tool} | failed" + " | " * (len(columns) + 1) + " |")
+            lines.append(f"| {tool} | failed |")
             continue
         cells = [figure(median(theirs, key), key) for key in columns]
         ratios = [ratio(ours, theirs, key) for key in ("wall", "cpu")]

@@ -21,6 +21,7 @@ const LAYERS_AT_ONCE: usize = 2;
 const BUFFER_BYTES: usize = 256 << 10;
 const CHUNKS_AHEAD: usize = 64;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
                         application/vnd.docker.distribution.manifest.v2+json";
 
@@ -81,7 +82,7 @@ async fn pull(
     Ok(())
 }
 
-/// Inflates what comes into `file`, and answers the diff_id.
+/// Inflates what comes, unless it is a plain tar, into `file`, and answers the diff_id.
 fn unpack(chunks: Receiver<Vec<u8>>, file: PathBuf) -> Result<String, Failure> {
     let mut blob = Chunks { chunks, current: Vec::new(), used: 0 };
     let mut magic = [0; 4];
@@ -89,8 +90,10 @@ fn unpack(chunks: Receiver<Vec<u8>>, file: PathBuf) -> Result<String, Failure> {
     let blob = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(magic).chain(blob));
     let mut plain: Box<dyn Read> = if magic == ZSTD_MAGIC {
         Box::new(zstd::stream::read::Decoder::with_buffer(blob)?)
-    } else {
+    } else if magic.starts_with(&GZIP_MAGIC) {
         Box::new(MultiGzDecoder::new(blob))
+    } else {
+        Box::new(blob)
     };
     let mut file = File::create(file)?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; BUFFER_BYTES]);
