@@ -63,24 +63,29 @@ impl Piecewise {
         size_bytes: u64,
         read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
     ) -> io::Result<blake3::Hash> {
-        let read_piece = |start: u64| {
-            let count = usize::try_from((size_bytes - start).min(PIECE_BYTES));
-            let mut bytes = vec![0; count.map_err(io::Error::other)?];
-            read(start, &mut bytes).map(|()| bytes)
+        let hash_again = |start: u64| {
+            let (mut hasher, mut buffer) = (hasher_at(start), vec![0; ZEROS.len()]);
+            let (mut position, end) = (start, size_bytes.min(start + PIECE_BYTES));
+            while position < end {
+                let count = usize::try_from(end - position)
+                    .map_or(buffer.len(), |left| left.min(buffer.len()));
+                read(position, &mut buffer[..count])?;
+                hasher.update(&buffer[..count]);
+                position += count as u64;
+            }
+            Ok(hasher)
         };
         if size_bytes <= PIECE_BYTES {
-            return Ok(blake3::hash(&read_piece(0)?));
+            return hash_again(0).map(|hasher| hasher.finalize());
         }
         self.skip_to(size_bytes);
         if !self.position.is_multiple_of(PIECE_BYTES) {
             self.end_piece();
         }
-        let hash_again = |index: u64| {
-            let start = index * PIECE_BYTES;
-            Ok(hasher_at(start).update(&read_piece(start)?).finalize_non_root())
-        };
-        let pieces = self.pieces.into_iter().zip(0..);
-        let pieces = pieces.map(|(piece, index)| piece.map_or_else(|| hash_again(index), Ok));
+        let pieces = self.pieces.into_iter().zip(0..).map(|(piece, index)| match piece {
+            Some(piece) => Ok(piece),
+            None => hash_again(index * PIECE_BYTES).map(|hasher| hasher.finalize_non_root()),
+        });
         let pieces = pieces.collect::<io::Result<Vec<_>>>()?;
         let (left, right) = halves(&pieces);
         Ok(merge_subtrees_root(&subtree(left), &subtree(right), Mode::Hash))

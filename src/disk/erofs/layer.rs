@@ -61,6 +61,8 @@ impl<F: BlockFile> LayerWriter<F> {
     pub fn finish(mut self, tree: &Tree, diff_id: DiffId) -> Result<(F, LayerImage), Error> {
         self.out.rewind(self.file_start)?;
         self.out.begin_cached()?;
+        // The tables of the metadata take their memory.
+        self.files.clear();
         let layout = Layout::new(tree, Forms::Extended)?;
         let too_large = || Error::Blocks("the layer image");
         let meta_blkaddr = u32::try_from(self.out.position() / BLOCK).map_err(|_| too_large())?;
