@@ -60,6 +60,38 @@ impl Plan {
         self.actions.is_empty()
     }
 
+    /// The same, but for what is built of something that it does not make.
+    #[must_use]
+    pub fn anew(mut self) -> Self {
+        let mut made = BTreeSet::new();
+        // What others need comes before them.
+        self.actions.retain(|action| {
+            let is_anew = match action {
+                Action::BuildFsmeta(_) | Action::WriteDisk(_) => action.needs().is_subset(&made),
+                _ => true,
+            };
+            if is_anew {
+                made.insert(action.makes());
+            }
+            is_anew
+        });
+        self
+    }
+
+    /// The same, but for what makes something of `lost`, or cannot be made without it.
+    #[must_use]
+    pub fn without(mut self, mut lost: BTreeSet<Artifact>) -> Self {
+        // What others need comes before them.
+        self.actions.retain(|action| {
+            let is_lost = lost.contains(&action.makes()) || !action.needs().is_disjoint(&lost);
+            if is_lost {
+                lost.insert(action.makes());
+            }
+            !is_lost
+        });
+        self
+    }
+
     /// How much there is to do. Bytes are what is transferred if nothing is there in another form.
     pub fn totals(&self) -> Totals {
         self.actions.iter().fold(Totals::default(), |mut totals, action| {

@@ -3,6 +3,7 @@
 //! An action that fails takes with it what needs its artifact; all others go on. Nothing here decides what
 //! is to be done.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -20,13 +21,14 @@ use crate::oci::document::manifest::Manifest;
 use crate::plan::action::{Action, DocumentKind, FetchDocument, FetchLayer, Origin, Stack};
 use crate::plan::artifact::Artifact;
 use crate::plan::event::Event;
-use crate::store::Store;
 use crate::store::guard::ArtifactGuard;
+use crate::store::reader::Reader;
 use crate::store::record::Record;
 use crate::store::run::{Claim, Run};
 
-/// Documents that are fetched at once: they are small, and their cost is the way to the registry and back.
-const DOCUMENTS_AT_ONCE: usize = 16;
+/// Documents and disks that are made at once. They are small: what a document costs is the way to the registry and
+/// back, and what both cost is that a disk is waited for, which may write several of them in one go.
+const SMALL_AT_ONCE: usize = 16;
 
 /// An action that was not done.
 #[derive(Debug)]
@@ -37,15 +39,29 @@ pub struct Failure {
     pub error: Error,
 }
 
-/// Fetches the documents among `actions`.
-pub async fn documents(context: &Arc<Context>, actions: &[Action]) -> Vec<Failure> {
-    let documents = actions.iter().filter(|action| matches!(action, Action::FetchDocument(_)));
-    apply(context, documents.cloned().collect(), DOCUMENTS_AT_ONCE).await
+/// Who says when an action may be done, beyond what the action itself needs.
+pub trait Admission {
+    /// What is waited for, as far as it is among what is made.
+    fn needs(&self, action: &Action) -> BTreeSet<Artifact> {
+        action.needs()
+    }
+
+    /// Whether `action` may be done now that what it needs is there. If not, it is left, and what needs its artifact.
+    fn admits(&self, action: &Action) -> impl Future<Output = bool> + Send;
+}
+
+/// Everything may be done.
+struct All;
+
+impl Admission for All {
+    async fn admits(&self, _: &Action) -> bool {
+        true
+    }
 }
 
 /// Does `actions`, and answers what failed.
 pub async fn all(context: &Arc<Context>, actions: &[Action]) -> Vec<Failure> {
-    apply(context, actions.to_vec(), context.jobs.get()).await
+    admitted(context, actions, &All).await
 }
 
 /// Fetches a document that is missing or damaged in the store.
@@ -57,22 +73,64 @@ pub async fn refetch(context: &Context, document: &FetchDocument) -> Result<(), 
     }
 }
 
-async fn apply(context: &Arc<Context>, actions: Vec<Action>, at_once: usize) -> Vec<Failure> {
-    let mut schedule = Schedule::new(actions);
-    let mut running = JoinSet::new();
+/// How many actions of each size run.
+#[derive(Debug, Default)]
+struct Running {
+    small: usize,
+    large: usize,
+}
+
+impl Running {
+    /// The next action for which there is room, which counts from now on.
+    fn next(&mut self, schedule: &mut Schedule, large_max: usize) -> Option<Action> {
+        if self.large < large_max
+            && let Some(action) = schedule.next_large()
+        {
+            self.large += 1;
+            return Some(action);
+        }
+        let action = if self.small < SMALL_AT_ONCE { schedule.next_small() } else { None };
+        self.small += usize::from(action.is_some());
+        action
+    }
+
+    const fn ended(&mut self, action: &Action) {
+        if action.is_small() {
+            self.small -= 1;
+        } else {
+            self.large -= 1;
+        }
+    }
+}
+
+/// Does those of `actions` that are admitted, and answers what failed.
+pub async fn admitted(
+    context: &Arc<Context>,
+    actions: &[Action],
+    admission: &impl Admission,
+) -> Vec<Failure> {
+    let mut schedule = Schedule::new(actions.to_vec(), |action| admission.needs(action));
+    let mut tasks = JoinSet::new();
+    let mut running = Running::default();
     let mut failures = Vec::new();
     loop {
-        while running.len() < at_once
-            && let Some(action) = schedule.next()
-        {
-            running.spawn(do_one(Arc::clone(context), action));
+        while let Some(action) = running.next(&mut schedule, context.jobs.get()) {
+            if admission.admits(&action).await {
+                tasks.spawn(do_one(Arc::clone(context), action));
+            } else {
+                running.ended(&action);
+                schedule.failed(action.makes());
+            }
         }
-        let Some(ended) = running.join_next().await else {
+        let Some(ended) = tasks.join_next().await else {
             return failures;
         };
-        match ended {
-            Ok((action, Ok(()))) => schedule.made(action.makes()),
-            Ok((action, Err(error))) => {
+        let (action, done) =
+            ended.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
+        running.ended(&action);
+        match done {
+            Ok(()) => schedule.made(action.makes()),
+            Err(error) => {
                 let artifact = action.makes();
                 failures.push(Failure { action, error });
                 for skipped in schedule.failed(artifact) {
@@ -83,7 +141,6 @@ async fn apply(context: &Arc<Context>, actions: Vec<Action>, at_once: usize) -> 
                     failures.push(Failure { action: skipped.action, error });
                 }
             }
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }
 }
@@ -132,8 +189,8 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
             context.reporter.report(Event::FsmetaStarted { chain_id, image });
             let (told, image) = (Arc::clone(&context.reporter), stack.origin.image.clone());
             let writing = move || told.report(Event::FsmetaWriting { chain_id, image });
-            let (record, warnings) = built(context, stack, guard, |store, run, stack, guard| {
-                build::fsmeta(store, run, &stack.layers, stack.fsmeta, guard, writing)
+            let (record, warnings) = built(context, stack, guard, |reader, run, stack, guard| {
+                build::fsmeta(reader, run, &stack.layers, stack.fsmeta, guard, writing)
             })
             .await?;
             context.warn(&stack.origin.image, "its layers together", &warnings);
@@ -142,8 +199,8 @@ async fn claim_and_do(context: &Arc<Context>, action: &Action) -> Result<Option<
         Action::WriteDisk(stack) => {
             let (chain_id, image) = (stack.chain_id, stack.origin.image.clone());
             context.reporter.report(Event::DiskStarted { chain_id, image });
-            built(context, stack, guard, |store, run, stack, guard| {
-                build::disk(store, run, stack.chain_id, guard)
+            built(context, stack, guard, |reader, run, stack, guard| {
+                build::disk(reader, run, stack.chain_id, guard)
             })
             .await?
         }
@@ -172,13 +229,13 @@ async fn built<T: Send + 'static>(
     context: &Context,
     stack: &Stack,
     guard: ArtifactGuard,
-    build: impl FnOnce(&Store, &Run, &Stack, ArtifactGuard) -> Result<T, Error> + Send + 'static,
+    build: impl FnOnce(&Reader, &Run, &Stack, ArtifactGuard) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let reference = || stack.origin.source.clone();
     let too_many = |source| Error::TooManyLayers { reference: reference(), source };
     context.limits.check_layers(stack.layers.len()).map_err(too_many)?;
-    let (store, run, stack) = (context.store.clone(), context.run.clone(), stack.clone());
-    blocking(guard.artifact(), move || build(&store, &run, &stack, guard)).await
+    let (reader, run, stack) = (Arc::clone(&context.reader), context.run.clone(), stack.clone());
+    blocking(guard.artifact(), move || build(&reader, &run, &stack, guard)).await
 }
 
 /// Opens where `origin`'s image comes from, for the sake of `artifact`.

@@ -15,9 +15,9 @@ use crate::layer::merge::{Merged, merge};
 use crate::layer::warning::Warnings;
 use crate::oci::digest::{ChainId, DiffId, Digest};
 use crate::plan::artifact::Artifact;
-use crate::store::Store;
 use crate::store::guard::ArtifactGuard;
 use crate::store::ingest::{Expected, Ingest};
+use crate::store::reader::Reader;
 use crate::store::record::Record;
 use crate::store::run::{Claim, Run};
 use crate::store::stored::StoredFile;
@@ -34,7 +34,7 @@ pub(super) type OpenLayer<R> = (DiffId, Image<R>);
 /// Makes `artifact`, the fsmeta or the disk of `layers`, unless it is there. For whom is not known, so it is held
 /// to the digest of no lock.
 pub(crate) fn again(
-    store: &Store,
+    reader: &Reader,
     run: &Run,
     artifact: Artifact,
     layers: &[DiffId],
@@ -43,8 +43,8 @@ pub(crate) fn again(
         return Ok(());
     };
     match artifact {
-        Artifact::Fsmeta(_) => fsmeta(store, run, layers, None, guard, || ()).map(drop),
-        Artifact::Disk(chain_id) => disk(store, run, chain_id, guard).map(drop),
+        Artifact::Fsmeta(_) => fsmeta(reader, run, layers, None, guard, || ()).map(drop),
+        Artifact::Disk(chain_id) => disk(reader, run, chain_id, guard).map(drop),
         Artifact::Blob(_) | Artifact::Layer(_) => Ok(()),
     }
 }
@@ -53,14 +53,14 @@ pub(crate) fn again(
 /// is done and the other begins,
 /// and answers also what was decided on the way.
 pub(super) fn fsmeta(
-    store: &Store,
+    reader: &Reader,
     run: &Run,
     layers: &[DiffId],
     expected: Option<Digest>,
     guard: ArtifactGuard,
     writing: impl FnOnce(),
 ) -> Result<(Record, Warnings), Error> {
-    let layers = open_layers(store, layers)?;
+    let layers = open_layers(reader, layers)?;
     let (ingest, warnings) = ingest_fsmeta(run, guard.artifact(), &layers, writing)?;
     drop(layers);
     let expected = Expected { digest: expected, ..Expected::default() };
@@ -105,16 +105,16 @@ pub(super) fn write_fsmeta<R: ReadAt>(
 
 /// Opens the images of `layers`.
 pub(super) fn open_layers(
-    store: &Store,
+    reader: &Reader,
     layers: &[DiffId],
 ) -> Result<Vec<OpenLayer<StoredFile>>, Error> {
-    layers.iter().map(|&layer| Ok((layer, open_layer(store, layer)?))).collect()
+    layers.iter().map(|&layer| Ok((layer, open_layer(reader, layer)?))).collect()
 }
 
 /// Opens the image of a layer.
-pub(super) fn open_layer(store: &Store, layer: DiffId) -> Result<Image<StoredFile>, Error> {
+pub(super) fn open_layer(reader: &Reader, layer: DiffId) -> Result<Image<StoredFile>, Error> {
     let artifact = Artifact::Layer(layer);
-    Image::open(store.open(artifact)?).map_err(|error| Error::Stored(artifact, error))
+    Image::open(reader.open(artifact)?).map_err(|error| Error::Stored(artifact, error))
 }
 
 /// Merges the trees of the layers' images, each of which is let go when it is merged.
@@ -145,18 +145,18 @@ pub(super) fn changeset<R: ReadAt>(
 
 /// Writes the text that joins the fsmeta of `chain_id` and its layers, and commits it.
 pub(super) fn disk(
-    store: &Store,
+    reader: &Reader,
     run: &Run,
     chain_id: ChainId,
     guard: ArtifactGuard,
 ) -> Result<Record, Error> {
-    let text = disk_text(store, chain_id)?;
+    let text = disk_text(reader, chain_id)?;
     Ok(run.commit_bytes(guard, text.as_bytes())?)
 }
 
 /// The text that joins the fsmeta of `chain_id` and its layers.
-pub(super) fn disk_text(store: &Store, chain_id: ChainId) -> Result<String, Error> {
-    Disk::open(store, chain_id)?.vmdk(|part| relative_path(part.artifact))
+pub(super) fn disk_text(reader: &Reader, chain_id: ChainId) -> Result<String, Error> {
+    Disk::open_by(reader, chain_id)?.vmdk(|part| relative_path(part.artifact))
 }
 
 /// As [`disk_text`], of an fsmeta that is in no store: a file of this digest that is the image `fsmeta`.

@@ -13,12 +13,15 @@ use crate::plan::artifact::Artifact;
 use crate::plan::event::{Event, Reporter};
 use crate::spec::name::ImageName;
 use crate::store::Store;
+use crate::store::reader::Reader;
 use crate::store::run::Run;
 
 /// What all actions of a run share.
 pub struct Context {
     /// Where artifacts go.
     pub store: Store,
+    /// The same with its directories open, all of which are there.
+    pub reader: Arc<Reader>,
     /// The run under way in it.
     pub run: Run,
     /// Where images come from.

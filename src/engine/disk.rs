@@ -18,6 +18,7 @@ use crate::engine::raw::copy_data;
 use crate::oci::digest::{ChainId, Digest};
 use crate::plan::artifact::Artifact;
 use crate::store::Store;
+use crate::store::reader::Reader;
 use crate::store::replace::replace;
 use crate::store::stored::StoredFile;
 use crate::store::unfinished::folder_of;
@@ -42,12 +43,17 @@ pub struct DiskPart {
 impl Disk {
     /// Opens the parts of the disk of `chain_id`. Each must be as long as the fsmeta says.
     pub fn open(store: &Store, chain_id: ChainId) -> Result<Self, Error> {
+        Self::open_by(&store.reader()?, chain_id)
+    }
+
+    /// As [`Disk::open`], of a store that is open.
+    pub(super) fn open_by(reader: &Reader, chain_id: ChainId) -> Result<Self, Error> {
         let fsmeta = Artifact::Fsmeta(chain_id);
-        let file = store.open(fsmeta)?;
+        let file = reader.open(fsmeta)?;
         let digest = file.sha256()?;
         let image = Image::open(file).map_err(|error| Error::Stored(fsmeta, error))?;
         let opened = |Extent { file: artifact, sectors }| {
-            let part = DiskPart { artifact, file: store.open(artifact)? };
+            let part = DiskPart { artifact, file: reader.open(artifact)? };
             let (expected, actual) = (sectors * SECTOR_BYTES, part.file.record().size_bytes);
             if expected != actual {
                 return Err(Error::PartSize { artifact, expected, actual });

@@ -1,6 +1,6 @@
-//! Which actions can be done now. Knows nothing of actions but what they need and make.
+//! Which actions can be done now. Knows nothing of actions but what they need and make, and whether they are small.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::plan::action::Action;
 use crate::plan::artifact::Artifact;
@@ -8,7 +8,8 @@ use crate::plan::artifact::Artifact;
 /// Actions on their way from waiting over ready to done. What no action makes is taken to be there.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    ready: VecDeque<Action>,
+    small: VecDeque<Action>,
+    large: VecDeque<Action>,
     /// Actions with the number of artifacts that they still wait for; `None` once they are ready.
     waiting: Vec<Option<(Action, usize)>>,
     /// Who waits for an artifact.
@@ -23,16 +24,19 @@ pub(super) struct Skipped {
 }
 
 impl Schedule {
-    pub(super) fn new(actions: Vec<Action>) -> Self {
-        let makers: std::collections::BTreeSet<Artifact> =
-            actions.iter().map(Action::makes).collect();
-        let mut schedule =
-            Self { ready: VecDeque::new(), waiting: Vec::new(), waiters: BTreeMap::new() };
+    pub(super) fn new(actions: Vec<Action>, needs: impl Fn(&Action) -> BTreeSet<Artifact>) -> Self {
+        let makers: BTreeSet<Artifact> = actions.iter().map(Action::makes).collect();
+        let mut schedule = Self {
+            small: VecDeque::new(),
+            large: VecDeque::new(),
+            waiting: Vec::new(),
+            waiters: BTreeMap::new(),
+        };
         for action in actions {
             let needs: Vec<Artifact> =
-                action.needs().into_iter().filter(|need| makers.contains(need)).collect();
+                needs(&action).into_iter().filter(|need| makers.contains(need)).collect();
             if needs.is_empty() {
-                schedule.ready.push_back(action);
+                schedule.is_ready(action);
                 continue;
             }
             let place = schedule.waiting.len();
@@ -44,9 +48,23 @@ impl Schedule {
         schedule
     }
 
-    /// The next action to do, if one is ready now.
-    pub(super) fn next(&mut self) -> Option<Action> {
-        self.ready.pop_front()
+    /// The next small action to do, if one is ready now.
+    pub(super) fn next_small(&mut self) -> Option<Action> {
+        self.small.pop_front()
+    }
+
+    /// The next other action to do, if one is ready now.
+    pub(super) fn next_large(&mut self) -> Option<Action> {
+        self.large.pop_front()
+    }
+
+    /// What finishes an image goes before what begins another.
+    fn is_ready(&mut self, action: Action) {
+        let ready = if action.is_small() { &mut self.small } else { &mut self.large };
+        match action {
+            Action::BuildFsmeta(_) | Action::WriteDisk(_) => ready.push_front(action),
+            _ => ready.push_back(action),
+        }
     }
 
     /// Notes that `artifact` is there.
@@ -54,8 +72,10 @@ impl Schedule {
         for place in self.waiters.remove(&artifact).unwrap_or_default() {
             if let Some((_, open)) = &mut self.waiting[place] {
                 *open -= 1;
-                if *open == 0 {
-                    self.ready.extend(self.waiting[place].take().map(|(action, _)| action));
+                if *open == 0
+                    && let Some((action, _)) = self.waiting[place].take()
+                {
+                    self.is_ready(action);
                 }
             }
         }
@@ -101,23 +121,24 @@ mod tests {
     #[test]
     fn what_is_there_is_not_waited_for_and_what_is_made_is() {
         let (fsmeta, disk) = (Action::BuildFsmeta(stack(&["a"])), Action::WriteDisk(stack(&["a"])));
-        let mut schedule = Schedule::new(vec![disk.clone(), fsmeta.clone()]);
-        assert_eq!(schedule.next(), Some(fsmeta.clone()));
-        assert_eq!(schedule.next(), None);
+        let mut schedule = Schedule::new(vec![disk.clone(), fsmeta.clone()], Action::needs);
+        assert_eq!((schedule.next_small(), schedule.next_large()), (None, Some(fsmeta.clone())));
+        assert_eq!(schedule.next_large(), None);
         schedule.made(fsmeta.makes());
-        assert_eq!(schedule.next(), Some(disk));
-        assert_eq!(schedule.next(), None);
+        assert_eq!((schedule.next_small(), schedule.next_large()), (Some(disk), None));
+        assert_eq!(schedule.next_small(), None);
     }
 
     #[test]
     fn a_failure_takes_what_needs_it_and_nothing_else() {
         let (fsmeta, disk) = (Action::BuildFsmeta(stack(&["a"])), Action::WriteDisk(stack(&["a"])));
         let other = Action::BuildFsmeta(stack(&["b"]));
-        let mut schedule = Schedule::new(vec![fsmeta.clone(), disk.clone(), other.clone()]);
-        assert_eq!(schedule.next(), Some(fsmeta.clone()));
+        let actions = vec![fsmeta.clone(), disk.clone(), other.clone()];
+        let mut schedule = Schedule::new(actions, Action::needs);
+        assert_eq!(schedule.next_large(), Some(fsmeta.clone()));
         let because = fsmeta.makes();
         assert_eq!(schedule.failed(because), [Skipped { action: disk, because }]);
-        assert_eq!(schedule.next(), Some(other));
-        assert_eq!(schedule.next(), None);
+        assert_eq!(schedule.next_large(), Some(other));
+        assert_eq!((schedule.next_small(), schedule.next_large()), (None, None));
     }
 }

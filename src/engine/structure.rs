@@ -32,13 +32,15 @@ pub fn check(store: &Store, artifact: Artifact, stacks: &Stacks) -> Result<(), E
             Some(layers) => fsmeta(store, chain_id, layers),
             None => unknown_fsmeta(store, chain_id),
         },
-        Artifact::Disk(chain_id) => same(store, artifact, Digest::of(disk_text(store, chain_id)?)),
+        Artifact::Disk(chain_id) => {
+            same(store, artifact, Digest::of(disk_text(&store.reader()?, chain_id)?))
+        }
     }
 }
 
 /// The whole tree, all block ranges, and the superblock's own account of the image.
 fn layer(store: &Store, diff_id: DiffId) -> Result<(), Error> {
-    let image = open_layer(store, diff_id)?;
+    let image = open_layer(&store.reader()?, diff_id)?;
     let size_bytes = store.open(Artifact::Layer(diff_id))?.record().size_bytes;
     check_layer(diff_id, &image, size_bytes)?;
     changeset(diff_id, &image, 0).map(drop)
@@ -68,7 +70,7 @@ pub(super) fn check_layer<R: ReadAt>(
 fn fsmeta(store: &Store, chain_id: ChainId, layers: &[DiffId]) -> Result<(), Error> {
     let artifact = Artifact::Fsmeta(chain_id);
     let mut bytes = Hashed(Hasher::new());
-    write_fsmeta(artifact, &open_layers(store, layers)?, || (), &mut bytes)?;
+    write_fsmeta(artifact, &open_layers(&store.reader()?, layers)?, || (), &mut bytes)?;
     same(store, artifact, bytes.0.finish())
 }
 

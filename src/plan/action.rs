@@ -141,6 +141,22 @@ impl Action {
         }
     }
 
+    /// Whether it makes a small file of what is soon had: what it costs is to wait for a registry, or for a disk.
+    pub const fn is_small(&self) -> bool {
+        match self {
+            Self::FetchDocument(_) | Self::WriteDisk(_) => true,
+            Self::FetchLayer(_)
+            | Self::FetchBlob(_)
+            | Self::BuildLayer(_)
+            | Self::BuildFsmeta(_) => false,
+        }
+    }
+
+    /// Whether it makes what one layer alone is needed for: its blob or its image.
+    pub const fn is_of_layer(&self) -> bool {
+        matches!(self, Self::FetchLayer(_) | Self::FetchBlob(_) | Self::BuildLayer(_))
+    }
+
     /// Bytes that it transfers, if nothing is there in another form.
     pub const fn download_bytes(&self) -> u64 {
         match self {

@@ -282,3 +282,22 @@ proptest! {
         prop_assert_eq!(totals.disks, stacks.len() as u64);
     }
 }
+
+#[test]
+fn what_is_built_of_something_older_is_not_made_anew_and_what_needs_something_lost_is_not_made() {
+    let lock = lock(&[("one", &[("linux/amd64", "ab")]), ("two", &[("linux/amd64", "ac")])]);
+    let layer = |letter: &str| Artifact::Layer(DiffId(Digest::of(letter)));
+    let makes = |plan: Plan| plan.actions.iter().map(Action::makes).collect::<BTreeSet<_>>();
+    let stacks = |artifacts: &BTreeSet<Artifact>| {
+        artifacts.iter().filter(|it| matches!(it, Artifact::Fsmeta(_) | Artifact::Disk(_))).count()
+    };
+    let all = || plan(&lock, &everything(&lock), &Inventory::new());
+    assert_eq!(all().anew(), all());
+    let upon_a = plan(&lock, &everything(&lock), &Inventory::from([layer("a"), layer("c")]));
+    assert_eq!(stacks(&makes(upon_a.anew())), 0);
+
+    let without_b = makes(all().without(BTreeSet::from([layer("b")])));
+    assert!(!without_b.contains(&layer("b")) && without_b.contains(&layer("a")));
+    assert_eq!(stacks(&without_b), 2);
+    assert_eq!(stacks(&makes(all().without(BTreeSet::from([layer("a")])))), 0);
+}

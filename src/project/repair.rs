@@ -150,6 +150,7 @@ impl Project {
         let (store, caller) = (self.store().clone(), session.caller.clone());
         let work = move || {
             let run = store.shared()?.begin_run(&artifacts, caller)?;
+            let reader = store.reader()?;
             // A disk comes after its fsmeta, as it does in the order of artifacts.
             for &artifact in &artifacts {
                 let (Artifact::Fsmeta(chain_id) | Artifact::Disk(chain_id)) = artifact else {
@@ -159,7 +160,7 @@ impl Project {
                 if let Some(layers) = stacks.get(&chain_id)
                     && run.inventory(&parts)?.len() == parts.len()
                 {
-                    again(&store, &run, artifact, layers)?;
+                    again(&reader, &run, artifact, layers)?;
                 }
             }
             Ok(())

@@ -1,8 +1,8 @@
 //! Sync: the store is made to hold what a lock says.
 //!
-//! Documents first, then the chain of each image, then layers, then what is built of them. An image whose
-//! documents are missing or contradict its block is left out of the rest, and nothing is fetched on its
-//! word; all others go on. When everything is committed, the project's root is. Where the lock has digests of
+//! Of each image the documents come first, then their chain is checked, then come layers, then what is built of
+//! them; images do not wait for each other. An image whose documents are missing or contradict its block is left out
+//! of the rest, and nothing is fetched on its word; all others go on. When everything is committed, the project's root is. Where the lock has digests of
 //! artifacts, what is in the store is held to them.
 
 mod room;
@@ -12,6 +12,8 @@ mod reach;
 mod reasons;
 
 pub(super) mod subset;
+
+mod anew;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,6 +42,7 @@ use crate::spec::lockfile::Lock;
 use crate::spec::name::ImageName;
 use crate::store::error::Error as StoreError;
 use crate::store::pulled::PulledImage;
+use crate::store::reader::Reader;
 use crate::store::root::Root;
 
 /// What came of a sync.
@@ -248,12 +251,12 @@ impl Work<'_> {
         synced: &mut Synced,
     ) -> Result<(), Error> {
         let todo = self.missing(context, selection)?;
-        let failed = synced.note(apply::documents(context, &todo.actions).await);
-        let broken = self.broken(selection, Some(context), &failed).await?;
+        let lost = self.do_anew(context, &todo, synced).await?;
+        let broken = self.broken(selection, Some(context), &lost.documents).await?;
         let sound = without(selection, &broken);
         synced.note_broken(broken);
         let sound = self.upon_whole_parts(context, sound, synced).await?;
-        let rest = self.missing(context, &sound)?;
+        let rest = self.missing(context, &sound)?.without(lost.others);
         synced.note(apply::all(context, &rest.actions).await);
 
         let left = self.missing(context, selection)?;
@@ -322,6 +325,7 @@ impl Work<'_> {
         let artifacts: Vec<Artifact> = artifacts.into_iter().collect();
         Ok(Arc::new(Context {
             run: store.shared()?.begin_run(&artifacts, caller.clone())?,
+            reader: Arc::new(store.reader()?),
             store,
             sources: self.sources.clone(),
             limits: *limits,
@@ -342,24 +346,35 @@ impl Work<'_> {
         let mut broken = Broken::new();
         let reader = self.project.store().reader()?;
         for (name, platform) in pairs(selection) {
-            let Some(image) = self.lock.image(name.as_str()) else { continue };
-            let Some(locked) = image.platforms.get(platform) else { continue };
             let has_failed = !failed.is_empty()
                 && !self.project.wanted(self.lock, &only(name, platform)).is_disjoint(failed);
-            let block = Block { name, image, platform, locked };
-            // Without a network what is damaged stays where it is, and is told.
-            let is_reachable = self.session.registry.is_some() || image.source.is_local();
-            let heal = heal.filter(|_| !has_failed && is_reachable);
-            let desk = Desk::Store { reader: &reader, heal };
-            let documents = Documents { block, desk };
-            let wanted = self.project.extent().documents;
-            let checked = documents.check(wanted, self.allows_mismatch(name)).await.err();
+            let heal = heal.filter(|_| !has_failed);
+            let checked = self.check(&reader, (name, platform), heal).await;
+            let checked = checked.and_then(Result::err);
             let told = checked.filter(|error| !has_failed || matches!(error, Error::Chain(_)));
             if has_failed || told.is_some() {
                 broken.insert((name.clone(), platform.clone()), told);
             }
         }
         Ok(broken)
+    }
+
+    /// Whether the documents of an image are there and make the chain that the lock states; nothing if the lock does
+    /// not have it.
+    async fn check(
+        &self,
+        reader: &Reader,
+        (name, platform): (&ImageName, &Platform),
+        heal: Option<&Arc<Context>>,
+    ) -> Option<Result<(), Error>> {
+        let image = self.lock.image(name.as_str())?;
+        let locked = image.platforms.get(platform)?;
+        // Without a network what is damaged stays where it is, and is told.
+        let is_reachable = self.session.registry.is_some() || image.source.is_local();
+        let desk = Desk::Store { reader, heal: heal.filter(|_| is_reachable) };
+        let documents = Documents { block: Block { name, image, platform, locked }, desk };
+        let wanted = self.project.extent().documents;
+        Some(documents.check(wanted, self.allows_mismatch(name)).await)
     }
 
     fn allows_mismatch(&self, name: &ImageName) -> bool {
