@@ -2,8 +2,8 @@
 //!
 //! Of each image the documents come first, then their chain is checked, then come layers, then what is built of
 //! them; images do not wait for each other. An image whose documents are missing or contradict its block is left out
-//! of the rest, and nothing is fetched on its word; all others go on. When everything is committed, the project's root is. Where the lock has digests of
-//! artifacts, what is in the store is held to them.
+//! of the rest, and nothing is fetched on its word; all others go on. When everything is committed, the project's
+//! root is. Where the lock has digests of artifacts, what is in the store is held to them.
 
 mod room;
 
