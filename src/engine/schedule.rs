@@ -36,7 +36,7 @@ impl Schedule {
             let needs: Vec<Artifact> =
                 needs(&action).into_iter().filter(|need| makers.contains(need)).collect();
             if needs.is_empty() {
-                schedule.is_ready(action);
+                schedule.ready(&action).push_back(action);
                 continue;
             }
             let place = schedule.waiting.len();
@@ -58,9 +58,13 @@ impl Schedule {
         self.large.pop_front()
     }
 
-    /// What finishes an image goes before what begins another.
+    fn ready(&mut self, action: &Action) -> &mut VecDeque<Action> {
+        if action.is_small() { &mut self.small } else { &mut self.large }
+    }
+
+    /// Notes that what `action` waited for is there. What finishes an image goes before what begins another.
     fn is_ready(&mut self, action: Action) {
-        let ready = if action.is_small() { &mut self.small } else { &mut self.large };
+        let ready = self.ready(&action);
         match action {
             Action::BuildFsmeta(_) | Action::WriteDisk(_) => ready.push_front(action),
             _ => ready.push_back(action),
