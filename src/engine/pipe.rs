@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes on their way: a few network reads ahead of the reader.
-const PIPE_BYTES: u32 = 2 << 20;
+const PIPE_BYTES: u32 = 512 << 10;
 
 /// A chunk with the room that it takes.
 type Chunk = (Bytes, OwnedSemaphorePermit);
