@@ -122,8 +122,11 @@ impl Ingest {
         let artifact = guard.artifact();
         let needs_sha256 = expected.digest.is_some() || matches!(artifact, Artifact::Blob(_));
         let sha256 = self.make_durable(needs_sha256)?;
-        let record = Record::new(self.size_bytes, self.content()?);
-        let record = compare(artifact, expected, Record { sha256, ..record })?;
+        let record = match (artifact, sha256) {
+            (Artifact::Blob(_), Some(sha256)) => Record::new(self.size_bytes, sha256),
+            _ => Record { sha256, ..Record::new(self.size_bytes, self.content()?) },
+        };
+        let record = compare(artifact, expected, record)?;
         let file = (&self.workspace.directory, self.name.as_str(), &self.file);
         settle(&self.workspace, guard, file, record)
     }
