@@ -2,7 +2,7 @@
 //!
 //! What comes as a stream is known by its SHA-256, as everywhere in OCI. The image of a layer is known by its
 //! BLAKE3: that of a file which is written at positions can be had without reading it again (see
-//! [`piecewise`](super::piecewise)), and costs a fifth.
+//! `store/piecewise`), and costs a fifth.
 
 use std::fmt;
 use std::fs::File;
