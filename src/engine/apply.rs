@@ -26,8 +26,7 @@ use crate::store::reader::Reader;
 use crate::store::record::Record;
 use crate::store::run::{Claim, Run};
 
-/// Documents and disks that are made at once. They are small: what a document costs is the way to the registry and
-/// back, and what both cost is that a disk is waited for, which may write several of them in one go.
+/// Documents that are fetched at once: they are small, and their cost is the way to the registry and back.
 const SMALL_AT_ONCE: usize = 16;
 
 /// An action that was not done.

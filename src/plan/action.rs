@@ -141,15 +141,9 @@ impl Action {
         }
     }
 
-    /// Whether it makes a small file of what is soon had: what it costs is to wait for a registry, or for a disk.
+    /// Whether it is soon done and opens few files: what it costs is the way to a registry and back.
     pub const fn is_small(&self) -> bool {
-        match self {
-            Self::FetchDocument(_) | Self::WriteDisk(_) => true,
-            Self::FetchLayer(_)
-            | Self::FetchBlob(_)
-            | Self::BuildLayer(_)
-            | Self::BuildFsmeta(_) => false,
-        }
+        matches!(self, Self::FetchDocument(_))
     }
 
     /// Whether it makes what one layer alone is needed for: its blob or its image.

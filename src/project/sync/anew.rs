@@ -70,8 +70,7 @@ impl Work<'_> {
         todo: &Plan,
         synced: &mut Synced,
     ) -> Result<Lost, StoreError> {
-        let reader = self.project.store().reader()?;
-        let chains = Chains { work: self, reader: &reader, judged: Mutex::default() };
+        let chains = Chains { work: self, reader: &context.reader, judged: Mutex::default() };
         let failures = apply::admitted(context, &todo.clone().anew().actions, &chains).await;
         let mut lost = Lost::default();
         for Failure { action, error } in &failures {

@@ -27,12 +27,15 @@ impl Work<'_> {
         failed: &BTreeSet<Artifact>,
     ) -> Result<Broken, StoreError> {
         let mut broken = Broken::new();
-        let reader = self.project.store().reader()?;
+        let opened = match heal {
+            Some(context) => Arc::clone(&context.reader),
+            None => Arc::new(self.project.store().reader()?),
+        };
         for (name, platform) in pairs(selection) {
             let has_failed = !failed.is_empty()
                 && !self.project.wanted(self.lock, &only(name, platform)).is_disjoint(failed);
             let heal = heal.filter(|_| !has_failed);
-            let checked = self.check(&reader, (name, platform), heal).await;
+            let checked = self.check(&opened, (name, platform), heal).await;
             let checked = checked.and_then(Result::err);
             let told = checked.filter(|error| !has_failed || matches!(error, Error::Chain(_)));
             if has_failed || told.is_some() {
