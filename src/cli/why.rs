@@ -135,7 +135,7 @@ fn entry(digests: &mut BTreeMap<Digest, Named>, digest: Digest) -> &mut Named {
 }
 
 /// Adds what the store has. A blob's file has the digest that it is named after; of the other artifacts
-/// both the name and the content's digest may be meant.
+/// both the name and the SHA-256 of the content, where the record has it, may be meant.
 fn stored(
     store: &Store,
     subject: &Subject,

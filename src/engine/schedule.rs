@@ -62,8 +62,8 @@ impl Schedule {
         if action.is_small() { &mut self.small } else { &mut self.large }
     }
 
-    /// Notes that what `action` waited for is there. What finishes an image goes before what begins another.
-    fn is_ready(&mut self, action: Action) {
+    /// Takes `action`, which waits for nothing more. What finishes an image goes before what begins another.
+    fn make_ready(&mut self, action: Action) {
         let ready = self.ready(&action);
         match action {
             Action::BuildFsmeta(_) | Action::WriteDisk(_) => ready.push_front(action),
@@ -79,7 +79,7 @@ impl Schedule {
                 if *open == 0
                     && let Some((action, _)) = self.waiting[place].take()
                 {
-                    self.is_ready(action);
+                    self.make_ready(action);
                 }
             }
         }

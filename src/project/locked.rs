@@ -70,7 +70,10 @@ fn try_note_sha256(
     caller: &Caller,
 ) -> Result<(), StoreError> {
     let reader = store.reader()?;
-    let is_unknown = |artifact: &Artifact| matches!(reader.look(*artifact), Ok(Ok(record)) if record.sha256.is_none());
+    let is_unknown = |artifact: &Artifact| {
+        let verdict = reader.look(*artifact);
+        verdict.is_ok_and(|seen| seen.is_ok_and(|record| record.sha256.is_none()))
+    };
     let unknown: Vec<Artifact> = artifacts.into_iter().filter(is_unknown).collect();
     if unknown.is_empty() {
         return Ok(());
