@@ -1,7 +1,8 @@
 //! HTTP clients, made when the first request needs them.
 //!
 //! Making one reads the system's certificates, which takes 30 ms and fails without any; so one client
-//! serves all registries that have nothing special, and offline runs make none.
+//! serves all registries that have nothing special, plain HTTP on this machine has one that trusts no
+//! certificate, and offline runs make none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Url, redirect};
 
-use crate::registry::endpoint::host_of;
+use crate::registry::endpoint::{Scheme, host_of};
 use crate::registry::error::Error;
 use crate::registry::reach::Naming;
 use crate::registry::resolver::{Addresses, Resolver};
@@ -47,14 +48,21 @@ struct Key {
     host: Option<String>,
     /// Those that stay on this machine: a proxy elsewhere could not reach it.
     loopback: bool,
+    /// Those that need no certificates: without TLS, also to a proxy.
+    plain: bool,
     /// Those to a host that a registry has named.
     named: Option<(String, Naming)>,
 }
 
 impl Clients {
     /// The client for requests to `host`, which is a registry's name or `host:port` of a URL.
-    pub(super) fn get(&self, settings: &Settings, host: &str) -> Result<Client, Error> {
-        self.client(settings, host, None)
+    pub(super) fn get(
+        &self,
+        settings: &Settings,
+        host: &str,
+        scheme: Scheme,
+    ) -> Result<Client, Error> {
+        self.client(settings, host, scheme, None)
     }
 
     /// The client for requests to `url`, which a registry has named: it connects to no address that the
@@ -66,17 +74,20 @@ impl Clients {
         naming: Naming,
     ) -> Result<Client, Error> {
         let name = url.host_str().unwrap_or_default().to_owned();
-        self.client(settings, &host_of(url), Some((name, naming)))
+        self.client(settings, &host_of(url), Scheme::of(url), Some((name, naming)))
     }
 
     fn client(
         &self,
         settings: &Settings,
         host: &str,
+        scheme: Scheme,
         named: Option<(String, Naming)>,
     ) -> Result<Client, Error> {
         let rule = settings.registries.get(host).filter(|rule| rule.is_about_tls());
-        let key = Key { host: rule.map(|_| host.to_owned()), loopback: is_loopback(host), named };
+        let loopback = is_loopback(host);
+        let plain = loopback && scheme == Scheme::Http && rule.is_none();
+        let key = Key { host: rule.map(|_| host.to_owned()), loopback, plain, named };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = made.get(&key) {
             return Ok(client.clone());
@@ -85,7 +96,7 @@ impl Clients {
         if let Some((name, naming)) = &key.named {
             resolver = resolver.guarding(name, *naming);
         }
-        let client = build(settings.timeouts, rule, key.loopback, resolver)
+        let client = build(settings.timeouts, rule, &key, resolver)
             .map_err(|source| Error::Client { registry: host.to_owned(), source })?;
         made.insert(key, client.clone());
         Ok(client)
@@ -107,7 +118,7 @@ impl Clients {
 fn build(
     timeouts: Timeouts,
     rule: Option<&RegistryRule>,
-    loopback: bool,
+    key: &Key,
     resolver: Resolver,
 ) -> reqwest::Result<Client> {
     let mut headers = HeaderMap::new();
@@ -132,8 +143,11 @@ fn build(
     if rule.is_some_and(|rule| rule.any_certificate) {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
-    if loopback {
+    if key.loopback {
         builder = builder.no_proxy();
+    }
+    if key.plain {
+        builder = builder.tls_certs_only([]);
     }
     builder.build()
 }
@@ -165,7 +179,24 @@ mod tests {
     fn no_client_is_made_before_it_is_needed() {
         let clients = Clients::default();
         assert!(!clients.any());
-        clients.get(&Settings::default(), "localhost:1").unwrap();
+        clients.get(&Settings::default(), "localhost:1", Scheme::Http).unwrap();
         assert!(clients.any());
+    }
+
+    #[test]
+    fn plain_http_on_this_machine_waits_for_no_certificates() {
+        let (clients, settings) = (Clients::default(), Settings::default());
+        let asked = [
+            ("localhost:1", Scheme::Http),
+            ("127.0.0.1:2", Scheme::Http),
+            ("localhost:1", Scheme::Https),
+            ("registry.example", Scheme::Http),
+        ];
+        for (host, scheme) in asked {
+            clients.get(&settings, host, scheme).unwrap();
+        }
+        let made = clients.made.into_inner().unwrap();
+        let kinds: Vec<_> = made.keys().map(|key| (key.loopback, key.plain)).collect();
+        assert_eq!(kinds, [(false, false), (true, false), (true, true)]);
     }
 }

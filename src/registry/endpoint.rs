@@ -15,6 +15,13 @@ pub enum Scheme {
     Https,
 }
 
+impl Scheme {
+    /// That of `url`, which is one for HTTP.
+    pub(super) fn of(url: &Url) -> Self {
+        if url.scheme() == "http" { Self::Http } else { Self::Https }
+    }
+}
+
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

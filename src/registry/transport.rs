@@ -18,7 +18,7 @@ use crate::registry::answer::{check, words};
 use crate::registry::auth::{Asker, Auth, Demand, Shown};
 use crate::registry::challenge::Challenge;
 use crate::registry::clients::Clients;
-use crate::registry::endpoint::{Endpoint, host_of};
+use crate::registry::endpoint::{Endpoint, Scheme, host_of};
 use crate::registry::error::Error;
 use crate::registry::event::RegistryEvent;
 use crate::registry::hosts::Hosts;
@@ -149,7 +149,7 @@ impl Transport {
         let host = if host == DOCKER_HUB_HOST { DOCKER_HUB } else { &host };
         let client = match naming {
             Some(naming) => self.clients.named(&self.settings, url, naming)?,
-            None => self.clients.get(&self.settings, host)?,
+            None => self.clients.get(&self.settings, host, Scheme::of(url))?,
         };
         let mut builder =
             client.request(request.method.clone(), url.clone()).header(ACCEPT, &request.accept);

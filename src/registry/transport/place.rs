@@ -58,7 +58,7 @@ impl Transport {
         if let Some(known) = self.hosts.scheme(registry) {
             return Ok(known);
         }
-        let client = self.clients.get(&self.settings, registry)?;
+        let client = self.clients.get(&self.settings, registry, Scheme::Https)?;
         let probe = client.get(format!("https://{registry}/v2/")).timeout(PROBE_TIMEOUT);
         let scheme = match probe.send().await {
             Ok(_) => Scheme::Https,
