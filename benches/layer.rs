@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt as _;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -22,6 +22,7 @@ use sandbox_images::oci::digest::{DiffId, Digest, Hasher, HashingReader};
 const FILES: u32 = 8_000;
 const FILES_PER_DIRECTORY: u32 = 100;
 const FILE_BYTES: u32 = 8 << 10;
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// A temporary file.
 struct Temporary(File);
@@ -127,7 +128,7 @@ fn directory(files: u32) -> Vec<u8> {
 }
 
 /// A layer image of `tar`.
-fn image(tar: impl Read) -> Temporary {
+fn image(tar: impl BufRead) -> Temporary {
     let mut writer = LayerWriter::new(Temporary::new()).expect("a file");
     let changeset = Changeset::read(tar, &Limits::default(), 0, &mut writer).expect("a good layer");
     let diff_id = DiffId(Digest::of("layer"));
@@ -177,7 +178,7 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("tar.gz to image, hash both", |bencher| {
         bencher.iter(|| {
             let inflated = Decompressor::new(hashed(&packed), &limits).expect("gzip");
-            image(HashingReader::new(inflated))
+            image(HashingReader::new(BufReader::with_capacity(BUFFER_BYTES, inflated)))
         });
     });
     group.finish();
@@ -201,7 +202,7 @@ fn hashed(packed: &[u8]) -> BufReader<HashingReader<&[u8]>> {
 }
 
 fn drain(mut reader: impl Read, mut each: impl FnMut(&[u8])) {
-    let mut buffer = vec![0; 256 << 10];
+    let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         match reader.read(&mut buffer).expect("a good stream") {
             0 => return,

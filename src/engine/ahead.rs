@@ -4,7 +4,7 @@
 //! processors busy. The few buffers that there are are allocated once: the maker waits while all of them
 //! are full, the user while all of them are empty.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::mem;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
@@ -87,20 +87,28 @@ fn read_full(stream: &mut impl Read, buffer: &mut [u8]) -> (usize, io::Result<bo
 
 impl Read for AheadReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for AheadReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.used == self.current.len() {
             // A maker that has ended takes no buffer back.
             let _ = self.empty.send(mem::take(&mut self.current));
             self.used = 0;
             self.current = match self.full.recv() {
                 Ok(filled) => filled?,
-                Err(_) => return Ok(0),
+                Err(_) => break,
             };
         }
-        let rest = &self.current[self.used..];
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(&self.current[self.used..])
+    }
+
+    fn consume(&mut self, count: usize) {
         self.used += count;
-        Ok(count)
     }
 }
 

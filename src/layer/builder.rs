@@ -6,7 +6,7 @@
 
 pub mod error;
 
-use std::io::Read;
+use std::io::BufRead;
 use std::mem;
 
 use crate::layer::changeset::{Changeset, Marks};
@@ -262,7 +262,7 @@ impl Changeset {
     /// Reads an uncompressed layer tar to the end of `reader`, the `layer`th of its stack counted from the
     /// bottom. The data of its files go to `sink` as they pass.
     pub fn read(
-        reader: impl Read,
+        reader: impl BufRead,
         limits: &Limits,
         layer: u16,
         sink: &mut impl DataSink,

@@ -1,17 +1,13 @@
 //! Drives a [`TarReader`] over a stream: entries go to a [`Visitor`], the data of files to a
-//! [`DataSink`], through one buffer that is used again and again.
+//! [`DataSink`], without a buffer between.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 
 use crate::layer::decompress::DecompressError;
 use crate::layer::entry::{DataSink, Entry, EntryKind};
 use crate::layer::limits::Limits;
 use crate::layer::tar::error::TarError;
 use crate::layer::tar::{Event, TarReader};
-
-/// Bytes that are read at once: large enough that the calls cost nothing, small enough that the bytes
-/// are still in the processor's cache when they are hashed, parsed and written.
-const BUFFER_BYTES: usize = 256 << 10;
 
 /// Why a layer could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +76,7 @@ pub trait Visitor {
 
 /// Reads an uncompressed layer tar to the very end of `reader`, what lies behind the end-of-archive marker
 /// included, so that a reader that hashes has seen every byte.
-pub fn read_layer<R: Read, S: DataSink, V: Visitor>(
+pub fn read_layer<R: BufRead, S: DataSink, V: Visitor>(
     mut reader: R,
     limits: &Limits,
     sink: &mut S,
@@ -88,10 +84,9 @@ pub fn read_layer<R: Read, S: DataSink, V: Visitor>(
 ) -> Result<(), V::Error> {
     let mut tar = TarReader::new(limits);
     let mut current = None;
-    let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let count = fill(&mut reader, &mut buffer).map_err(ReadError::of_input)?;
-        let mut input = &buffer[..count];
+        let mut input = fill(&mut reader).map_err(ReadError::of_input)?;
+        let count = input.len();
         loop {
             match tar.next(&mut input).map_err(ReadError::Tar)? {
                 Event::NeedInput => break,
@@ -112,6 +107,7 @@ pub fn read_layer<R: Read, S: DataSink, V: Visitor>(
         if count == 0 {
             return Ok(tar.finish().map_err(ReadError::Tar)?);
         }
+        reader.consume(count);
     }
 }
 
@@ -138,14 +134,14 @@ impl Current {
     }
 }
 
-/// Reads once, for 0 bytes only at the end of the stream.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match reader.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
+/// What the reader has, nothing only at the end of the stream.
+fn fill(reader: &mut impl BufRead) -> io::Result<&[u8]> {
+    while let Err(error) = reader.fill_buf() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
         }
     }
+    reader.fill_buf()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! name: no registry in wide use serves it.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -255,6 +255,20 @@ impl<R: Read> Read for HashingReader<R> {
     }
 }
 
+impl<R: BufRead> BufRead for HashingReader<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        // What is consumed was filled before, and is there still.
+        let bytes = self.inner.fill_buf().unwrap_or_default();
+        self.hasher.update(&bytes[..count]);
+        self.size_bytes += count as u64;
+        self.inner.consume(count);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,6 +300,17 @@ mod tests {
         io::copy(&mut reader, &mut io::sink()).unwrap();
         let (_, digest, size_bytes) = reader.finish();
         assert_eq!((digest.to_string().as_str(), size_bytes), (ABC, 3));
+    }
+
+    #[test]
+    fn a_hashing_reader_knows_what_was_used_of_a_buffer() {
+        let mut reader = HashingReader::new(&b"abcdef"[..]);
+        for count in [1, 2] {
+            reader.fill_buf().unwrap();
+            reader.consume(count);
+        }
+        let (rest, digest, size_bytes) = reader.finish();
+        assert_eq!((digest.to_string().as_str(), size_bytes, rest), (ABC, 3, &b"def"[..]));
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn build(
     let path = folder.join(format!("layer{index}"));
     let mut writer = LayerWriter::new(DiskFile::create(&path))?;
     let tar = Decompressor::new(BufReader::new(tar), limits)?;
-    let changeset = Changeset::read(tar, limits, 0, &mut writer)?;
+    let changeset = Changeset::read(BufReader::new(tar), limits, 0, &mut writer)?;
     let diff_id = DiffId(Digest::of(format!("layer {index}")));
     let (_, layer) = writer.finish(&changeset.into_overlay(), diff_id)?;
     Ok((path, layer))

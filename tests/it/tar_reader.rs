@@ -83,7 +83,7 @@ fn read_in(layer: &[u8], pieces: &[usize], limits: &Limits) -> Result<Seen, Read
     let unpacked = Decompressor::new(BufReader::with_capacity(512, pieces), limits);
     let unpacked = unpacked.map_err(ReadError::Input)?;
     let (mut contents, mut recorder) = (Contents::default(), Recorder::default());
-    read_layer(unpacked, limits, &mut contents, &mut recorder)?;
+    read_layer(BufReader::new(unpacked), limits, &mut contents, &mut recorder)?;
     let content = |address: u32| match address {
         0 => Vec::new(),
         address => contents.done[address as usize - 1].clone(),

@@ -30,7 +30,7 @@ fn read(input: impl Read, limits: &Limits) -> Result<Value, ChangesetError> {
     let mut input = BufReader::with_capacity(INPUT_BYTES, HashingReader::new(input));
     let decompressor = Decompressor::new(&mut input, limits).map_err(ReadError::Input)?;
     let compression = decompressor.compression();
-    let mut tar = HashingReader::new(decompressor);
+    let mut tar = HashingReader::new(BufReader::with_capacity(INPUT_BYTES, decompressor));
     let mut digests = Digests::default();
     let mut listing = Listing { limits: *limits, entries: Vec::new() };
     read_layer(&mut tar, limits, &mut digests, &mut listing)?;

@@ -30,6 +30,9 @@ use crate::cli::path::{find, require};
 use crate::cli::report::count;
 use crate::cli::setup::{Setup, lock_alone, platform};
 
+/// Bytes that are read at once.
+const BUFFER_BYTES: usize = 128 << 10;
+
 pub(super) fn inspect(setup: &Setup<'_>, wanted: &InspectTree) -> Result<Value, Failure> {
     if let Some(name) = &wanted.name {
         return of_image(setup, name, wanted.platform.as_deref());
@@ -81,8 +84,9 @@ fn changeset(
     place: u16,
 ) -> Result<(Changeset, Digests), ChangesetError> {
     let mut digests = Digests::default();
-    let input = BufReader::with_capacity(128 << 10, input);
+    let input = BufReader::with_capacity(BUFFER_BYTES, input);
     let input = Decompressor::new(input, limits).map_err(LayerError::Input)?;
+    let input = BufReader::with_capacity(BUFFER_BYTES, input);
     let changeset = Changeset::read(input, limits, place, &mut digests)?;
     Ok((changeset, digests))
 }

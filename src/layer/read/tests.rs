@@ -1,3 +1,5 @@
+use std::io::{BufReader, Read};
+
 use super::*;
 
 /// Notes what happens, in order.
@@ -64,7 +66,8 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
 
 fn read(reader: impl Read) -> (Vec<String>, Result<(), ReadError>) {
     let log = Log::default();
-    let result = read_layer(reader, &Limits::default(), &mut Sink(&log), &mut Judge(&log));
+    let result =
+        read_layer(BufReader::new(reader), &Limits::default(), &mut Sink(&log), &mut Judge(&log));
     (log.0.into_inner(), result)
 }
 
@@ -140,6 +143,7 @@ fn a_file_above_4_gib_streams_through() {
     header.set_cksum();
     let stream = header.as_bytes().chain(io::repeat(0).take(size + 511 + 1024));
     let (log, mut sink) = (Log::default(), Counter::default());
+    let stream = BufReader::new(stream);
     read_layer(stream, &Limits::default(), &mut sink, &mut Judge(&log)).unwrap();
     assert_eq!((sink.bytes, sink.size_bytes), (size, size));
     assert_eq!(log.0.into_inner(), ["entry large 1"]);

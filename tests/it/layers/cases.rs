@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::io;
+use std::io::{self, BufReader};
 
 use sandbox_images::layer::changeset::Changeset;
 use sandbox_images::layer::decompress::Decompressor;
@@ -115,7 +115,7 @@ fn read_layer(file: &str, files: &mut Files) -> Result<Changeset, Box<dyn Error>
     let bytes = blob(file)?;
     let limits = Limits::default();
     let tar = Decompressor::new(bytes.as_slice(), &limits)?;
-    Ok(Changeset::read(tar, &limits, 0, files)?)
+    Ok(Changeset::read(BufReader::new(tar), &limits, 0, files)?)
 }
 
 /// The merged tree, once of the layers and once of their stored forms.

@@ -37,7 +37,8 @@ impl Built {
         for (tar, place) in tars.into_iter().zip(0..) {
             let mut writer = LayerWriter::new(Vec::new())?;
             let tar = Decompressor::new(std::io::BufReader::new(tar), &limits)?;
-            let changeset = Changeset::read(tar, &limits, place, &mut writer)?;
+            let changeset =
+                Changeset::read(std::io::BufReader::new(tar), &limits, place, &mut writer)?;
             layers.push((changeset, writer));
         }
         Self::finish(layers)
