@@ -1,5 +1,7 @@
 //! A tree becomes bytes: EROFS images, and the disk that joins them.
 
+pub mod buffer;
+
 pub mod file;
 
 pub mod erofs;

@@ -14,6 +14,8 @@ mod pipe;
 
 mod ahead;
 
+mod behind;
+
 mod progress;
 
 mod fetch;

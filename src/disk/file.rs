@@ -5,6 +5,8 @@
 
 use std::io;
 
+use crate::disk::buffer::Buffer;
+
 /// Bytes that can be read at any offset.
 pub trait ReadAt {
     /// Fills `buffer` with the bytes from `offset_bytes`; a hole reads as zeros. Fails with
@@ -25,6 +27,24 @@ pub trait BlockFile: ReadAt {
         self.write_at(offset_bytes, bytes)
     }
 
+    /// Writes the first `count` blocks of `buffer` from `offset_bytes`, but those that hold only zeros, as
+    /// [`BlockFile::write_data_at`], and drops them from it. They may be written later, but are before anything else
+    /// is done with the file.
+    fn write_blocks(
+        &mut self,
+        offset_bytes: u64,
+        buffer: &mut Buffer,
+        count: usize,
+    ) -> io::Result<()> {
+        for (start, bytes, stored) in buffer.runs(0..count) {
+            if stored {
+                self.write_data_at(offset_bytes + start as u64, bytes)?;
+            }
+        }
+        buffer.drain(count);
+        Ok(())
+    }
+
     /// Cuts what lies beyond `size_bytes`, or extends to it with a hole.
     fn set_len(&mut self, size_bytes: u64) -> io::Result<()>;
 }
@@ -36,6 +56,39 @@ impl<F: ReadAt + ?Sized> ReadAt for &F {
 
     fn size_bytes(&self) -> io::Result<u64> {
         (**self).size_bytes()
+    }
+}
+
+impl<F: ReadAt + ?Sized> ReadAt for &mut F {
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(offset_bytes, buffer)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        (**self).size_bytes()
+    }
+}
+
+impl<F: BlockFile + ?Sized> BlockFile for &mut F {
+    fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_at(offset_bytes, bytes)
+    }
+
+    fn write_data_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_data_at(offset_bytes, bytes)
+    }
+
+    fn write_blocks(
+        &mut self,
+        offset_bytes: u64,
+        buffer: &mut Buffer,
+        count: usize,
+    ) -> io::Result<()> {
+        (**self).write_blocks(offset_bytes, buffer, count)
+    }
+
+    fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
+        (**self).set_len(size_bytes)
     }
 }
 

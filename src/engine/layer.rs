@@ -1,10 +1,10 @@
 //! A layer's blob becomes its EROFS image in one pass, while it streams.
 //!
 //! ```text
-//! blob ─▶ SHA-256 (digest) ─▶ inflate ═▶ SHA-256 (diff_id) ─▶ tar ─▶ changeset ─▶ EROFS ─▶ store
+//! blob ─▶ SHA-256 (digest) ─▶ inflate ═▶ SHA-256 (diff_id) ─▶ tar ─▶ changeset ─▶ EROFS ═▶ BLAKE3 ─▶ store
 //! ```
 //!
-//! What stands left of the double line runs on a thread of its own.
+//! Each double line leads to another thread.
 //!
 //! Wrong bytes are found at the end of the stream, when its digest is known; until then the image is a
 //! temporary file. A stream that cannot be read as a layer is hashed to its end all the same: only the
@@ -17,6 +17,7 @@ use std::thread;
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::layer::LayerWriter;
 use crate::engine::ahead::{AheadReader, Filler, ahead};
+use crate::engine::behind::Behind;
 use crate::engine::error::{Error, not_stored};
 use crate::layer::builder::error::ChangesetError;
 use crate::layer::changeset::Changeset;
@@ -34,7 +35,7 @@ const INPUT_BYTES: usize = 128 << 10;
 /// An image that is complete and checked but not committed, and what was noticed on the way.
 pub(super) type Built = (Ingest, Warnings);
 
-/// Reads the blob to its end and builds the image, on two threads.
+/// Reads the blob to its end and builds the image, on three threads.
 pub(super) fn build(
     blob: impl Read + Send,
     layer: &FetchLayer,
@@ -43,11 +44,11 @@ pub(super) fn build(
 ) -> Result<Built, Error> {
     let (filler, tar) = ahead();
     let (built, hashed) = thread::scope(|scope| {
-        let inflating = thread::Builder::new()
-            .name("inflate".to_owned())
-            .spawn_scoped(scope, || inflate(blob, filler, limits))?;
-        let built = image(tar, layer, ingest, limits);
-        Ok((built, inflating.join().unwrap_or_else(|panic| resume_unwind(panic))))
+        let building = thread::Builder::new()
+            .name("image".to_owned())
+            .spawn_scoped(scope, || image(tar, layer, Behind::new(scope, ingest), limits))?;
+        let hashed = inflate(blob, filler, limits);
+        Ok((building.join().unwrap_or_else(|panic| resume_unwind(panic)), hashed))
     })
     .map_err(|error| unreadable(layer, error))?;
     let actual = hashed.map_err(|error| unreadable(layer, error))?;
@@ -83,7 +84,7 @@ pub(super) fn drain(blob: impl Read, layer: &FetchLayer) -> Result<(), Error> {
 fn image(
     tar: AheadReader,
     layer: &FetchLayer,
-    ingest: Ingest,
+    file: Behind<'_, '_, Ingest>,
     limits: &Limits,
 ) -> Result<(Built, DiffId), Error> {
     let digest = layer.digest;
@@ -101,12 +102,12 @@ fn image(
         source => Error::LayerImage { digest, source },
     };
     let mut tar = HashingReader::new(tar);
-    let mut writer = LayerWriter::new(ingest).map_err(not_written)?;
+    let mut writer = LayerWriter::new(file).map_err(not_written)?;
     let changeset = Changeset::read(&mut tar, limits, 0, &mut writer).map_err(refused)?;
     let (_, diff_id, _) = tar.finish();
     let warnings = changeset.warnings().clone();
-    let (ingest, _) =
-        writer.finish(&changeset.into_overlay(), layer.diff_id).map_err(not_written)?;
+    let (file, _) = writer.finish(&changeset.into_overlay(), layer.diff_id).map_err(not_written)?;
+    let ingest = file.into_inner().map_err(|error| not_written(error.into()))?;
     Ok(((ingest, warnings), DiffId(diff_id)))
 }
 

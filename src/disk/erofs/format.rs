@@ -4,6 +4,8 @@
 //! extended attributes. Decoding is strict: whatever does not encode to the same bytes again is refused,
 //! so a field that must be zero is zero.
 
+use crate::disk::buffer;
+
 pub mod superblock;
 
 pub mod inode;
@@ -17,6 +19,7 @@ pub const BLOCK_BITS: u8 = 12;
 
 /// Bytes of a block.
 pub const BLOCK_BYTES: usize = 1 << BLOCK_BITS;
+const _: () = assert!(BLOCK_BYTES == buffer::BLOCK_BYTES);
 
 /// Bytes of a block, for offsets.
 pub const BLOCK: u64 = 1 << BLOCK_BITS;

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use self::appender::Appender;
+use self::contents::{Hash, Known};
 use crate::disk::erofs::error::Error;
 use crate::disk::erofs::format::superblock::{EROFS_SUPER_OFFSET, seal};
 use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES, EROFS_NULL_ADDR, blocks_of};
@@ -25,7 +26,7 @@ use crate::layer::entry::DataSink;
 use crate::layer::tree::{Content, Tree};
 use crate::oci::digest::DiffId;
 
-mod buffer;
+mod contents;
 
 mod appender;
 
@@ -47,13 +48,20 @@ pub struct LayerWriter<F> {
     /// Where the current file starts.
     file_start: u64,
     /// The files so far by their hash, and the first block of the first that has it.
-    files: BTreeMap<[u8; 32], u32>,
+    files: BTreeMap<Hash, u32>,
+    /// By its head, a file of which no more is known: its first block and its size.
+    heads: BTreeMap<Hash, (u32, u64)>,
 }
 
 impl<F: BlockFile> LayerWriter<F> {
     /// Starts an image in `file`, whose former content is dropped.
     pub fn new(file: F) -> Result<Self, Error> {
-        Ok(Self { out: Appender::new(file, BLOCK)?, file_start: BLOCK, files: BTreeMap::new() })
+        Ok(Self {
+            out: Appender::new(file, BLOCK)?,
+            file_start: BLOCK,
+            files: BTreeMap::new(),
+            heads: BTreeMap::new(),
+        })
     }
 
     /// Writes the metadata of `tree`, whose files' addresses came from this writer, and last of all the
@@ -63,6 +71,7 @@ impl<F: BlockFile> LayerWriter<F> {
         self.out.begin_cached()?;
         // The tables of the metadata take their memory.
         self.files.clear();
+        self.heads.clear();
         let layout = Layout::new(tree, Forms::Extended)?;
         let too_large = || Error::Blocks("the layer image");
         let meta_blkaddr = u32::try_from(self.out.position() / BLOCK).map_err(|_| too_large())?;
@@ -102,7 +111,7 @@ impl<F: BlockFile> LayerWriter<F> {
 
         let start = self.file_start;
         let address = u32::try_from(start / BLOCK).map_err(|_| too_large())?;
-        let first = *self.files.entry(self.out.hash(size_bytes).into()).or_insert(address);
+        let first = self.first_equal(address, size_bytes)?;
         if first == address {
             self.file_start = self.out.position();
             self.out.mark();
@@ -110,6 +119,24 @@ impl<F: BlockFile> LayerWriter<F> {
             self.out.rewind(start)?;
         }
         Ok(first)
+    }
+
+    /// The first block of the first file that equals the current one, which has `size_bytes` and may be that.
+    fn first_equal(&mut self, address: u32, size_bytes: u64) -> io::Result<u32> {
+        let (hash, head) = match self.out.known(size_bytes) {
+            Known::Whole(hash, head) => (hash, head),
+            Known::Head(head) => {
+                self.heads.insert(head, (address, size_bytes));
+                return Ok(address);
+            }
+        };
+        let alike = head.and_then(|head| Some((head, *self.heads.get(&head)?)));
+        if let Some((head, (first, _))) = alike.filter(|(_, (_, size))| *size == size_bytes) {
+            let known = self.out.hash_again(u64::from(first) * BLOCK, size_bytes)?;
+            self.files.insert(known, first);
+            self.heads.remove(&head);
+        }
+        Ok(*self.files.entry(hash).or_insert(address))
     }
 }
 
@@ -150,3 +177,6 @@ fn address_within(content: &Content, end: u32) -> Result<u32, Error> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

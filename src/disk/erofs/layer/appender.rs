@@ -5,14 +5,17 @@
 //! dropped bytes would show through a later file's holes. A small file is written when it has ended, so most that
 //! are taken back were never written.
 //!
-//! What has been appended since the last mark is known by a hash, by which equal files are found. It is BLAKE3,
-//! which nobody can make collide, so that what is written need never be read to compare it.
+//! What has been appended since the last mark is one file, and is hashed as far as must be known of it.
 
 use std::io::{self, Write};
 
+use crate::disk::buffer::{BUFFER_BYTES, Buffer};
 use crate::disk::erofs::format::{BLOCK, BLOCK_BYTES};
-use crate::disk::erofs::layer::buffer::{BUFFER_BYTES, Buffer};
+use crate::disk::erofs::layer::contents::{BlockHasher, Contents, Hash, Known};
 use crate::disk::file::BlockFile;
+
+/// Bytes that are read again at once.
+const READ_BYTES: usize = 64 << 10;
 
 /// Appends to a [`BlockFile`] and takes back what need not have been appended.
 #[derive(Debug)]
@@ -24,10 +27,8 @@ pub(super) struct Appender<F> {
     start: u64,
     /// What has been appended and not written.
     buffer: Buffer,
-    /// For each whole block in the buffer, whether it holds anything but zeros.
-    stored: Vec<bool>,
-    /// Over what was appended since the mark.
-    hash: Contents,
+    /// What was appended since the mark.
+    contents: Contents,
     /// A block boundary at or before the cursor.
     mark: u64,
     /// Whether what is written stays in memory, for who reads it next.
@@ -43,8 +44,7 @@ impl<F: BlockFile> Appender<F> {
             file_bytes: 0,
             start,
             buffer: Buffer::new(),
-            stored: Vec::with_capacity(BUFFER_BYTES / BLOCK_BYTES),
-            hash: Contents::default(),
+            contents: Contents::default(),
             mark: start,
             is_cached: false,
         })
@@ -55,15 +55,24 @@ impl<F: BlockFile> Appender<F> {
         self.start + self.buffer.len() as u64
     }
 
-    /// The hash of a file of `size_bytes` whose blocks, all whole, are those since the start or the last
+    /// What is known of a file of `size_bytes` whose blocks, all whole, are those since the start or the last
     /// [`Self::mark`].
-    pub(super) fn hash(&self, size_bytes: u64) -> blake3::Hash {
-        self.hash.finish(size_bytes)
+    pub(super) fn known(&self, size_bytes: u64) -> Known {
+        self.contents.finish(size_bytes)
     }
 
-    /// Marks the cursor, which is at a block boundary: the hash starts afresh.
+    /// The hash of a file of `size_bytes` that began at `start` and ended before the mark.
+    pub(super) fn hash_again(&mut self, start: u64, size_bytes: u64) -> io::Result<Hash> {
+        if self.start < self.mark {
+            self.flush_blocks(self.mark)?;
+        }
+        let end = start + size_bytes.next_multiple_of(BLOCK);
+        Ok(self.read_again(start, end)?.finish(size_bytes))
+    }
+
+    /// Marks the cursor, which is at a block boundary: another file begins.
     pub(super) fn mark(&mut self) {
-        self.hash.restart();
+        self.contents.restart();
         self.mark = self.position();
     }
 
@@ -77,11 +86,12 @@ impl<F: BlockFile> Appender<F> {
     /// Appends `bytes`.
     pub(super) fn append(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            if self.buffer.len() == BUFFER_BYTES {
+            if self.buffer.is_full() {
                 self.flush_ended()?;
             }
+            let known = self.buffer.blocks();
             bytes = self.buffer.extend(bytes);
-            self.judge_blocks();
+            self.hash_from(known);
         }
         Ok(())
     }
@@ -96,7 +106,11 @@ impl<F: BlockFile> Appender<F> {
         let whole = rest - rest % BLOCK;
         if whole > 0 {
             self.flush_blocks(self.position())?;
-            self.hash.skip(whole / BLOCK);
+            if self.contents.is_stopped() {
+                // Who reads this file again need not read the hole, however large it is.
+                self.contents.resume(self.read_again(self.mark, self.start)?);
+            }
+            self.contents.skip(whole / BLOCK);
             self.start = self.start.checked_add(whole).ok_or(io::ErrorKind::FileTooLarge)?;
         }
         let last = usize::try_from(rest % BLOCK).map_err(io::Error::other)?;
@@ -108,10 +122,8 @@ impl<F: BlockFile> Appender<F> {
         if let Some(kept) = position.checked_sub(self.start) {
             let kept = usize::try_from(kept).map_err(io::Error::other)?;
             self.buffer.truncate(kept);
-            self.stored.truncate(kept / BLOCK_BYTES);
         } else {
             self.buffer.truncate(0);
-            self.stored.clear();
             self.start = position;
             if self.file_bytes > position {
                 self.file.set_len(position)?;
@@ -131,21 +143,31 @@ impl<F: BlockFile> Appender<F> {
         Ok(self.file)
     }
 
-    /// Looks at the blocks that have become whole: notes which are zeros, and hashes the others.
-    fn judge_blocks(&mut self) {
-        let judged = self.stored.len();
-        let blocks = self.buffer.bytes()[judged * BLOCK_BYTES..].chunks_exact(BLOCK_BYTES);
-        self.stored.extend(blocks.map(|block| !is_zero(block)));
-        let mut index = judged;
-        for run in self.stored[judged..].chunk_by(|a, b| a == b) {
-            let end = index + run.len();
-            if run[0] {
-                self.hash.add(&self.buffer.bytes()[index * BLOCK_BYTES..end * BLOCK_BYTES]);
+    /// Hashes the blocks in the buffer that have become whole.
+    fn hash_from(&mut self, known: usize) {
+        for (_, bytes, stored) in self.buffer.runs(known..self.buffer.blocks()) {
+            if stored {
+                self.contents.add(bytes);
             } else {
-                self.hash.skip(run.len() as u64);
+                self.contents.skip((bytes.len() / BLOCK_BYTES) as u64);
             }
-            index = end;
         }
+    }
+
+    /// Hashes what is in the file between two block boundaries.
+    fn read_again(&self, start: u64, end: u64) -> io::Result<BlockHasher> {
+        let mut hasher = BlockHasher::default();
+        let mut buffer = vec![0; READ_BYTES];
+        let mut position = start;
+        while position < end.min(self.file_bytes) {
+            let left = end.min(self.file_bytes) - position;
+            let count = usize::try_from(left).map_or(READ_BYTES, |left| left.min(READ_BYTES));
+            self.file.read_at(position, &mut buffer[..count])?;
+            hasher.add(&buffer[..count]);
+            position += count as u64;
+        }
+        hasher.skip((end - position) / BLOCK);
+        Ok(hasher)
     }
 
     /// Makes room: writes what is before the mark, or everything if that is little.
@@ -154,70 +176,24 @@ impl<F: BlockFile> Appender<F> {
         self.flush_blocks(if is_much { self.mark } else { self.position() })
     }
 
-    /// Writes the whole blocks in the buffer before `end` that are not zeros, as few writes as there are runs.
+    /// Writes the whole blocks in the buffer before `end` that are not zeros.
     fn flush_blocks(&mut self, end: u64) -> io::Result<()> {
         let count = usize::try_from((end - self.start) / BLOCK).map_err(io::Error::other)?;
-        let count = count.min(self.stored.len());
-        let mut index = 0;
-        for run in self.stored[..count].chunk_by(|a, b| a == b) {
-            let bytes =
-                &self.buffer.bytes()[index * BLOCK_BYTES..(index + run.len()) * BLOCK_BYTES];
-            if run[0] {
-                let offset = self.start + (index * BLOCK_BYTES) as u64;
-                if self.is_cached {
-                    self.file.write_at(offset, bytes)?;
-                } else {
-                    self.file.write_data_at(offset, bytes)?;
-                }
-                self.file_bytes = offset + bytes.len() as u64;
-            }
-            index += run.len();
+        let count = count.min(self.buffer.blocks());
+        let stored = self.buffer.runs(0..count).filter(|(_, _, stored)| *stored);
+        if let Some((start, bytes, _)) = stored.last() {
+            self.file_bytes = self.start + (start + bytes.len()) as u64;
         }
-        self.stored.drain(..count);
-        self.buffer.drain(count * BLOCK_BYTES);
+        if self.is_cached {
+            for (start, bytes, _) in self.buffer.runs(0..count).filter(|(_, _, stored)| *stored) {
+                self.file.write_at(self.start + start as u64, bytes)?;
+            }
+            self.buffer.drain(count);
+        } else {
+            self.file.write_blocks(self.start, &mut self.buffer, count)?;
+        }
         self.start += (count * BLOCK_BYTES) as u64;
         Ok(())
-    }
-}
-
-/// A hash over blocks, in which those of zeros count by where they are.
-#[derive(Debug, Default)]
-struct Contents {
-    hasher: Box<blake3::Hasher>,
-    /// Blocks since the last that was skipped.
-    added: u64,
-    /// Blocks that were skipped since.
-    skipped: u64,
-}
-
-impl Contents {
-    fn restart(&mut self) {
-        self.hasher.reset();
-        (self.added, self.skipped) = (0, 0);
-    }
-
-    /// Adds whole blocks.
-    fn add(&mut self, blocks: &[u8]) {
-        if self.skipped > 0 {
-            let hole = [self.added.to_le_bytes(), self.skipped.to_le_bytes()].concat();
-            self.hasher.update(&hole);
-            (self.added, self.skipped) = (0, 0);
-        }
-        self.hasher.update(blocks);
-        self.added += (blocks.len() / BLOCK_BYTES) as u64;
-    }
-
-    /// Adds `count` blocks of zeros.
-    const fn skip(&mut self, count: u64) {
-        self.skipped += count;
-    }
-
-    /// Equal only if `size_bytes` and all blocks are: read from its end, every hole says how many blocks are before
-    /// it.
-    fn finish(&self, size_bytes: u64) -> blake3::Hash {
-        let mut hasher = self.hasher.clone();
-        let end = [self.added, self.skipped, size_bytes].map(u64::to_le_bytes).concat();
-        hasher.update(&end).finalize()
     }
 }
 
@@ -232,17 +208,12 @@ impl<F: BlockFile> Write for Appender<F> {
     }
 }
 
-/// Whether a block is nothing but zeros. A block that is not mostly shows it in its first bytes.
-fn is_zero(block: &[u8]) -> bool {
-    block.chunks_exact(16).all(|chunk| chunk == [0; 16].as_slice())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Blocks of this letter; a space is a block of zeros.
-    fn appended(blocks: &str, size_bytes: u64) -> blake3::Hash {
+    fn appended(blocks: &str, size_bytes: u64) -> Known {
         let mut out = Appender::new(Vec::new(), BLOCK).unwrap();
         for letter in blocks.bytes() {
             match letter {
@@ -250,18 +221,17 @@ mod tests {
                 letter => out.append(&[letter; BLOCK_BYTES]).unwrap(),
             }
         }
-        out.hash(size_bytes)
+        out.known(size_bytes)
     }
 
     #[test]
     fn only_equal_files_have_an_equal_hash() {
         let files = ["", "a", "b", "aa", "ab", " a", "a ", "  a", " aa", "a a", "aa ", "a  a", " "];
-        let mut hashes: Vec<_> = files.iter().map(|file| appended(file, 1)).collect();
-        hashes.push(appended("a", 2));
-        let mut distinct: Vec<_> = hashes.iter().map(|hash| *hash.as_bytes()).collect();
-        distinct.sort_unstable();
-        distinct.dedup();
-        assert_eq!(distinct.len(), hashes.len());
+        let mut known: Vec<_> = files.iter().map(|file| appended(file, 1)).collect();
+        known.push(appended("a", 2));
+        for (index, file) in known.iter().enumerate() {
+            assert!(!known[..index].contains(file));
+        }
     }
 
     #[test]
@@ -270,7 +240,7 @@ mod tests {
         out.append(&[b'a'; BLOCK_BYTES]).unwrap();
         out.append(&[0; BLOCK_BYTES]).unwrap();
         out.append(&[b'a'; BLOCK_BYTES]).unwrap();
-        assert_eq!(out.hash(1), appended("a a", 1));
+        assert_eq!(out.known(1), appended("a a", 1));
         let file = out.finish().unwrap();
         let parts = [[0; BLOCK_BYTES], [b'a'; BLOCK_BYTES], [0; BLOCK_BYTES], [b'a'; BLOCK_BYTES]];
         assert!(file == parts.concat());
