@@ -6,13 +6,20 @@
 //! read again at the end.
 
 use std::io;
+use std::ops::Range;
 
 use blake3::hazmat::{ChainingValue, HasherExt as _, Mode};
 use blake3::hazmat::{merge_subtrees_non_root, merge_subtrees_root};
 
-/// Bytes of a piece, a power of two: small enough to be read again at no cost, large enough that what is
-/// remembered of an image of 1 TiB is 33 MiB.
+/// Bytes of the first piece, a block, of which the second has as many.
+const FIRST_BYTES: u64 = 4 << 10;
+
+/// Bytes of a piece, a power of two, but for the first pieces, each of which is as long as all before it:
+/// what is remembered of an image of 1 TiB is 33 MiB.
 const PIECE_BYTES: u64 = 1 << 20;
+
+/// Pieces that are as long as one.
+const SHORT_PIECES: usize = (PIECE_BYTES / FIRST_BYTES).ilog2() as usize + 1;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -30,8 +37,8 @@ pub(super) struct Piecewise {
 impl Piecewise {
     /// Of a file of `size_bytes` that were not seen.
     pub(super) fn unseen(size_bytes: u64) -> Self {
-        let whole = usize::try_from(size_bytes / PIECE_BYTES).unwrap_or(usize::MAX);
-        Self { pieces: vec![None; whole], current: current_at(size_bytes), position: size_bytes }
+        let pieces = vec![None; piece_at(size_bytes)];
+        Self { pieces, current: current_at(size_bytes), position: size_bytes }
     }
 
     /// Takes note of `bytes` being written at `offset_bytes`.
@@ -52,7 +59,7 @@ impl Piecewise {
         if size_bytes >= self.position {
             return;
         }
-        self.pieces.truncate(usize::try_from(size_bytes / PIECE_BYTES).unwrap_or(usize::MAX));
+        self.pieces.truncate(piece_at(size_bytes));
         self.position = size_bytes;
         self.current = current_at(size_bytes);
     }
@@ -63,9 +70,9 @@ impl Piecewise {
         size_bytes: u64,
         read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
     ) -> io::Result<blake3::Hash> {
-        let hash_again = |start: u64| {
-            let (mut hasher, mut buffer) = (hasher_at(start), vec![0; ZEROS.len()]);
-            let (mut position, end) = (start, size_bytes.min(start + PIECE_BYTES));
+        let hash_again = |piece: Range<u64>| {
+            let (mut hasher, mut buffer) = (hasher_at(piece.start), vec![0; ZEROS.len()]);
+            let (mut position, end) = (piece.start, size_bytes.min(piece.end));
             while position < end {
                 let count = usize::try_from(end - position)
                     .map_or(buffer.len(), |left| left.min(buffer.len()));
@@ -75,32 +82,28 @@ impl Piecewise {
             }
             Ok(hasher)
         };
-        if size_bytes <= PIECE_BYTES {
-            return hash_again(0).map(|hasher| hasher.finalize());
+        if size_bytes <= FIRST_BYTES {
+            return hash_again(place_of(0)).map(|hasher| hasher.finalize());
         }
         self.skip_to(size_bytes);
-        if !self.position.is_multiple_of(PIECE_BYTES) {
+        if place_of(self.pieces.len()).start < size_bytes {
             self.end_piece();
         }
-        let pieces = self.pieces.into_iter().zip(0..).map(|(piece, index)| match piece {
+        let pieces = self.pieces.into_iter().enumerate().map(|(index, piece)| match piece {
             Some(piece) => Ok(piece),
-            None => hash_again(index * PIECE_BYTES).map(|hasher| hasher.finalize_non_root()),
+            None => hash_again(place_of(index)).map(|hasher| hasher.finalize_non_root()),
         });
-        let pieces = pieces.collect::<io::Result<Vec<_>>>()?;
-        let (left, right) = halves(&pieces);
-        Ok(merge_subtrees_root(&subtree(left), &subtree(right), Mode::Hash))
+        Ok(root(&pieces.collect::<io::Result<Vec<_>>>()?))
     }
 
     /// What was seen between `start` and `end`, which is at most the position, is no longer true.
     fn forget(&mut self, start: u64, end: u64) {
-        let current_start = self.pieces.len() as u64 * PIECE_BYTES;
-        if end > current_start {
+        let whole = self.pieces.len();
+        if end > place_of(whole).start {
             self.current = None;
         }
-        let first = usize::try_from(start / PIECE_BYTES).unwrap_or(usize::MAX);
-        let last = usize::try_from(end.div_ceil(PIECE_BYTES)).unwrap_or(usize::MAX);
-        let last = last.min(self.pieces.len());
-        self.pieces[first.min(last)..last].fill(None);
+        let last = piece_at(end.saturating_sub(1)).saturating_add(1).min(whole);
+        self.pieces[piece_at(start).min(last)..last].fill(None);
     }
 
     /// A hole reads as zeros.
@@ -113,14 +116,15 @@ impl Piecewise {
 
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let room = PIECE_BYTES - self.position % PIECE_BYTES;
-            let count = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
+            let end = place_of(self.pieces.len()).end;
+            let count = usize::try_from(end - self.position)
+                .map_or(bytes.len(), |room| room.min(bytes.len()));
             let (now, later) = bytes.split_at(count);
             if let Some(current) = &mut self.current {
                 current.update(now);
             }
             self.position += now.len() as u64;
-            if self.position.is_multiple_of(PIECE_BYTES) {
+            if self.position == end {
                 self.end_piece();
             }
             bytes = later;
@@ -129,15 +133,36 @@ impl Piecewise {
 
     /// The current piece is whole.
     fn end_piece(&mut self) {
-        let next = hasher_at(self.position.next_multiple_of(PIECE_BYTES));
+        let next = hasher_at(place_of(self.pieces.len()).end);
         let ended = self.current.replace(next);
         self.pieces.push(ended.map(|hasher| hasher.finalize_non_root()));
     }
 }
 
+/// The piece in which the byte at `offset_bytes` is.
+fn piece_at(offset_bytes: u64) -> usize {
+    match usize::try_from(offset_bytes / PIECE_BYTES) {
+        Ok(0) => (offset_bytes / FIRST_BYTES).checked_ilog2().map_or(0, |log| log as usize + 1),
+        Ok(index) => SHORT_PIECES - 1 + index,
+        Err(_) => usize::MAX,
+    }
+}
+
+/// Where a piece is.
+const fn place_of(piece: usize) -> Range<u64> {
+    match piece {
+        0 => 0..FIRST_BYTES,
+        short if short < SHORT_PIECES => FIRST_BYTES << (short - 1)..FIRST_BYTES << short,
+        piece => {
+            let start = (piece - SHORT_PIECES + 1) as u64 * PIECE_BYTES;
+            start..start + PIECE_BYTES
+        }
+    }
+}
+
 /// Hashes what follows `position`, if that is the start of a piece: else the piece must be read again.
 fn current_at(position: u64) -> Option<Box<blake3::Hasher>> {
-    position.is_multiple_of(PIECE_BYTES).then(|| hasher_at(position))
+    (place_of(piece_at(position)).start == position).then(|| hasher_at(position))
 }
 
 /// Hashes what follows `offset_bytes`, the start of a piece.
@@ -147,7 +172,23 @@ fn hasher_at(offset_bytes: u64) -> Box<blake3::Hasher> {
     hasher
 }
 
-/// The hash over two or more pieces, of which only the last may be short.
+/// The hash of a file of two or more pieces.
+fn root(pieces: &[ChainingValue]) -> blake3::Hash {
+    let (short, long) = pieces.split_at(pieces.len().min(SHORT_PIECES));
+    let merged = |short: &[ChainingValue]| {
+        let join = |left, right: &ChainingValue| merge_subtrees_non_root(&left, right, Mode::Hash);
+        short[1..].iter().fold(short[0], join)
+    };
+    if long.is_empty() {
+        let last = short.len() - 1;
+        return merge_subtrees_root(&merged(&short[..last]), &short[last], Mode::Hash);
+    }
+    let pieces: Vec<_> = [merged(short)].into_iter().chain(long.iter().copied()).collect();
+    let (left, right) = halves(&pieces);
+    merge_subtrees_root(&subtree(left), &subtree(right), Mode::Hash)
+}
+
+/// The hash over pieces of full length, of which only the last may be short.
 fn subtree(pieces: &[ChainingValue]) -> ChainingValue {
     match pieces {
         [piece] => *piece,
@@ -204,18 +245,44 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_not_read_again_but_for_its_first_piece() {
-        let mut file = Watched::new();
-        for block in 1..1000_u64 {
-            file.write(block * 4096, &[block.to_le_bytes()[0]; 4096]);
+    fn an_image_is_not_read_again_but_for_its_first_block() {
+        for blocks in [2, 3, 5, 256, 257, 1000_u64] {
+            let mut file = Watched::new();
+            for block in 1..blocks {
+                file.write(block * FIRST_BYTES, &[block.to_le_bytes()[0]; 4096]);
+            }
+            file.write(0, &[7; 4096]);
+            assert_eq!(file.check(), FIRST_BYTES);
         }
-        file.write(0, &[7; 4096]);
-        assert_eq!(file.check(), PIECE_BYTES);
+    }
+
+    #[test]
+    fn each_piece_begins_where_the_one_before_it_ends() {
+        let mut end = 0;
+        for piece in 0..SHORT_PIECES + 3 {
+            let place = place_of(piece);
+            assert_eq!(
+                (place.start, piece_at(place.start), piece_at(place.end - 1)),
+                (end, piece, piece)
+            );
+            end = place.end;
+        }
+        assert_eq!(end, 4 * PIECE_BYTES);
     }
 
     #[test]
     fn a_file_of_any_length_has_its_hash() {
-        for size in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES + 9] {
+        for size in [
+            0,
+            1,
+            FIRST_BYTES,
+            FIRST_BYTES + 1,
+            8 * FIRST_BYTES,
+            PIECE_BYTES - 1,
+            PIECE_BYTES,
+            PIECE_BYTES + 1,
+            5 * PIECE_BYTES + 9,
+        ] {
             let mut file = Watched::new();
             file.write(0, &vec![3; usize::try_from(size / 2).unwrap()]);
             file.set_len(size);

@@ -98,4 +98,17 @@ mod tests {
         assert!(!uncached.write_at(&directory, "missing", aligned, 0).unwrap());
         assert!(matches!(uncached, Uncached::Refused));
     }
+
+    #[test]
+    fn what_the_kernel_finds_no_fit_for_goes_the_usual_way_from_then_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap().unwrap();
+        let memory = vec![7; 2 * WRITE_BYTES_MIN];
+        let aligned = &memory[memory.as_ptr().align_offset(BLOCK_BYTES)..][..WRITE_BYTES_MIN];
+        // It can be opened, and takes numbers only: EINVAL.
+        let fussy = File::options().write(true).open("/proc/self/oom_score_adj").unwrap();
+        let mut uncached = Uncached::Open(fussy);
+        assert!(!uncached.write_at(&directory, "file", aligned, 0).unwrap());
+        assert!(matches!(uncached, Uncached::Refused));
+    }
 }
