@@ -1,6 +1,8 @@
 //! What is built from layer images alone, with no network: fsmeta and disk.
 
 use std::io::{self, BufWriter, Write as _};
+use std::panic::resume_unwind;
+use std::thread;
 
 use crate::disk::erofs::error::Error as ErofsError;
 use crate::disk::erofs::fsmeta;
@@ -50,18 +52,26 @@ pub(crate) fn again(
 }
 
 /// Merges `layers` and commits their metadata, whose digest is `expected` by a lock that has one. Tells when the one
-/// is done and the other begins,
-/// and answers also what was decided on the way.
+/// is done and the other begins, and answers also what was decided on the way.
+///
+/// It merges on a thread that ends then. Memory that a thread has used is kept for the thread itself by some
+/// allocators, and for the next one when it has ended: here what the largest layer has used, most of the time.
 pub(super) fn fsmeta(
     reader: &Reader,
     run: &Run,
     layers: &[DiffId],
     expected: Option<Digest>,
     guard: ArtifactGuard,
-    writing: impl FnOnce(),
+    writing: impl FnOnce() + Send,
 ) -> Result<(Record, Warnings), Error> {
-    let layers = open_layers(reader, layers)?;
-    let (ingest, warnings) = ingest_fsmeta(run, guard.artifact(), &layers, writing)?;
+    let (layers, artifact) = (open_layers(reader, layers)?, guard.artifact());
+    let (ingest, warnings) = thread::scope(|scope| {
+        let merging = thread::Builder::new()
+            .name("fsmeta".to_owned())
+            .spawn_scoped(scope, || ingest_fsmeta(run, artifact, &layers, writing))
+            .map_err(|error| Error::Fsmeta(artifact, error.into()))?;
+        merging.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
     drop(layers);
     let expected = Expected { digest: expected, ..Expected::default() };
     Ok((committed(ingest.commit(guard, expected))?, warnings))

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use crate::layer::changeset::Changeset;
-use crate::layer::name::{CleanPath, is_short_enough, join};
+use crate::layer::name::{CleanPath, join, longest_name_in};
 use crate::layer::resolve::{AtRoot, look_up, resolve};
 use crate::layer::tree::{DirectoryId, InodeId, Kind, Metadata, Node, Tree};
 use crate::layer::warning::{WarningKind, Warnings};
@@ -74,24 +74,22 @@ impl Stack {
         let mut directories = vec![(DirectoryId::ROOT, DirectoryId::ROOT, Vec::new())];
         while let Some((from, onto, path)) = directories.pop() {
             self.lay_over(&mut own, from, onto);
-            let entries = mem::take(&mut own.tree.directory_mut(from).entries);
-            let mut names = Vec::with_capacity(entries.len());
-            for (name, node) in entries {
-                let path = join(&path, &name);
-                if !is_short_enough(&path) {
-                    return Err(MergeError::TooLong { layer, path });
+            let mut entries = mem::take(&mut own.tree.directory_mut(from).entries);
+            let longest = longest_name_in(&path);
+            for (name, node) in &mut entries {
+                if name.len() > longest {
+                    return Err(MergeError::TooLong { layer, path: join(&path, name) });
                 }
-                let node = match node {
+                *node = match *node {
                     Node::Inode(inode) => Node::Inode(inodes.merged(inode)),
                     Node::Directory(child) => {
-                        let onto = self.lower_or_new(onto, &name);
-                        directories.push((child, onto, path));
+                        let onto = self.lower_or_new(onto, name);
+                        directories.push((child, onto, join(&path, name)));
                         Node::Directory(onto)
                     }
                 };
-                names.push((name, node));
             }
-            self.tree.insert_all(onto, names);
+            self.tree.insert_all(onto, entries);
         }
         Ok(())
     }

@@ -145,6 +145,15 @@ pub(super) fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
     if parent.is_empty() { name.to_vec() } else { [parent, name].join(&b'/') }
 }
 
+/// Bytes of the longest name that may stand in the directory at `parent`, as far as the path's length and depth go.
+pub(super) fn longest_name_in(parent: &[u8]) -> usize {
+    if parent.is_empty() {
+        return PATH_BYTES_MAX;
+    }
+    let names = parent.split(|&byte| byte == b'/').count();
+    if names < PATH_DEPTH_MAX { PATH_BYTES_MAX.saturating_sub(parent.len() + 1) } else { 0 }
+}
+
 /// Whether `path` may stand in a tree, as far as its length and depth go.
 pub(super) fn is_short_enough(path: &[u8]) -> bool {
     path.len() <= PATH_BYTES_MAX && path.split(|&byte| byte == b'/').count() <= PATH_DEPTH_MAX

@@ -17,7 +17,7 @@ use std::mem;
 
 use crate::layer::changeset::{Changeset, Marks};
 use crate::layer::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX, SYMLINK_BYTES_MAX};
-use crate::layer::name::{CleanPath, Meaning, is_short_enough, join};
+use crate::layer::name::{CleanPath, Meaning, join, longest_name_in};
 use crate::layer::show::DisplayBytes;
 use crate::layer::tree::{
     Content, Device, DirectoryId, Inode, InodeId, Kind, Metadata, Name, Node, Tree,
@@ -151,26 +151,25 @@ impl Reading {
         let origin = self.take_marker(id, ORIGIN);
         let mut marks = self.directory_marks(id).map_err(at)?;
         let mut directories = Vec::new();
-        let mut own = Vec::new();
-        for (name, node) in mem::take(&mut self.tree.directory_mut(id).entries) {
-            let whiteout = self.is_whiteout(path, &name, node).map_err(|problem| {
-                let path = join(path, &name);
+        let mut entries = mem::take(&mut self.tree.directory_mut(id).entries);
+        let longest = longest_name_in(path);
+        for (name, &node) in &entries {
+            let whiteout = self.is_whiteout(longest, name, node).map_err(|problem| {
+                let path = join(path, name);
                 OverlayError { path, problem }
             })?;
             if whiteout {
-                marks.whiteouts.insert(name);
-                continue;
+                marks.whiteouts.insert(name.clone());
+            } else if let Node::Directory(child) = node {
+                directories.push((child, join(path, name)));
             }
-            if let Node::Directory(child) = node {
-                directories.push((child, join(path, &name)));
-            }
-            own.push((name, node));
         }
+        entries.retain(|name, _| !marks.whiteouts.contains(name));
         let origin_expected = (!marks.whiteouts.is_empty()).then(Box::default);
         if origin != origin_expected {
             return Err(at(OverlayProblem::Marker));
         }
-        self.tree.insert_all(id, own);
+        self.tree.insert_all(id, entries);
         self.marks[id.0 as usize] = Some(marks);
         Ok(directories)
     }
@@ -199,12 +198,12 @@ impl Reading {
     /// Checks a name and what it refers to, but for directories, and tells whether it is a whiteout.
     fn is_whiteout(
         &mut self,
-        parent: &[u8],
+        longest: usize,
         name: &Name,
         node: Node,
     ) -> Result<bool, OverlayProblem> {
         check_name(name)?;
-        if !is_short_enough(&join(parent, name)) {
+        if name.len() > longest {
             return Err(OverlayProblem::TooLong);
         }
         match node {

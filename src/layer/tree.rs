@@ -197,12 +197,11 @@ impl Tree {
         self.directory_mut(parent).entries.insert(name, node)
     }
 
-    /// Makes each of `names` in `parent` refer to its node. A directory that was empty takes half the room that
-    /// it takes when it grows name by name.
-    pub(crate) fn insert_all(&mut self, parent: DirectoryId, names: Vec<(Name, Node)>) {
+    /// Makes each of `names` in `parent` refer to its node.
+    pub(crate) fn insert_all(&mut self, parent: DirectoryId, names: BTreeMap<Name, Node>) {
         let entries = &mut self.directory_mut(parent).entries;
         if entries.is_empty() {
-            *entries = names.into_iter().collect();
+            *entries = names;
         } else {
             entries.extend(names);
         }

@@ -4,6 +4,8 @@
 //! one with several names at its first. A directory's last blocks and a symlink's target lie inline
 //! behind their inode where they fit. The blocks of long directories and symlinks follow all inodes.
 
+use std::collections::BTreeMap;
+
 use crate::disk::erofs::error::Error;
 use crate::disk::erofs::format::inode::{DataLayout, Form};
 use crate::disk::erofs::format::{BLOCK, METADATA_BYTES_MAX, ROOT_NID, SLOT, blocks_of, xattr};
@@ -186,19 +188,12 @@ impl<'a> Layout<'a> {
     /// Makes the inodes compact that can be. A compact inode has the superblock's time, so that time is
     /// the most frequent one; of several, the earliest. The root is always extended.
     fn choose_forms(&mut self) {
-        let mut times: Vec<Timestamp> = self
-            .places
-            .iter()
-            .skip(1)
-            .filter(|place| self.fits_compact(place))
-            .map(|place| self.metadata(place.node).mtime)
-            .collect();
-        times.sort_unstable();
-        self.epoch = times
-            .chunk_by(|a, b| a == b)
-            .rev()
-            .max_by_key(|same| same.len())
-            .map_or_else(Timestamp::default, |same| same[0]);
+        let mut times: BTreeMap<Timestamp, u32> = BTreeMap::new();
+        for place in self.places.iter().skip(1).filter(|place| self.fits_compact(place)) {
+            *times.entry(self.metadata(place.node).mtime).or_default() += 1;
+        }
+        let most = times.into_iter().rev().max_by_key(|&(_, count)| count);
+        self.epoch = most.map(|(time, _)| time).unwrap_or_default();
         for serial in 1..self.places.len() {
             let place = &self.places[serial];
             if self.fits_compact(place) && self.metadata(place.node).mtime == self.epoch {

@@ -13,7 +13,7 @@ use crate::disk::erofs::reader::error::ReadError;
 use crate::disk::erofs::reader::{Image, Structures};
 use crate::disk::file::ReadAt;
 use crate::layer::limits::SYMLINK_BYTES_MAX;
-use crate::layer::tree::{Content, DirectoryId, Inode, Kind, Metadata, Node, Tree};
+use crate::layer::tree::{Content, DirectoryId, Inode, Kind, Metadata, Name, Node, Tree};
 
 /// Directories below one another: the most that a path of Linux's `PATH_MAX` can name.
 const DEPTH_MAX: usize = 2048;
@@ -35,11 +35,14 @@ pub(super) fn read<R: ReadAt>(image: &Image<R>, layer: u16) -> Result<Tree, Read
         names: 2,
     };
     let open = Open { id: DirectoryId::ROOT, nid: root, parent: root, inode, depth: 0 };
+    let mut inodes = Inodes::default();
+    inodes.insert(root);
     let walk = Walk {
         image,
         layer,
         structures,
         tree,
+        inodes,
         seen: BTreeMap::from([(root, seen)]),
         queue: VecDeque::from([open]),
     };
@@ -51,13 +54,32 @@ struct Walk<'a, R> {
     layer: u16,
     structures: Structures<'a, R>,
     tree: Tree,
-    /// By place, what has been found there.
+    inodes: Inodes,
+    /// By place, the directories and the inodes that state other than one name.
     seen: BTreeMap<u64, Seen>,
     /// Directories whose entries are still to be read.
     queue: VecDeque<Open>,
 }
 
-/// An inode that a name has led to.
+/// The places of the inodes that names have led to, a bit for each.
+#[derive(Default)]
+struct Inodes {
+    words: BTreeMap<u64, u64>,
+    count: u64,
+}
+
+impl Inodes {
+    /// Whether no name has led to `nid` before.
+    fn insert(&mut self, nid: u64) -> bool {
+        let (word, bit) = (self.words.entry(nid / 64).or_default(), 1 << (nid % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        self.count += u64::from(is_new);
+        is_new
+    }
+}
+
+/// What is known of an inode that names have led to.
 struct Seen {
     node: Node,
     file_type: u8,
@@ -81,10 +103,10 @@ impl<R: ReadAt> Walk<'_, R> {
         }
         for (&nid, seen) in &self.seen {
             if seen.nlink != seen.names {
-                return Err(wrong(nid, "has another number of names than it states"));
+                return Err(miscounted(nid));
             }
         }
-        if self.image.superblock.inos != self.seen.len() as u64 {
+        if self.image.superblock.inos != self.inodes.count {
             return Err(ReadError::Unsupported("number of inodes"));
         }
         Ok(self.tree)
@@ -96,7 +118,7 @@ impl<R: ReadAt> Walk<'_, R> {
         let mut block = Vec::new();
         let mut last: Vec<u8> = Vec::new();
         let mut dots = 0;
-        let mut names = Vec::new();
+        let mut names: Vec<(Name, Node)> = Vec::new();
         for index in 0..blocks_of(directory.inode.size_bytes) {
             self.structures.data_block(nid, &directory.inode, index, &mut block)?;
             for (name, dirent) in entries(&block).map_err(|problem| wrong(nid, problem))? {
@@ -119,32 +141,33 @@ impl<R: ReadAt> Walk<'_, R> {
         if dots != 2 {
             return Err(wrong(nid, "is a directory without `.` or `..`"));
         }
-        self.tree.insert_all(directory.id, names);
+        self.tree.insert_all(directory.id, names.into_iter().collect());
         Ok(())
     }
 
     /// What an entry of `parent` refers to.
     fn read_entry(&mut self, parent: &Open, dirent: Dirent) -> Result<Node, ReadError> {
         let nid = dirent.nid;
-        let node = match self.seen.get_mut(&nid) {
-            Some(Seen { node: Node::Directory(_), .. }) => {
+        let (node, file_type) = if self.inodes.insert(nid) {
+            self.read_inode(parent, nid)?
+        } else {
+            let seen = self.seen.get_mut(&nid).ok_or_else(|| miscounted(nid))?;
+            if matches!(seen.node, Node::Directory(_)) {
                 return Err(wrong(nid, "is a directory with two names"));
             }
-            Some(seen) => {
-                seen.names += 1;
-                seen.node
-            }
-            None => self.read_inode(parent, nid)?,
+            seen.names += 1;
+            (seen.node, seen.file_type)
         };
-        if self.seen.get(&nid).is_none_or(|seen| seen.file_type != dirent.file_type) {
+        if file_type != dirent.file_type {
             return Err(wrong(nid, "has another type than its name states"));
         }
         Ok(node)
     }
 
-    /// Reads the inode that its first name, in `parent`, leads to.
-    fn read_inode(&mut self, parent: &Open, nid: u64) -> Result<Node, ReadError> {
+    /// Reads the inode that its first name, in `parent`, leads to, and answers it and its type.
+    fn read_inode(&mut self, parent: &Open, nid: u64) -> Result<(Node, u8), ReadError> {
         let inode = self.structures.inode(nid)?;
+        let file_type = file_type(inode.mode);
         let metadata = metadata(&mut self.structures, nid, &inode)?;
         let (node, names) = if inode.mode & S_IFMT == S_IFDIR {
             let id = self.tree.add_directory(metadata);
@@ -161,9 +184,10 @@ impl<R: ReadAt> Walk<'_, R> {
             let kind = self.kind(nid, &inode)?;
             (Node::Inode(self.tree.add_inode(Inode { metadata, kind })), 1)
         };
-        let seen = Seen { node, file_type: file_type(inode.mode), nlink: inode.nlink, names };
-        self.seen.insert(nid, seen);
-        Ok(node)
+        if (inode.nlink, names) != (1, 1) {
+            self.seen.insert(nid, Seen { node, file_type, nlink: inode.nlink, names });
+        }
+        Ok((node, file_type))
     }
 
     fn kind(&mut self, nid: u64, inode: &RawInode) -> Result<Kind, ReadError> {
@@ -241,6 +265,10 @@ fn metadata<R: ReadAt>(
         mtime: inode.mtime,
         xattrs: structures.xattrs(nid, inode)?,
     })
+}
+
+const fn miscounted(nid: u64) -> ReadError {
+    wrong(nid, "has another number of names than it states")
 }
 
 const fn wrong(nid: u64, problem: &'static str) -> ReadError {
