@@ -1,8 +1,7 @@
 //! `gc`: deletes what no root and no lease keeps.
 
-use sandbox_images::engine::collect::{
-    Collection, Error, Fate, Item, Request, What, Withdrawn, WithdrawnFile,
-};
+use sandbox_images::engine::collect::withdrawal::{Withdrawn, WithdrawnFile};
+use sandbox_images::engine::collect::{Collection, Error, Fate, Item, Request, What};
 use sandbox_images::plan::root_life::Life;
 use sandbox_images::plan::sweep::{LeftoverKind, Limits};
 use sandbox_images::project::Project;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use sandbox_images::engine::collect::{Withdrawn, WithdrawnWhy};
+use sandbox_images::engine::collect::withdrawal::{Withdrawn, WithdrawnWhy};
 use sandbox_images::oci::platform::Platform;
 use sandbox_images::plan::selection::{
     GroupChoice, PlatformChoice, Selection, SelectionRequest, Skipped, select,

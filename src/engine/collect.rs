@@ -3,6 +3,8 @@
 //! What lies in a store and who keeps it gives each thing its fate. [`preview`] and [`collect`] decide by the
 //! same words, the one without a guard, the other alone with the store.
 
+pub mod withdrawal;
+
 mod lock;
 
 mod decide;
@@ -14,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::engine::collect::decide::{Decision, decide, lives};
+use crate::engine::collect::withdrawal::Withdrawn;
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::plan::root_life::Life;
@@ -115,46 +118,6 @@ pub struct Collection {
     pub items: Vec<Item>,
     /// What left other programs' caches before, or would.
     pub withdrawn: Vec<Withdrawn>,
-}
-
-/// What came of taking things that go out of one cache of another program, to which they were published.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Withdrawn {
-    /// The cache; the store, where it is not known which.
-    pub cache: PathBuf,
-    /// Files that were removed, or would be.
-    pub removed: Vec<WithdrawnFile>,
-    /// Files that stay for now.
-    pub kept: Vec<WithdrawnFile>,
-    /// Why not all was looked at.
-    pub problem: Option<String>,
-}
-
-/// A file that was published, and why it goes or stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WithdrawnFile {
-    /// Its path in the cache.
-    pub path: String,
-    /// Why.
-    #[serde(flatten)]
-    pub why: WithdrawnWhy,
-}
-
-/// Why a file that was published goes or stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
-pub enum WithdrawnWhy {
-    /// It goes: it names an image of which something is deleted from the store.
-    ImageGoes {
-        /// What.
-        artifact: Artifact,
-    },
-    /// It goes: no image that was published has it any more.
-    NoImage,
-    /// It stays: another program uses it.
-    InUse,
-    /// It stays: an image of the other program's own has it.
-    Mentioned,
 }
 
 /// What there is after a collection, and what there may be again.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use crate::engine::collect::withdrawal::Withdrawn;
 use crate::engine::collect::{
-    Collection, Error, Request, RootFile, Staying, ThisProject, Withdrawn, collect, preview, roots,
+    Collection, Error, Request, RootFile, Staying, ThisProject, collect, preview, roots,
     try_collect,
 };
 use crate::oci::digest::Digest;

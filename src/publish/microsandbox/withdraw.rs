@@ -9,7 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::engine::collect::{Staying, Withdrawn, WithdrawnFile, WithdrawnWhy};
+use crate::engine::collect::Staying;
+use crate::engine::collect::withdrawal::{Withdrawn, WithdrawnFile, WithdrawnWhy};
 use crate::oci::digest::Digest;
 use crate::plan::artifact::Artifact;
 use crate::publish::error::Error;
