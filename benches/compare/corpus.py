@@ -9,6 +9,7 @@
     many-layers  40 layers that change, hide and link each other's files: work for each layer, and the merge
 
     shared-00 …  50 images on one base of 96 MiB, each with a layer of 2 MiB of its own: what sharing saves
+    alone-00 …   the same layers, each in one image: what sharing costs
     distinct     one image with the layers of all 50: their distinct bytes alone
 
     bytes-64, files-10000, layers-10 and so on grow in one respect each
@@ -193,11 +194,13 @@ def own(number, parts=64):
 
 
 def sharing(layout):
-    """The images `shared-00` to `shared-49`, and `distinct`."""
+    """The images `shared-00` to `shared-49`; `alone-00` to `alone-49`, whose blobs are as many and as large, each in
+    one image; and `distinct`."""
     below = [layout.layer(base(96))]
     above = [layout.layer(own(number)) for number in range(SHARING_IMAGES)]
     for number, layer in enumerate(above):
         layout.image(f"shared-{number:02}", below + [layer])
+        layout.image(f"alone-{number:02}", [*(below if number == 0 else []), layer])
     layout.image("distinct", below + above)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bars
 import corpus
-from measure import figure, median, remove
+from measure import figure, median, put_away
 from registry import Pusher, images_of
 
 COLUMNS = {"wall": "wall s", "cpu": "CPU s", "rss_mib": "peak MiB", "warm": "warm s"}
@@ -51,7 +51,7 @@ def stored(bench, reference):
         subprocess.run([sys.executable, __file__, model, str(count)], check=True)
         copy = ["cp", "-al", model]
         runs[count] = bench.run(tools, fill=lambda directory: subprocess.run([*copy, directory / "store"], check=True))
-        remove(model)
+        put_away(model)
     show("what the store holds already", "artifacts", 10_000, runs)
 
 
