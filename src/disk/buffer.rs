@@ -81,7 +81,7 @@ impl Buffer {
     }
 
     /// Drops the first `count` blocks.
-    pub(crate) fn drain(&mut self, count: usize) {
+    pub fn drain(&mut self, count: usize) {
         let bytes = (count * BLOCK_BYTES).min(self.len);
         let end = self.start + self.len;
         self.memory.copy_within(self.start + bytes..end, self.start);

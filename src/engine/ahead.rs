@@ -1,6 +1,6 @@
 //! A stream that one thread makes and another uses at the same time, in buffers that go round.
 //!
-//! Inflating costs about as much as all that is done with what comes out, so one large layer keeps two
+//! Inflating costs about as much as all that is done with what comes out, so one large layer keeps several
 //! processors busy. The few buffers that there are are allocated once: the maker waits while all of them
 //! are full, the user while all of them are empty.
 

@@ -30,7 +30,7 @@ struct Writer<F> {
     done: Receiver<Done<F>>,
 }
 
-/// A file with its writing thread, which starts when there is a buffer full for it.
+/// A file with its writing thread, which starts when there is a full buffer for it, and gets only such.
 pub(super) struct Behind<'scope, 'env, F> {
     scope: &'scope Scope<'scope, 'env>,
     writer: Option<Writer<F>>,
@@ -63,7 +63,7 @@ impl<'scope, 'env, F: BlockFile + Send + 'scope> Behind<'scope, 'env, F> {
             return Ok(());
         };
         let (file, buffer, written) = writer.done.recv().map_err(|_| gone())?;
-        *here = Here { file: Some(file), spare: Some(buffer) };
+        *here = Here { file: Some(file), spare: written.is_ok().then_some(buffer) };
         written
     }
 
@@ -114,13 +114,14 @@ impl<'scope, F: BlockFile + Send + 'scope> BlockFile for Behind<'scope, '_, F> {
         buffer: &mut Buffer,
         blocks: usize,
     ) -> io::Result<()> {
-        if self.writer.is_none() && !buffer.is_full() {
+        if self.writer.is_none() && buffer.is_full() {
+            // Where there is no thread to be had, the bytes get there all the same.
+            self.writer = self.start().ok();
+        }
+        if self.writer.is_none() || !buffer.is_full() {
             return self.with(|file| file.write_blocks(offset_bytes, buffer, blocks));
         }
         self.settle()?;
-        if self.writer.is_none() {
-            self.writer = Some(self.start()?);
-        }
         let mut here = self.here.borrow_mut();
         let (Some(writer), Some(file)) = (&self.writer, here.file.take()) else {
             return Err(gone());
@@ -177,7 +178,7 @@ mod tests {
         }
     }
 
-    /// Writes files of many lengths, some equal, and answers where each is and what was written.
+    /// Writes files of many lengths, some equal, and answers where each is.
     fn write(file: impl BlockFile) -> io::Result<Vec<u32>> {
         let mut writer = LayerWriter::new(file).unwrap();
         let sizes = [5000, 3 << 20, 7, 700_000, 3 << 20, 2 << 20, 5000];

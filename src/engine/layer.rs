@@ -37,7 +37,7 @@ pub(super) type Built = (Ingest, Warnings);
 
 /// Reads the blob to its end and builds the image, on three threads.
 pub(super) fn build(
-    blob: impl Read + Send,
+    blob: impl Read,
     layer: &FetchLayer,
     ingest: Ingest,
     limits: &Limits,

@@ -261,6 +261,9 @@ impl<R: BufRead> BufRead for HashingReader<R> {
     }
 
     fn consume(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
         // What is consumed was filled before, and is there still.
         let bytes = self.inner.fill_buf().unwrap_or_default();
         self.hasher.update(&bytes[..count]);

@@ -47,7 +47,7 @@ pub struct LayerWriter<F> {
     out: Appender<F>,
     /// Where the current file starts.
     file_start: u64,
-    /// The files so far by their hash, and the first block of the first that has it.
+    /// Of the files so far those whose hash is known, by it: the first block of the first that has it.
     files: BTreeMap<Hash, u32>,
     /// By its head, a file of which no more is known: its first block and its size.
     heads: BTreeMap<Hash, (u32, u64)>,

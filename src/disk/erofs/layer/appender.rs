@@ -79,6 +79,7 @@ impl<F: BlockFile> Appender<F> {
     /// Writes what was appended so far. What comes now is read soon after it is written.
     pub(super) fn begin_cached(&mut self) -> io::Result<()> {
         self.flush_blocks(self.position())?;
+        self.contents = Contents::default();
         self.is_cached = true;
         Ok(())
     }
@@ -96,7 +97,7 @@ impl<F: BlockFile> Appender<F> {
         Ok(())
     }
 
-    /// Appends `count` zeros. Whole blocks of them cost nothing, however many.
+    /// Appends `count` zeros. How many whole blocks there are of them makes no difference.
     pub(super) fn skip(&mut self, count: u64) -> io::Result<()> {
         const ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
         let to_boundary = self.position().next_multiple_of(BLOCK) - self.position();
@@ -180,6 +181,9 @@ impl<F: BlockFile> Appender<F> {
     fn flush_blocks(&mut self, end: u64) -> io::Result<()> {
         let count = usize::try_from((end - self.start) / BLOCK).map_err(io::Error::other)?;
         let count = count.min(self.buffer.blocks());
+        if count == 0 {
+            return Ok(());
+        }
         let stored = self.buffer.runs(0..count).filter(|(_, _, stored)| *stored);
         if let Some((start, bytes, _)) = stored.last() {
             self.file_bytes = self.start + (start + bytes.len()) as u64;

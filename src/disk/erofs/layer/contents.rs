@@ -1,8 +1,9 @@
 //! What a file holds, as the hash by which equal files are found.
 //!
 //! It is BLAKE3, which nobody can make collide, so that files need not be compared. Of a large file only the head is
-//! hashed as long as no file before it began like it: it can equal none of them. Should a later one begin like it,
-//! it is read again, once.
+//! hashed as long as no file before it began like it: it can equal none of them. Should a later one of its size begin
+//! like it, it is read again, once. A hole must never be read, however large it is: so a file that has one behind its
+//! head, or across its end, is hashed whole.
 
 use std::collections::BTreeSet;
 
@@ -119,12 +120,17 @@ impl Contents {
     }
 
     /// Adds `count` blocks of zeros.
-    pub(super) fn skip(&mut self, mut count: u64) {
-        while !self.stopped && count > 0 {
-            let now = self.before_judgement(count);
-            self.hasher.skip(now);
-            self.pass(now);
-            count -= now;
+    pub(super) fn skip(&mut self, count: u64) {
+        if self.stopped {
+            return;
+        }
+        let now = self.before_judgement(count);
+        self.hasher.skip(now);
+        self.pass(now);
+        if now < count {
+            self.stopped = false;
+            self.hasher.skip(count - now);
+            self.blocks += count - now;
         }
     }
 

@@ -82,9 +82,42 @@ impl BlockFile for Counted {
     }
 }
 
+/// A writer that counts what is read of its image.
+fn counting() -> LayerWriter<Counted> {
+    LayerWriter::new(Counted(Vec::new(), std::cell::Cell::new(0))).unwrap()
+}
+
+/// Writes a block at each of `places` in a file of `blocks`, and answers its first block.
+fn sparse(writer: &mut LayerWriter<Counted>, places: &[u64], blocks: u64) -> u32 {
+    for place in places {
+        writer.write(place * BLOCK, &[7; BLOCK_BYTES]).unwrap();
+    }
+    DataSink::finish(writer, blocks * BLOCK).unwrap()
+}
+
+#[test]
+fn a_hole_is_never_read() {
+    let mut writer = counting();
+    let holes = [sparse(&mut writer, &[0, 900, 910], 913), sparse(&mut writer, &[0], 500)];
+    assert_eq!(holes, [1, 914]);
+    assert_eq!(sparse(&mut writer, &[0], 1), 1414);
+    let again = [sparse(&mut writer, &[0, 900, 910], 913), sparse(&mut writer, &[0], 500)];
+    assert_eq!(again, holes);
+    assert_eq!(writer.out.finish().unwrap().1.get(), 0);
+}
+
+#[test]
+fn what_stands_before_a_hole_behind_the_head_is_read_again_once() {
+    let mut writer = counting();
+    let places: Vec<u64> = (0..20).chain([900, 910]).collect();
+    assert_eq!(sparse(&mut writer, &places, 913), 1);
+    assert_eq!(sparse(&mut writer, &places, 913), 1);
+    assert_eq!(writer.out.finish().unwrap().1.get(), 20 * BLOCK);
+}
+
 #[test]
 fn a_large_file_is_read_again_once_and_only_if_another_begins_like_it() {
-    let mut writer = LayerWriter::new(Counted(Vec::new(), std::cell::Cell::new(0))).unwrap();
+    let mut writer = counting();
     let size = 600 * BLOCK_BYTES;
     let mut other_end = vec![1; size];
     other_end[size - 1] = 2;
