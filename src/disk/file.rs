@@ -59,39 +59,6 @@ impl<F: ReadAt + ?Sized> ReadAt for &F {
     }
 }
 
-impl<F: ReadAt + ?Sized> ReadAt for &mut F {
-    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        (**self).read_at(offset_bytes, buffer)
-    }
-
-    fn size_bytes(&self) -> io::Result<u64> {
-        (**self).size_bytes()
-    }
-}
-
-impl<F: BlockFile + ?Sized> BlockFile for &mut F {
-    fn write_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        (**self).write_at(offset_bytes, bytes)
-    }
-
-    fn write_data_at(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        (**self).write_data_at(offset_bytes, bytes)
-    }
-
-    fn write_blocks(
-        &mut self,
-        offset_bytes: u64,
-        buffer: &mut Buffer,
-        count: usize,
-    ) -> io::Result<()> {
-        (**self).write_blocks(offset_bytes, buffer, count)
-    }
-
-    fn set_len(&mut self, size_bytes: u64) -> io::Result<()> {
-        (**self).set_len(size_bytes)
-    }
-}
-
 impl ReadAt for [u8] {
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
         let bytes = usize::try_from(offset_bytes)

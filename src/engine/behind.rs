@@ -148,9 +148,11 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::disk::buffer::BLOCK_BYTES;
+    use crate::disk::buffer::{BLOCK_BYTES, BUFFER_BYTES};
     use crate::disk::erofs::layer::LayerWriter;
     use crate::layer::entry::DataSink;
+    use crate::layer::tree::{Metadata, Tree};
+    use crate::oci::digest::{DiffId, Digest};
 
     /// Memory that can be written up to a length.
     struct Limited(Vec<u8>, u64);
@@ -178,37 +180,46 @@ mod tests {
         }
     }
 
-    /// Writes files of many lengths, some equal, and answers where each is.
-    fn write(file: impl BlockFile) -> io::Result<Vec<u32>> {
+    /// Writes an image of files of many lengths, some equal, and answers where each is and the image.
+    fn write<F: BlockFile>(file: F) -> (Vec<u32>, F) {
         let mut writer = LayerWriter::new(file).unwrap();
         let sizes = [5000, 3 << 20, 7, 700_000, 3 << 20, 2 << 20, 5000];
         let files = sizes.into_iter().zip(1_u8..).map(|(size, letter)| {
-            writer.write(0, &vec![if size == 3 << 20 { 0xff } else { letter }; size])?;
-            DataSink::finish(&mut writer, size as u64)
+            writer.write(0, &vec![if size == 3 << 20 { 0xff } else { letter }; size]).unwrap();
+            DataSink::finish(&mut writer, size as u64).unwrap()
         });
-        files.collect()
+        let places = files.collect();
+        let tree = Tree::new(Metadata::implied());
+        (places, writer.finish(&tree, DiffId(Digest::of("layer"))).unwrap().0)
     }
 
     #[test]
     fn what_is_written_behind_is_what_would_have_been_written() {
-        let mut plain = Limited(Vec::new(), u64::MAX);
-        let places = write(&mut plain).unwrap();
+        let plain = write(Limited(Vec::new(), u64::MAX));
         let behind = thread::scope(|scope| {
-            let mut behind = Behind::new(scope, Limited(Vec::new(), u64::MAX));
-            assert_eq!(write(&mut behind).unwrap(), places);
-            behind.into_inner().unwrap()
+            let (places, file) = write(Behind::new(scope, Limited(Vec::new(), u64::MAX)));
+            assert!(file.writer.is_some());
+            (places, file.into_inner().unwrap())
         });
-        assert!(behind.0 == plain.0);
-        assert!(plain.0.len() > 5 << 20);
+        assert_eq!(behind.0, plain.0);
+        assert!(behind.1.0 == plain.1.0);
+        assert!(plain.1.0.len() > 5 << 20);
     }
 
     #[test]
     fn what_cannot_be_written_is_said_by_what_comes_next() {
+        let (size, blocks) = (BUFFER_BYTES as u64, vec![7; BUFFER_BYTES]);
         thread::scope(|scope| {
-            let mut behind = Behind::new(scope, Limited(Vec::new(), 4 << 20));
-            let error = write(&mut behind).unwrap_err();
+            let mut behind = Behind::new(scope, Limited(Vec::new(), size));
+            let mut buffer = Buffer::new();
+            for offset in [0, size] {
+                buffer.extend(&blocks);
+                behind.write_blocks(offset, &mut buffer, BUFFER_BYTES / BLOCK_BYTES).unwrap();
+                assert_eq!(buffer.len(), 0);
+            }
+            let error = behind.size_bytes().unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-            assert_eq!(behind.into_inner().unwrap().0.len() % BLOCK_BYTES, 0);
+            assert!(behind.into_inner().unwrap().0 == blocks);
         });
     }
 }
