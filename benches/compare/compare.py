@@ -35,7 +35,7 @@ import tempfile
 import bars
 from growth import growth
 from link import link
-from measure import in_turn, measure, ratio, table
+from measure import in_turn, measure, ratio, remove_emptied, table
 from registry import Pusher, images_of, registry
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -253,6 +253,7 @@ def main():
             args.work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-")))
         args.work = args.work.resolve()
         args.work.mkdir(parents=True, exist_ok=True)
+        stack.callback(remove_emptied, args.work)
         bench = Bench(args, stack.enter_context(registry(args.work)))
         print("`" + shlex.join(["compare.py", *sys.argv[1:]]) + f"`: medians of {args.runs}")
         if not args.no_images:

@@ -67,6 +67,11 @@ def put_away(directory):
         directory.rename(directory.with_name(f"emptied-{uuid.uuid4()}"))
 
 
+def remove_emptied(directory):
+    """What was put away in it."""
+    subprocess.run(["rm", "-rf", *directory.glob("emptied-*")], check=True)
+
+
 def settle(touched_mb):
     """Leaves nothing to write, and touches as much memory as the next run will: on a virtual machine, the first touch
     of what its host has taken back costs a multiple, and a run after one that freed little would seem the dearer."""
